@@ -1,0 +1,42 @@
+"""What runs, in which order, and with what? Ops, nodes, pipelines, callbacks and runners.
+
+The server and the client of pipelines are offered here as well; their code lives in `chariots.serving`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chariots._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from chariots.pipelines import callbacks, nodes, ops, runners
+    from chariots.pipelines.pipeline import Pipeline
+    from chariots.serving import AbstractPipelinesClient, PipelineResponse, PipelinesClient, PipelinesServer
+
+__all__ = [
+    "Pipeline",
+    "PipelinesServer",
+    "PipelinesClient",
+    "AbstractPipelinesClient",
+    "PipelineResponse",
+    "nodes",
+    "ops",
+    "callbacks",
+    "runners",
+]
+
+__getattr__, __dir__, _ = lazy_names(
+    __name__,
+    {
+        "Pipeline": "chariots.pipelines.pipeline",
+        "PipelinesServer": "chariots.serving",
+        "PipelinesClient": "chariots.serving",
+        "AbstractPipelinesClient": "chariots.serving",
+        "PipelineResponse": "chariots.serving",
+        "nodes": "chariots.pipelines.nodes:",
+        "ops": "chariots.pipelines.ops:",
+        "callbacks": "chariots.pipelines.callbacks:",
+        "runners": "chariots.pipelines.runners:",
+    },
+)

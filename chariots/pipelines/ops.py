@@ -1,0 +1,174 @@
+"""What is one step of computation, and what of it is versioned?"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from chariots.pipelines.callbacks import OpCallBack
+from chariots.versioning import Version, VersionableMeta, VersionType
+
+__all__ = ["BaseOp", "LoadableOp"]
+
+
+class BaseOp(metaclass=VersionableMeta):
+    """The atomic unit of computation: override `execute` and you have an op.
+
+    >>> class AddOp(BaseOp):
+    ...     number_to_add = 1
+    ...
+    ...     def execute(self, op_input):
+    ...         return op_input + self.number_to_add
+    >>> AddOp().execute(3)
+    4
+
+    An op class is versioned: its `VersionedField` attributes are hashed into ``__version__`` when the class is
+    created. One op object may serve many requests at once, so `execute` should keep what belongs to one call in
+    local variables, never on ``self``.
+
+    Args:
+        op_callbacks: what to do before and after each execution.
+    """
+
+    __version__: ClassVar[Version]
+
+    #: Set to a `VersionType` to let the code fingerprint count in that subversion.
+    code_version: ClassVar[VersionType | None] = None
+
+    # A subclass that never calls super().__init__() still has (no) callbacks.
+    callbacks: Sequence[OpCallBack] = ()
+
+    def __init__(self, op_callbacks: Sequence[OpCallBack] | None = None) -> None:
+        self.callbacks = list(op_callbacks or ())
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        """Does the computation; the method to override.
+
+        Args:
+            *args: one argument for each input of the node, in the order of its ``input_nodes``.
+            **kwargs: never given by a pipeline; for calling the op by hand.
+
+        Returns:
+            the result; a tuple with one element for each output where the node has several.
+
+        Raises:
+            NotImplementedError: if the subclass does not define it.
+        """
+        raise NotImplementedError(f"op {self.name!r} does nothing yet: define {type(self).__name__}.execute")
+
+    def before_execution(self, args: list[Any]) -> None:
+        """Called before `execute`; override it for one-off behaviour, or write an `OpCallBack` to reuse it.
+
+        Args:
+            args: the arguments `execute` will be given.
+        """
+
+    def after_execution(self, args: list[Any], output: Any) -> Any:
+        """Called after `execute`; what it returns is ignored.
+
+        Args:
+            args: the arguments `execute` was given.
+            output: what `execute` returned.
+        """
+
+    def execute_with_all_callbacks(self, args: Sequence[Any]) -> Any:
+        """Runs the op with its callbacks and its own hooks around it.
+
+        Args:
+            args: the arguments for `execute`.
+
+        Returns:
+            what `execute` returned.
+        """
+        arguments = list(args)
+        for callback in self.callbacks:
+            callback.before_execution(self, arguments)
+        self.before_execution(arguments)
+        output = self.execute(*arguments)
+        self.after_execution(arguments, output)
+        for callback in self.callbacks:
+            callback.after_execution(self, arguments, output)
+        return output
+
+    @property
+    def name(self) -> str:
+        """The name under which the store knows this op: its class name in lower case."""
+        return type(self).__name__.lower()
+
+    @property
+    def op_version(self) -> Version:
+        """The version of this op object; more than the class version where the op has learned something."""
+        return self.__version__
+
+    @property
+    def code_fingerprint(self) -> str | None:
+        """A hash of the code this op runs, helpers included; None where the source is not to be had."""
+        from chariots.versioning import code_fingerprint
+
+        return code_fingerprint(type(self))
+
+    @property
+    def allow_version_change(self) -> bool:
+        """Whether this op may be loaded in any version, because it is going to learn again."""
+        return False
+
+    def __str__(self) -> str:
+        return f"<OP {self.name}>"
+
+
+class LoadableOp(BaseOp):
+    """An op with a state that is saved to and loaded from the op store.
+
+    Define `execute`, `serialize` and `load`. When a pipeline is saved, the bytes of `serialize` go to the store
+    together with the op's version; when it is loaded, `load` gets the bytes of the newest version that fits.
+    """
+
+    #: Whether this op object learned what it would save. Only what has learned vouches for its upstream ops.
+    has_learned: bool = True
+
+    @property
+    def needs_loading(self) -> bool:
+        """Whether this op is of no use before `load` was called."""
+        return False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether this op has a state worth using and saving."""
+        return True
+
+    def load(self, serialized_object: bytes) -> None:
+        """Takes over the state of a saved op of this class.
+
+        Args:
+            serialized_object: what `serialize` returned.
+
+        Raises:
+            NotImplementedError: if the subclass does not define it.
+        """
+        raise NotImplementedError(f"op {self.name!r} cannot be loaded yet: define {type(self).__name__}.load")
+
+    def serialize(self) -> bytes:
+        """Returns the state of this op as bytes that `load` understands.
+
+        Raises:
+            NotImplementedError: if the subclass does not define it.
+        """
+        raise NotImplementedError(f"op {self.name!r} cannot be saved yet: define {type(self).__name__}.serialize")
+
+    def copy_for_snapshot(self) -> Self:
+        """Returns an op whose state can be loaded or trained without this one noticing.
+
+        Callbacks are shared with the copy; everything else is copied deeply.
+
+        Raises:
+            TypeError: if some attribute cannot be copied.
+        """
+        try:
+            return copy.deepcopy(self, {id(callback): callback for callback in self.callbacks})
+        except TypeError as error:
+            raise TypeError(
+                f"op {self.name!r} holds something that cannot be copied ({error}), so it cannot be loaded while "
+                f"the old one still serves. Create it when it is needed, or define "
+                f"{type(self).__name__}.copy_for_snapshot to say how the op is copied."
+            ) from error

@@ -1,0 +1,261 @@
+"""Which versions of a pipeline's ops belong together, and how do they get into the store and back?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chariots.errors import VERSION_HINT, VersionError
+from chariots.pipelines.nodes import BaseNode, Node
+from chariots.pipelines.ops import BaseOp, LoadableOp
+from chariots.pipelines.store import NodeQuery, OpStoreProtocol, Role, VersionRecord
+from chariots.versioning import Version, content_hash
+
+if TYPE_CHECKING:
+    from chariots.pipelines.pipeline import Pipeline
+
+__all__ = ["load_node", "load_pipeline", "persist_node", "save_pipeline"]
+
+_LONGEST_FIELD_TEXT = 200  # characters of a field's value that are kept for people to read
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """One node of the pipeline after nested pipelines were laid open."""
+
+    node: BaseNode
+    upstream: tuple[int, ...]  # positions of the slots it reads
+
+    @property
+    def op(self) -> BaseOp | None:
+        return self.node.op if isinstance(self.node, Node) else None
+
+
+def _flatten(pipeline: Pipeline, given: tuple[int, ...] = (), slots: list[_Slot] | None = None) -> list[_Slot]:
+    """Lays nested pipelines open: their nodes read what the nested pipeline was given.
+
+    Args:
+        pipeline: the pipeline.
+        given: positions of the slots that fill the pipeline's input.
+        slots: what is laid open already; the result is added to it.
+    """
+    slots = [] if slots is None else slots
+    graph = pipeline._graph
+    filled_by: dict[int, tuple[int, ...]] = {0: given}  # value -> slots that fill it
+    for position, node in enumerate(pipeline.graph_nodes):
+        upstream = tuple(dict.fromkeys(slot for value in graph.inputs[position] for slot in filled_by[value]))
+        nested = node.nested if isinstance(node, Node) else None
+        if nested is None:
+            slots.append(_Slot(node, upstream))
+            ends: tuple[int, ...] = (len(slots) - 1,)
+        else:
+            ends = _nested_ends(nested, upstream, slots)
+        for value in graph.outputs[position]:
+            filled_by[value] = ends
+    return slots
+
+
+def _nested_ends(nested: Pipeline, given: tuple[int, ...], slots: list[_Slot]) -> tuple[int, ...]:
+    """Lays one nested pipeline open and says which slot fills its output."""
+    first = len(slots)
+    _flatten(nested, given, slots)
+    output = nested._graph.output_value
+    if output is None:
+        return ()
+    # The output's node may itself be a nested pipeline, so its slot is found by walking down to an op.
+    node = nested.graph_nodes[nested._graph.producers[output]]
+    while isinstance(node, Node) and node.nested is not None:
+        inner = node.nested
+        inner_output = inner._graph.output_value
+        if inner_output is None:
+            return ()
+        node = inner.graph_nodes[inner._graph.producers[inner_output]]
+    return tuple(position for position in range(first, len(slots)) if slots[position].node is node)
+
+
+def _checked_slots(pipeline: Pipeline) -> list[_Slot]:
+    """The slots of a pipeline, refused if one name stands for two different trained ops."""
+    slots = _flatten(pipeline)
+    ops: dict[str, BaseOp | None] = {}
+    for slot in slots:
+        other = ops.setdefault(slot.node.name, slot.op)
+        if other is not slot.op and isinstance(slot.op, LoadableOp):
+            raise ValueError(
+                f"pipeline {pipeline.name!r} and the pipelines nested in it hold two different ops named "
+                f"{slot.node.name!r}, and the store knows ops by name; name one of them with Node(op, ..., name=...)"
+            )
+    return slots
+
+
+def effective_edges(slots: Sequence[_Slot]) -> list[tuple[int, int]]:
+    """The links that decide whether versions fit, as positions (upstream, downstream).
+
+    Beside the direct links these are, for every op with a state, the nearest upstream ops with a state that it
+    reads through stateless ones: a classifier learned from what the embedding gave, whatever reshaped it between.
+    """
+    edges: dict[tuple[int, int], None] = {}
+    learned_behind: list[frozenset[int]] = []
+    for position, slot in enumerate(slots):
+        behind = frozenset[int]().union(*(learned_behind[upstream] for upstream in slot.upstream))
+        edges.update(dict.fromkeys((upstream, position) for upstream in slot.upstream))
+        if isinstance(slot.op, LoadableOp):
+            edges.update(dict.fromkeys((upstream, position) for upstream in sorted(behind)))
+            behind = frozenset((position,))
+        learned_behind.append(behind)
+    return list(edges)
+
+
+def _role(op: BaseOp | None) -> Role:
+    if not isinstance(op, LoadableOp):
+        return "code"
+    if op.allow_version_change:
+        return "retrain"
+    return "load" if op.needs_loading else "optional"
+
+
+def _query(node: BaseNode) -> NodeQuery:
+    op = node.op if isinstance(node, Node) else None
+    version = node.node_version
+    return NodeQuery(node.name, _role(op), str(version), str(version if op is None else op.__version__))
+
+
+def load_pipeline(pipeline: Pipeline, store: OpStoreProtocol, pinned: Mapping[str, int] | None = None) -> None:
+    """Loads every op of a pipeline, or none of them.
+
+    Args:
+        pipeline: the pipeline; its ops change.
+        store: the op store.
+        pinned: the store's number of the version to load, by node name; the newest where none is given.
+
+    Raises:
+        VersionError: if the versions do not fit together.
+    """
+    slots = _checked_slots(pipeline)
+    queries = {slot.node.name: _query(slot.node) for slot in slots}
+    names = [slot.node.name for slot in slots]
+    edges = dict.fromkeys((names[up], names[down]) for up, down in effective_edges(slots))
+    resolution = store.resolve(pipeline.name, list(queries.values()), list(edges), pinned)
+    if resolution.problems:
+        raise VersionError("\n".join([VERSION_HINT, *resolution.problems]), problems=list(resolution.problems))
+    loaded: set[int] = set()
+    ids: dict[str, int] = {}
+    for slot in slots:
+        op, chosen = slot.op, resolution.versions.get(slot.node.name)
+        if op is None and slot.node.is_loadable:
+            slot.node.load_latest_version(store)
+        elif isinstance(op, LoadableOp) and id(op) not in loaded:
+            loaded.add(id(op))
+            if chosen is not None and chosen.sha256:
+                op.load(store.read_blob(chosen.sha256))
+                ids[slot.node.name] = chosen.id
+            elif op.allow_version_change:
+                # It learned with upstream ops that may just have been replaced.
+                op.has_learned = False
+    pipeline.loaded_versions = ids
+
+
+def load_node(node: Node, store: OpStoreProtocol) -> bool:
+    """Loads the newest version of one node, whatever its neighbours are.
+
+    Returns:
+        whether the store had one.
+    """
+    if node.nested is not None:
+        node.nested.load(store)
+        return True
+    if not isinstance(node.op, LoadableOp):
+        return False
+    found = store.resolve("", [_query(node)], []).versions.get(node.name)
+    if found is None or not found.sha256:
+        return False
+    node.op.load(store.read_blob(found.sha256))
+    return True
+
+
+def _record(node: BaseNode, store: OpStoreProtocol) -> VersionRecord | None:
+    """Writes a node's bytes and describes its version; None if it has a state that is not worth keeping yet."""
+    op = node.op if isinstance(node, Node) else None
+    if isinstance(op, LoadableOp) and not op.is_ready:
+        return None
+    version = node.node_version
+    if op is None:
+        return VersionRecord(node.name, str(version))
+    sha256, size = None, 0
+    if isinstance(op, LoadableOp):
+        data = op.serialize()
+        sha256, size = store.write_blob(data), len(data)
+    return VersionRecord(
+        op=node.name,
+        version=str(version),
+        code_version=str(op.__version__),
+        fields=_fields(op),
+        fingerprint=op.code_fingerprint,
+        sha256=sha256,
+        size=size,
+    )
+
+
+def _fields(op: BaseOp) -> dict[str, Any]:
+    described = {}
+    for name, declared in type(op).__version_fields__.items():
+        text = repr(declared.value)
+        if len(text) > _LONGEST_FIELD_TEXT:
+            text = text[: _LONGEST_FIELD_TEXT - 3] + "..."
+        described[name] = {
+            "value": text,
+            "affects": declared.affected_version.value,
+            "hash": content_hash(declared.value),
+        }
+    return described
+
+
+def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
+    """Saves the versions of a pipeline's ops, their bytes and their links; bytes first, then all the rest at once.
+
+    A link is recorded where the downstream op accepts the upstream one: it learned with it in this process, or it
+    has no state that could disagree. An op that was only loaded vouches for nothing.
+
+    Args:
+        pipeline: the pipeline.
+        store: the op store.
+    """
+    slots = _checked_slots(pipeline)
+    records: dict[str, VersionRecord] = {}
+    for position, slot in enumerate(slots):
+        if slot.op is None:
+            readers = [other.node for other in slots if position in other.upstream]
+            slot.node.persist(store, readers)
+        if slot.node.name not in records:
+            record = _record(slot.node, store)
+            if record is not None:
+                records[slot.node.name] = record
+    links: dict[tuple[str, str], None] = {}
+    for up, down in effective_edges(slots):
+        upstream, downstream = slots[up].node.name, slots[down].node.name
+        vouches = not isinstance(op := slots[down].op, LoadableOp) or op.has_learned
+        if vouches and upstream in records and downstream in records:
+            links[upstream, downstream] = None
+    if records:
+        store.commit_save(pipeline.name, slots[-1].node.name, list(records.values()), list(links))
+
+
+def persist_node(node: Node, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode]) -> Version | None:
+    """Saves one node, and that each downstream node accepts its version.
+
+    Returns:
+        the version that was saved; None if there was nothing to save.
+    """
+    if node.nested is not None:
+        node.nested.save(store)
+        return node.node_version
+    record = _record(node, store)
+    if record is None:
+        return None
+    store.commit_save("", node.name, [record], [])
+    version = node.node_version
+    for downstream in downstream_nodes:
+        store.register_valid_link(downstream.name, node.name, version)
+    if not downstream_nodes:
+        store.register_valid_link(None, node.name, version)
+    return version

@@ -1,0 +1,323 @@
+"""What runs when a pipeline is called, and what is it made of?"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from chariots.errors import InputError
+from chariots.pipelines.callbacks import PipelineCallback
+from chariots.pipelines.graph import INPUT_VALUE, build_graph
+from chariots.pipelines.nodes import BaseNode, Node, NodeReference, ReservedNodes
+from chariots.pipelines.ops import BaseOp, LoadableOp
+from chariots.pipelines.plan import Plan, annotate, call_node, compile_plan, split_outputs
+from chariots.pipelines.store import OpStoreProtocol
+from chariots.versioning import Version
+
+if TYPE_CHECKING:
+    from chariots.pipelines.runners import BaseRunner
+
+__all__ = ["Pipeline"]
+
+_FORBIDDEN_IN_NAMES = frozenset("/\\?#%\0\n\r\t")
+
+
+class Pipeline(BaseOp):
+    """A collection of linked nodes that run one after the other; itself an op, so that pipelines nest.
+
+    >>> from chariots.pipelines.nodes import Node
+    >>> from chariots.pipelines.ops import BaseOp
+    >>> from chariots.pipelines.runners import SequentialRunner
+    >>> class Double(BaseOp):
+    ...     def execute(self, number):
+    ...         return 2 * number
+    >>> pipeline = Pipeline([Node(Double(), ["__pipeline_input__"], "__pipeline_output__")], "doubling")
+    >>> SequentialRunner().run(pipeline, 4)
+    8
+
+    The nodes may be given in any order. They and the callbacks stay the caller's: building and running a pipeline
+    changes neither.
+
+    Args:
+        pipeline_nodes: the nodes. Whatever a node reads must be produced by another node or be the pipeline's
+            input, and whatever it produces must be read or be the pipeline's output.
+        name: the name of the pipeline, part of its HTTP routes.
+        pipeline_callbacks: what to do around the pipeline and its nodes.
+        use_worker: whether a server runs this pipeline in a worker by default; False forbids it, None leaves it to
+            the server and the request.
+
+    Raises:
+        ValueError: if the nodes do not form a graph that can run, or the name does not fit into a URL.
+        TypeError: if something among the nodes is not a node.
+    """
+
+    def __init__(
+        self,
+        pipeline_nodes: Iterable[BaseNode],
+        name: str,
+        pipeline_callbacks: Iterable[PipelineCallback] | None = None,
+        use_worker: bool | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(name, str) or not name or _FORBIDDEN_IN_NAMES & set(name) or name in (".", ".."):
+            raise ValueError(
+                f"a pipeline cannot be named {name!r}: the name becomes part of a URL, so it must be a string that is "
+                "not empty and holds no slash, question mark, hash, per cent sign or line break"
+            )
+        self._name = name
+        self._graph = build_graph(list(pipeline_nodes), name)
+        self.graph_nodes: Sequence[BaseNode] = self._graph.nodes
+        self._plan: Plan | None = None
+        self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]
+        self.use_worker = use_worker
+        #: The store's number of every version that `load` chose, by node name; empty before the first load.
+        self.loaded_versions: Mapping[str, int] = {}
+
+    # -- what it is made of ---------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name of the pipeline."""
+        return self._name
+
+    @property
+    def pipeline_nodes(self) -> list[BaseNode]:
+        """The nodes, in the order in which they run."""
+        return list(self.graph_nodes)
+
+    @property
+    def node_for_name(self) -> dict[str, BaseNode]:
+        """The nodes by name."""
+        return {node.name: node for node in self.graph_nodes}
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether any node reads the pipeline's input."""
+        return self._graph.last_readers[INPUT_VALUE] >= 0
+
+    @property
+    def nodes_reading_input(self) -> list[tuple[BaseNode, int]]:
+        """The nodes that read the pipeline's input, each with the position among its arguments.
+
+        A nested pipeline counts through the nodes inside it that read what it is given.
+        """
+        found: list[tuple[BaseNode, int]] = []
+        for node, reads in zip(self.graph_nodes, self._graph.inputs, strict=True):
+            for argument, value in enumerate(reads):
+                if value == INPUT_VALUE:
+                    nested = node.nested if isinstance(node, Node) else None
+                    found.extend(nested.nodes_reading_input if nested else [(node, argument)])
+        return found
+
+    @property
+    def ops(self) -> list[BaseOp]:
+        """The ops of all nodes, those of nested pipelines included."""
+        found: list[BaseOp] = []
+        for node in self.graph_nodes:
+            if isinstance(node, Node):
+                found.extend(node.nested.ops if node.nested else [node.op])
+        return found
+
+    @property
+    def trains(self) -> bool:
+        """Whether running this pipeline changes the state of an op."""
+        return any(op.allow_version_change for op in self.ops)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every op that is of no use before it was loaded has been loaded."""
+        return all(op.is_ready or not op.needs_loading for op in self.ops if isinstance(op, LoadableOp))
+
+    def get_all_op_links(self) -> list[tuple[BaseNode, BaseNode]]:
+        """The links of the pipeline, as (upstream node, downstream node)."""
+        return [
+            (self.graph_nodes[upstream], node)
+            for position, node in enumerate(self.graph_nodes)
+            for upstream in self._graph.upstream(position)
+        ]
+
+    # -- versions -------------------------------------------------------------------------------------------------
+
+    @property
+    def op_version(self) -> Version:
+        """The version of what the pipeline holds: the sum over its nodes, in order."""
+        total = Version(creation_time=0.0)
+        for node in self.graph_nodes:
+            total = total + node.node_version
+        return total
+
+    def get_pipeline_versions(self) -> dict[BaseNode, Version]:
+        """The present version of every node."""
+        return {node: node.node_version for node in self.graph_nodes}
+
+    def versions(self) -> dict[str, Version]:
+        """The present version of every node, by name."""
+        return {node.name: node.node_version for node in self.graph_nodes}
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """The compiled form of the pipeline, made when it is first needed."""
+        if self._plan is None:
+            self._plan = compile_plan(self._graph, self.graph_nodes)
+        return self._plan
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        """Always refuses: a pipeline is run by a runner.
+
+        Raises:
+            ValueError: always, with the call to make instead.
+        """
+        raise ValueError(
+            f"pipeline {self.name!r} cannot execute itself; call SequentialRunner().run(pipeline, pipeline_input)"
+        )
+
+    def check_input(self, pipeline_input: Any) -> None:
+        """Refuses an input that no node would read.
+
+        Raises:
+            ValueError: if an input is given and the pipeline takes none.
+        """
+        if pipeline_input is not None and not self.takes_input:
+            raise InputError(
+                f"pipeline {self.name!r} was given an input, but none of its nodes reads "
+                f"{ReservedNodes.pipeline_input.value!r}; call it without one, or add that to a node's input_nodes"
+            )
+
+    def start_results(self, pipeline_input: Any | None = None) -> dict[NodeReference, Any]:
+        """The results a runner starts with: the pipeline's input, where it takes one.
+
+        Raises:
+            ValueError: if an input is given and the pipeline takes none.
+        """
+        self.check_input(pipeline_input)
+        return {ReservedNodes.pipeline_input.reference: pipeline_input} if self.takes_input else {}
+
+    def execute_node(
+        self,
+        node: BaseNode,
+        intermediate_results: MutableMapping[NodeReference, Any],
+        runner: BaseRunner | None = None,
+    ) -> MutableMapping[NodeReference, Any]:
+        """Executes one node with all callbacks around it; for runners.
+
+        Args:
+            node: a node of this pipeline.
+            intermediate_results: what was computed so far. The node's outputs are added, and values that no later
+                node reads are dropped.
+            runner: for a node that holds a pipeline.
+
+        Returns:
+            ``intermediate_results``.
+
+        Raises:
+            ValueError: if the node's output does not match the outputs it declares, or an input is missing.
+        """
+        graph = self._graph
+        position = next((i for i, mine in enumerate(self.graph_nodes) if mine is node), None)
+        if position is None:
+            raise ValueError(f"node {node.name!r} is not a node of pipeline {self.name!r}")
+        args = []
+        for value in graph.inputs[position]:
+            reference = graph.references[value]
+            if reference not in intermediate_results and value != INPUT_VALUE:
+                raise ValueError(
+                    f"node {node.name!r} reads {reference.reference!r}, which is not computed yet; "
+                    "run the nodes in the order of pipeline.pipeline_nodes"
+                )
+            args.append(intermediate_results.get(reference))
+        for callback in self.callbacks:
+            callback.before_node_execution(self, node, args)
+        try:
+            output = call_node(node, args, runner)
+        except Exception as error:
+            annotate(error, self, position)
+            raise
+        for callback in self.callbacks:
+            callback.after_node_execution(self, node, args, output)
+        for value in graph.inputs[position]:
+            if graph.last_readers[value] == position:
+                intermediate_results.pop(graph.references[value], None)
+        writes = graph.outputs[position]
+        parts = [output] if len(writes) == 1 else split_outputs(self, position, output, len(writes)) if writes else []
+        for value, part in zip(writes, parts, strict=True):
+            intermediate_results[graph.references[value]] = part
+        return intermediate_results
+
+    @staticmethod
+    def extract_results(results: Mapping[NodeReference, Any]) -> Any:
+        """Finds the output of the pipeline among the results left when all nodes have run; for runners.
+
+        Args:
+            results: what no node has read.
+
+        Returns:
+            the output; None if nothing is left.
+
+        Raises:
+            ValueError: if anything but the pipeline's output is left.
+        """
+        output = ReservedNodes.pipeline_output.value
+        unused = [reference for reference in results if reference.reference != output]
+        if unused:
+            names = ", ".join(repr(reference.reference) for reference in unused)
+            raise ValueError(f"the pipeline ran, but nothing reads {names}; read it, or call one of them {output!r}")
+        return next(iter(results.values()), None)
+
+    # -- copies, saving and loading ---------------------------------------------------------------------------------
+
+    def clone(self, extra_callbacks: Iterable[PipelineCallback] = ()) -> Self:
+        """Returns a pipeline that can be loaded and trained without this one noticing.
+
+        Ops that can be loaded are copied; all others, the callbacks and the links are shared.
+
+        Args:
+            extra_callbacks: callbacks that only the copy gets, after its own.
+        """
+        other = copy.copy(self)
+        other.callbacks = [*self.callbacks, *extra_callbacks]
+        other.loaded_versions = dict(self.loaded_versions)
+        other._plan = None
+        copies: dict[int, BaseOp] = {}  # one op object in two nodes stays one object
+        nodes: list[BaseNode] = []
+        for node in self.graph_nodes:
+            if isinstance(node, Node) and node.is_loadable:
+                op = copies.get(id(node.op))
+                if op is None:
+                    op = node.nested.clone() if node.nested else node.op.copy_for_snapshot()  # type: ignore[attr-defined]
+                    copies[id(node.op)] = op
+                nodes.append(node.with_op(op))
+            else:
+                nodes.append(copy.copy(node) if node.is_loadable else node)
+        other.graph_nodes = tuple(nodes)
+        return other
+
+    def load(self, op_store_client: OpStoreProtocol) -> Self:
+        """Loads the newest version of every op, if they all fit together.
+
+        Args:
+            op_store_client: the op store.
+
+        Returns:
+            this pipeline.
+
+        Raises:
+            VersionError: if an op was never trained and saved, or two neighbours were not trained with each other;
+                then nothing was loaded.
+        """
+        from chariots.pipelines import persistence
+
+        persistence.load_pipeline(self, op_store_client)
+        return self
+
+    def save(self, op_store_client: OpStoreProtocol) -> None:
+        """Saves every op that has something to save, all versions, and which versions were trained together.
+
+        Args:
+            op_store_client: the op store.
+        """
+        from chariots.pipelines import persistence
+
+        persistence.save_pipeline(self, op_store_client)

@@ -1,0 +1,15 @@
+"""Where did `PipelinesServer` live before it had a room of its own?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chariots._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from chariots.serving import PipelineResponse, PipelinesServer
+
+__getattr__, __dir__, _ = lazy_names(
+    __name__, {"PipelinesServer": "chariots.serving", "PipelineResponse": "chariots.serving"}
+)
+__all__ = ["PipelinesServer", "PipelineResponse"]

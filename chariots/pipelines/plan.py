@@ -1,0 +1,241 @@
+"""How does a pipeline run without asking its graph anything?
+
+A pipeline is compiled once into a flat list of steps over numbered slots. A value lives in its slot until its last
+reader has run; then the slot is emptied or taken by the next value, which is what frees the memory.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from chariots.pipelines.graph import INPUT_VALUE, Graph
+from chariots.pipelines.nodes import BaseNode, Node
+from chariots.pipelines.ops import BaseOp
+
+if TYPE_CHECKING:
+    from chariots.pipelines.pipeline import Pipeline
+    from chariots.pipelines.runners import BaseRunner
+
+__all__ = ["Plan", "call_node", "compile_plan", "split_outputs"]
+
+# (op, hooks, reads, writes, clears, position): `hooks` is empty while calling op.execute is all there is to do;
+# `reads` and `writes` are a bare slot number in the common case of one input or one output.
+Step: TypeAlias = tuple[Any, Any, "int | tuple[int, ...]", "int | tuple[int, ...] | None", tuple[int, ...], int]
+_ALWAYS = ("this node is always called through its own execute",)
+
+
+class Plan:
+    """The compiled form of a pipeline.
+
+    Attributes:
+        steps: what to do, in order.
+        slots: how many slots the values need.
+        input_slot: where the pipeline's input goes; None if no node reads it.
+        output_slot: where the result is found; None if there is no result.
+    """
+
+    __slots__ = ("input_slot", "output_slot", "slots", "steps")
+
+    def __init__(self, steps: list[Step], slots: int, input_slot: int | None, output_slot: int | None) -> None:
+        self.steps = steps
+        self.slots = slots
+        self.input_slot = input_slot
+        self.output_slot = output_slot
+
+    def run(self, pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> Any:
+        """Runs every step; the loop that everything else in this package stays out of.
+
+        Args:
+            pipeline: the pipeline this is the plan of.
+            pipeline_input: the input; None if the pipeline takes none.
+            runner: for nested pipelines.
+
+        Returns:
+            the result of the pipeline; None if it has none.
+        """
+        slots: list[Any] = [None] * self.slots
+        if self.input_slot is not None:
+            slots[self.input_slot] = pipeline_input
+            pipeline_input = None  # the slot is now the only thing here that keeps it alive
+        position = -1
+        try:
+            for op, hooks, reads, writes, clears, position in self.steps:
+                if hooks:
+                    node = pipeline.graph_nodes[position]
+                    read = (reads,) if type(reads) is int else reads
+                    value = call_node(node, [slots[slot] for slot in read], runner)  # type: ignore[union-attr]
+                elif type(reads) is int:
+                    value = op.execute(slots[reads])
+                else:
+                    value = op.execute(*[slots[slot] for slot in reads])  # type: ignore[union-attr]
+                for slot in clears:
+                    slots[slot] = None
+                if type(writes) is int:
+                    slots[writes] = value
+                elif writes is not None:
+                    for slot, part in zip(writes, split_outputs(pipeline, position, value, len(writes)), strict=True):
+                        slots[slot] = part
+                    part = None  # or the last part would outlive its readers
+        except Exception as error:
+            annotate(error, pipeline, position)
+            raise
+        return None if self.output_slot is None else slots[self.output_slot]
+
+    def run_with_callbacks(self, pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> Any:
+        """Runs every step with the pipeline's callbacks around each node and around the whole."""
+        callbacks = pipeline.callbacks
+        before = [c.before_node_execution for c in callbacks if _overrides(c, "before_node_execution")]
+        after = [c.after_node_execution for c in callbacks if _overrides(c, "after_node_execution")]
+        arguments = [] if self.input_slot is None else [pipeline_input]
+        for callback in callbacks:
+            callback.before_execution(pipeline, arguments)
+        slots: list[Any] = [None] * self.slots
+        if self.input_slot is not None:
+            slots[self.input_slot] = pipeline_input
+        nodes = pipeline.graph_nodes
+        position = -1
+        try:
+            for op, hooks, reads, writes, clears, position in self.steps:
+                node = nodes[position]
+                args = [slots[reads]] if type(reads) is int else [slots[slot] for slot in reads]  # type: ignore[union-attr]
+                for notify in before:
+                    notify(pipeline, node, args)
+                value = call_node(node, args, runner) if hooks else op.execute(*args)
+                for notify_after in after:
+                    notify_after(pipeline, node, args, value)
+                for slot in clears:
+                    slots[slot] = None
+                if type(writes) is int:
+                    slots[writes] = value
+                elif writes is not None:
+                    for slot, part in zip(writes, split_outputs(pipeline, position, value, len(writes)), strict=True):
+                        slots[slot] = part
+                    part = None  # or the last part would outlive its readers
+        except Exception as error:
+            annotate(error, pipeline, position)
+            raise
+        output = None if self.output_slot is None else slots[self.output_slot]
+        for callback in callbacks:
+            callback.after_execution(pipeline, arguments, output)
+        return output
+
+
+def _overrides(callback: object, method: str) -> bool:
+    """Whether a callback has its own version of a method; calling the empty one costs as much as a small op."""
+    from chariots.pipelines.callbacks import PipelineCallback
+
+    found = getattr(type(callback), method, None)
+    return found is not getattr(PipelineCallback, method) or method in vars(callback)
+
+
+def annotate(error: Exception, pipeline: Pipeline, position: int) -> None:
+    """Adds to an error which node of which pipeline it came from; the error itself stays what it was."""
+    if position >= 0:
+        node = pipeline.graph_nodes[position]
+        error.add_note(f"raised in node {node.name!r} of pipeline {pipeline.name!r}")
+
+
+def call_node(node: BaseNode, args: list[Any], runner: BaseRunner | None) -> Any:
+    """Executes any node, whatever the signature of its ``execute``.
+
+    A node may define ``execute(self, *params)``, as documented, or ``execute(self, params, runner=None)``.
+    """
+    if isinstance(node, Node):
+        return node.execute(args, runner)
+    if _takes_a_list(type(node)):
+        return node.execute(args, runner)
+    return node.execute(*args)
+
+
+def _takes_a_list(node_class: type[BaseNode]) -> bool:
+    parameters = list(inspect.signature(node_class.execute).parameters.values())[1:]
+    return any(parameter.name == "runner" for parameter in parameters)
+
+
+def split_outputs(pipeline: Pipeline, position: int, value: Any, expected: int) -> Sequence[Any]:
+    """Checks that what a node returned can be split over its outputs.
+
+    Raises:
+        ValueError: if it is not a tuple or list of the right length.
+    """
+    if isinstance(value, (tuple, list)) and len(value) == expected:
+        return value
+    node = pipeline.graph_nodes[position]
+    names = ", ".join(repr(reference.reference) for reference in node.output_references)
+    found = f"{len(value)} values" if isinstance(value, (tuple, list)) else f"a {type(value).__name__}"
+    raise ValueError(
+        f"node {node.name!r} has {expected} outputs ({names}) but returned {found}; "
+        f"return a tuple of {expected}, or name one output"
+    )
+
+
+def compile_plan(graph: Graph, nodes: Sequence[BaseNode]) -> Plan:
+    """Compiles a graph into steps over slots.
+
+    Args:
+        graph: the links.
+        nodes: the nodes in the graph's order; those of the graph, or copies of them.
+
+    Returns:
+        the plan; linear in the number of links, in time and in size.
+    """
+    slot_of = [-1] * len(graph.references)
+    free: list[int] = []
+    used = 0
+
+    def take(value: int) -> int:
+        nonlocal used
+        if free:
+            slot_of[value] = free.pop()
+        else:
+            slot_of[value] = used
+            used += 1
+        return slot_of[value]
+
+    takes_input = graph.last_readers[INPUT_VALUE] >= 0
+    input_slot = take(INPUT_VALUE) if takes_input else None
+    steps: list[Step] = []
+    last_readers, output_value = graph.last_readers, graph.output_value
+    for position, (reads, writes) in enumerate(zip(graph.inputs, graph.outputs, strict=True)):
+        read_slots = tuple([slot_of[value] for value in reads])
+        released: list[int] = []
+        for value in dict.fromkeys(reads) if len(reads) > 1 else reads:
+            if last_readers[value] == position and value != output_value:
+                released.append(slot_of[value])
+        free.extend(released)
+        write_slots = tuple([take(value) for value in writes])
+        clears = tuple([slot for slot in released if slot not in write_slots]) if released else ()
+        op, hooks = _target(nodes[position])
+        steps.append(
+            (
+                op,
+                hooks,
+                read_slots[0] if len(read_slots) == 1 else read_slots,
+                write_slots[0] if len(write_slots) == 1 else (write_slots or None),
+                clears,
+                position,
+            )
+        )
+    output_slot = None if output_value is None else slot_of[output_value]
+    return Plan(steps, used, input_slot, output_slot)
+
+
+def _target(node: BaseNode) -> tuple[BaseOp | None, Sequence[Any]]:
+    """What to call for a node, and whether more than ``op.execute`` is to be done for it.
+
+    The op's own list of callbacks serves as the flag, so that a callback added later is seen.
+    """
+    if type(node) is not Node:
+        return None, _ALWAYS
+    op = node.op
+    kind = type(op)
+    plain = (
+        kind.before_execution is BaseOp.before_execution
+        and kind.after_execution is BaseOp.after_execution
+        and kind.execute_with_all_callbacks is BaseOp.execute_with_all_callbacks
+    )
+    if not plain or node.requires_runner:
+        return op, _ALWAYS
+    return op, op.callbacks
