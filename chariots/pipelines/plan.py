@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "call_node", "compile_plan", "split_outputs"]
 
 # (op, hooks, reads, writes, clears, position): `hooks` is empty while calling op.execute is all there is to do;
-# `reads` and `writes` are a bare slot number in the common case of one input or one output.
-Step: TypeAlias = tuple[Any, Any, "int | tuple[int, ...]", "int | tuple[int, ...] | None", tuple[int, ...], int]
+# `reads` and `writes` are a bare slot number in the common case of one, else a tuple of them, or None for no output.
+Step: TypeAlias = tuple[Any, Any, Any, Any, tuple[int, ...], int]
 _ALWAYS = ("this node is always called through its own execute",)
 
 
@@ -65,19 +65,17 @@ class Plan:
                 if hooks:
                     node = pipeline.graph_nodes[position]
                     read = (reads,) if type(reads) is int else reads
-                    value = call_node(node, [slots[slot] for slot in read], runner)  # type: ignore[union-attr]
+                    value = call_node(node, [slots[slot] for slot in read], runner)
                 elif type(reads) is int:
                     value = op.execute(slots[reads])
                 else:
-                    value = op.execute(*[slots[slot] for slot in reads])  # type: ignore[union-attr]
+                    value = op.execute(*[slots[slot] for slot in reads])
                 for slot in clears:
                     slots[slot] = None
                 if type(writes) is int:
                     slots[writes] = value
                 elif writes is not None:
-                    for slot, part in zip(writes, split_outputs(pipeline, position, value, len(writes)), strict=True):
-                        slots[slot] = part
-                    part = None  # or the last part would outlive its readers
+                    _fill(slots, writes, split_outputs(pipeline, position, value, len(writes)))
         except Exception as error:
             annotate(error, pipeline, position)
             raise
@@ -99,7 +97,7 @@ class Plan:
         try:
             for op, hooks, reads, writes, clears, position in self.steps:
                 node = nodes[position]
-                args = [slots[reads]] if type(reads) is int else [slots[slot] for slot in reads]  # type: ignore[union-attr]
+                args = [slots[reads]] if type(reads) is int else [slots[slot] for slot in reads]
                 for notify in before:
                     notify(pipeline, node, args)
                 value = call_node(node, args, runner) if hooks else op.execute(*args)
@@ -110,9 +108,7 @@ class Plan:
                 if type(writes) is int:
                     slots[writes] = value
                 elif writes is not None:
-                    for slot, part in zip(writes, split_outputs(pipeline, position, value, len(writes)), strict=True):
-                        slots[slot] = part
-                    part = None  # or the last part would outlive its readers
+                    _fill(slots, writes, split_outputs(pipeline, position, value, len(writes)))
         except Exception as error:
             annotate(error, pipeline, position)
             raise
@@ -120,6 +116,12 @@ class Plan:
         for callback in callbacks:
             callback.after_execution(pipeline, arguments, output)
         return output
+
+
+def _fill(slots: list[Any], writes: Sequence[int], parts: Sequence[Any]) -> None:
+    # A function of its own, so that no local variable of the loop keeps the last part alive.
+    for slot, part in zip(writes, parts, strict=True):
+        slots[slot] = part
 
 
 def _overrides(callback: object, method: str) -> bool:

@@ -1,0 +1,99 @@
+# What a person types: `make demo` to see it, `make test` to check it, `make help` for the rest.
+# Needs Python 3.11 or later and make. Everything is installed below .venv (and .bench-venv), nothing elsewhere.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BENCH_VENV := .bench-venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+PIP_QUIET := --quiet --quiet --disable-pip-version-check
+
+# Keras (tests and docs) runs on the lightest backend; small matrices need no thread pool.
+export KERAS_BACKEND ?= jax
+export JAX_PLATFORMS ?= cpu
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types docs bench bench-short faults faults-short clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+$(VENV)/bin/python:
+	@sh tools/make_venv.sh '$(PYTHON)' '$(VENV)'
+
+# The package and what it needs to run, for `make demo`. The stamp of the full set below counts as well.
+$(VENV)/.installed-core: $(VENV)/bin/python setup.py pyproject.toml
+	@if [ -e $(VENV)/.installed-dev ]; then :; else \
+	  echo "[2/3] Installing chariots and what it needs into $(VENV)/ (a minute or two the first time) ..."; \
+	  $(BIN)/python -m pip install $(PIP_QUIET) -e . ; fi
+	@touch $@
+
+# Everything a developer needs. The wheels of the core are kept beside it, so that the test which installs chariots
+# into an empty environment needs no network.
+$(VENV)/.installed-dev: $(VENV)/bin/python setup.py pyproject.toml
+	@echo "Installing chariots with its development tools into $(VENV)/ (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install $(PIP_QUIET) -e '.[dev]'
+	@$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/constraints.txt
+	@$(BIN)/python -c "from importlib.metadata import requires as needs; \
+	  print(*(need for need in needs('chariots') if 'extra ==' not in need), sep='\n')" > $(VENV)/core.txt
+	@$(BIN)/python -m pip wheel $(PIP_QUIET) --wheel-dir $(VENV)/wheels \
+	  --constraint $(VENV)/constraints.txt --requirement $(VENV)/core.txt
+	@touch $@
+
+demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict over HTTP.
+	@echo "[3/3] Running the demo ..."
+	@$(BIN)/chariots demo
+	@echo
+	@echo "Where to look next:"
+	@echo "  examples/iris/       the same pipelines as two files you can edit and serve with 'flask run'"
+	@echo "  README.md            what chariots is for, and how it grows"
+	@echo "  docs/tutorial/       the tutorial, step by step"
+	@echo "  $(BIN)/chariots new  a project of your own from the template"
+	@echo "  make test            the whole test suite"
+
+test: $(VENV)/.installed-dev ## Run every test (brings its own Redis).
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev ## Check style, formatting and the floors of the house.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## Format the code and sort its imports.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev ## Check types, strictly.
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev ## Build the documentation and run every example in it.
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b doctest docs docs/_build/doctest
+	@echo "The documentation is at docs/_build/html/index.html"
+
+# The peers we measure against live apart, on top of the development environment, so that nothing is fetched twice.
+$(BENCH_VENV)/.installed: $(VENV)/.installed-dev benchmarks/requirements.txt
+	@echo "Installing the peers for the benchmarks into $(BENCH_VENV)/ ..."
+	@$(BIN)/python -m venv $(BENCH_VENV)
+	@$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
+	  > "$$($(BENCH_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/development.pth"
+	@$(BENCH_VENV)/bin/python -m pip install $(PIP_QUIET) -r benchmarks/requirements.txt
+	@touch $@
+
+bench: $(BENCH_VENV)/.installed ## Measure against the targets and print the table.
+	$(BENCH_VENV)/bin/python benchmarks/run.py
+
+bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions.
+	$(BENCH_VENV)/bin/python benchmarks/run.py --short
+
+faults: $(VENV)/.installed-dev ## Kill things in the middle of their work, many times.
+	CHARIOTS_FAULT_ROUNDS=20 $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+
+faults-short: $(VENV)/.installed-dev ## The same, a few times.
+	CHARIOTS_FAULT_ROUNDS=3 $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+
+clean: ## Remove everything that was built or installed here.
+	rm -rf $(VENV) $(BENCH_VENV) build dist docs/_build .demo .tox *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""How fast is chariots, beside what else a person would use?"""

@@ -1,0 +1,38 @@
+"""How does a person start, see and try chariots from a terminal?
+
+Every command is a small module of this package, imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import click
+
+from chariots._version import __version__
+from chariots.cli.commands import LazyCommands
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "new": "chariots.cli.new:new",
+    "demo": "chariots.cli.demo:demo",
+    "serve": "chariots.cli.serve:serve",
+    "call": "chariots.cli.call:call",
+    "versions": "chariots.cli.call:versions",
+    "load": "chariots.cli.call:load",
+    "save": "chariots.cli.call:save",
+    "op-store": "chariots.cli.op_store:op_store",
+    "worker": "chariots.cli.worker:worker",
+}
+
+
+@click.group(
+    cls=LazyCommands,
+    homes=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="chariots")
+def main() -> None:
+    """Versioned machine-learning pipelines, served.
+
+    Start with `chariots demo`, then `chariots new`.
+    """

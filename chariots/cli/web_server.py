@@ -1,0 +1,227 @@
+"""How do worker processes share a port, and how is a person told that they do, or why they cannot?"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from chariots.cli.commands import Failure, described
+
+__all__ = ["Listener", "serve_application", "server_options"]
+
+LOAD_FAILED: Final = 4  # gunicorn stops for good when a worker leaves with this code
+# gunicorn's own lines about a worker that could not load the app, which we tell in one line instead
+NOISE: Final = ("Worker (pid:%s) exited with code %s.", "Shutting down: %s", "Reason: %s")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Where to listen and with how many hands.
+
+    Attributes:
+        host: the interface; ``127.0.0.1`` is reached from this machine only.
+        port: the port; 0 takes a free one.
+        workers: how many processes answer.
+        threads: how many requests each process answers at a time.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 5000
+    workers: int = 1
+    threads: int = 8
+
+
+def server_options(port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds ``--host``, ``--port``, ``--workers`` and ``--threads``; the command gets one `Listener`.
+
+    Args:
+        port: the default port.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_listener(*args: Any, host: str, port: int, workers: int, threads: int, **rest: Any) -> Any:
+            return command(*args, listener=Listener(host, port, workers, threads), **rest)
+
+        options = [
+            click.option(
+                "--host",
+                default="127.0.0.1",
+                show_default=True,
+                help="Interface to listen on; 0.0.0.0 opens the server to the network.",
+            ),
+            click.option(
+                "--port",
+                "-p",
+                type=click.IntRange(0, 65535),
+                default=port,
+                show_default=True,
+                help="Port to listen on; 0 takes a free one.",
+            ),
+            click.option(
+                "--workers",
+                "-w",
+                type=click.IntRange(1),
+                default=1,
+                show_default=True,
+                help="Processes that answer.",
+            ),
+            click.option(
+                "--threads",
+                "-t",
+                type=click.IntRange(1),
+                default=8,
+                show_default=True,
+                help="Requests that each process answers at a time.",
+            ),
+        ]
+        for option in reversed(options):
+            with_listener = option(with_listener)
+        return with_listener
+
+    return decorate
+
+
+def serve_application(load: Callable[[], Any], name: str, listener: Listener, *, debug: bool = False) -> None:
+    """Serves an app until SIGTERM or Ctrl-C; requests that run are finished first.
+
+    Args:
+        load: makes the WSGI app; called in every worker process, never in this one.
+        name: what is served, for the line that says where.
+        listener: where to listen and with how many hands.
+        debug: whether the stack is shown when the app cannot be loaded.
+
+    Raises:
+        Failure: when the port is taken or the app cannot be loaded.
+    """
+    try:
+        from gunicorn.errors import HaltServer
+    except ImportError as error:
+        raise Failure(
+            "chariots serve needs gunicorn, which does not run on this system; "
+            "use `flask --app MODULE:APP run`, or any other WSGI server."
+        ) from error
+    bound = _bind(listener)
+    reader, writer = os.pipe()
+    parent = os.getpid()
+    try:
+        _gunicorn(load, name, listener, bound, writer, debug).run()
+    except (SystemExit, HaltServer) as leaving:
+        # Worker processes leave through here as well, and have nothing to tell. A HaltServer gets this far when
+        # a second worker fails while gunicorn stops because of the first.
+        if os.getpid() != parent or (isinstance(leaving, SystemExit) and not leaving.code):
+            raise
+        os.close(writer)
+        with os.fdopen(reader, encoding="utf-8", errors="replace") as told:
+            reason = told.read().split("\0")[0]
+        raise Failure(reason or f"{name} stopped serving, see the lines above.") from None
+
+
+def _bind(listener: Listener) -> socket.socket:
+    """The listening socket; taking it here tells at once that a port is in use."""
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((listener.host, listener.port))
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Failure(
+                f"port {listener.port} of {listener.host} was asked for, and another program listens there; "
+                "stop it, or choose another port with --port (0 takes a free one)."
+            ) from error
+        raise Failure(
+            f"{listener.host}:{listener.port} was asked for, and cannot be listened on: {error.strerror}; "
+            "check --host and --port."
+        ) from error
+    bound.listen(2048)
+    return bound
+
+
+def _gunicorn(
+    load: Callable[[], Any], name: str, listener: Listener, bound: socket.socket, writer: int, debug: bool
+) -> Any:
+    """The gunicorn application that serves ours."""
+    from gunicorn.app.base import BaseApplication
+    from gunicorn.workers.gthread import ThreadWorker
+
+    class ClosingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+        """Refuses connections while it finishes what runs; gunicorn's own lets them wait, and then drops them."""
+
+        def set_accept_enabled(self, enabled: bool) -> None:
+            super().set_accept_enabled(enabled)
+            if not self.alive:
+                for listening in self.sockets:
+                    listening.close()
+
+    host, port = bound.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    settings: dict[str, Any] = {
+        "bind": f"fd://{bound.detach()}",  # gunicorn takes it over, and closes it when it stops
+        "worker_class": ClosingWorker,
+        "workers": listener.workers,
+        "threads": listener.threads,
+        "timeout": 300,  # a worker that trains with the interpreter lock held cannot give a sign of life
+        "graceful_timeout": 30,
+        "keepalive": 75,  # longer than clients keep a connection, so that they close it and not we
+        "loglevel": "warning",
+        "proc_name": f"chariots {name}",
+        "control_socket_disable": True,
+        "on_starting": _quieten,
+        "post_worker_init": lambda worker: _tell(worker, name, url, listener),
+    }
+
+    class Served(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+        def load_config(self) -> None:
+            for key, value in settings.items():
+                if key in self.cfg.settings:
+                    self.cfg.set(key, value)
+
+        def load(self) -> Any:
+            here = str(Path.cwd())
+            if here not in sys.path:
+                sys.path.insert(0, here)
+            try:
+                return load()
+            except Exception as error:  # noqa: BLE001 -- a user's module may raise anything
+                if debug:
+                    traceback.print_exc()
+                reason = f"{name} cannot be served: {described(error, _place(error))}\0"
+                os.write(writer, reason.encode()[:4000])
+                sys.exit(LOAD_FAILED)
+
+    return Served()
+
+
+def _quieten(arbiter: Any) -> None:
+    arbiter.log.error_log.addFilter(lambda record: record.msg not in NOISE)
+
+
+def _tell(worker: Any, name: str, url: str, listener: Listener) -> None:
+    """Says where the app is served, once its first worker has loaded it."""
+    if worker.age == 1:
+        hands = f"{listener.workers} process{'es' * (listener.workers > 1)} of {listener.threads} threads"
+        click.echo(f"Serving {name} at {url} ({hands}). Ctrl-C stops it.")
+
+
+def _place(error: BaseException) -> str:
+    """Where in a user's module an import failed."""
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and f"{os.sep}chariots{os.sep}" not in frame.filename
+    ]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""

@@ -1,0 +1,121 @@
+"""How is everything an app is made of described in one place: a YAML file, the environment, a few arguments?
+
+The order is YAML < environment < arguments given in code. Each section is optional::
+
+    op_store:
+      server_host: localhost
+      server_port: 5001
+      saver_type: file-saver
+      saver_kwargs:
+        root_path: /var/lib/my_app/ops
+      op_store_db_url: sqlite:////var/lib/my_app/db.sqlite
+    pipelines:
+      runner: sequential-runner
+      server_host: localhost
+      server_port: 5000
+      import_name: my_app
+    pipelines_workers:
+      use_for_all: false
+      worker_type: rq
+      worker_pool_kwargs:
+        redis_kwargs: {host: localhost, port: 6379}
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from chariots.config.reading import read_file
+from chariots.config.sections import OpStoreConfig, PipelinesConfig, WorkersConfig
+
+if TYPE_CHECKING:
+    from chariots.op_store import OpStoreClient, OpStoreServer
+    from chariots.serving import PipelinesClient, PipelinesServer
+    from chariots.workers import BaseWorkerPool
+
+__all__ = ["ChariotsConfig", "ChariotsConfiguration", "OpStoreConfig", "PipelinesConfig", "WorkersConfig"]
+
+
+class ChariotsConfig:
+    """The configuration of a whole app: its op store, its pipelines and its workers.
+
+    Attributes:
+        op_store_config: where the op store is, or how to start it.
+        pipelines_config: the pipelines and how they are run and served.
+        pipelines_workers_config: which worker pool runs them, if any.
+    """
+
+    def __init__(
+        self,
+        config_file: str | os.PathLike[str] | None = None,
+        pipelines_config: PipelinesConfig | None = None,
+        pipelines_worker_config: WorkersConfig | None = None,
+        op_store_config: OpStoreConfig | None = None,
+    ) -> None:
+        """Reads the file and lets every section given in code replace the whole section of the file.
+
+        Args:
+            config_file: a YAML file with any of the sections ``op_store``, ``pipelines`` and
+                ``pipelines_workers``; their keys are the arguments of the three classes of this module.
+            pipelines_config: replaces the section ``pipelines``.
+            pipelines_worker_config: replaces the section ``pipelines_workers``.
+            op_store_config: replaces the section ``op_store``.
+
+        Raises:
+            FileNotFoundError: when there is no such file.
+            ValueError: when the file or the environment holds an unknown section or key, or a value of the
+                wrong type; the message names the place and the nearest known name.
+        """
+        file = read_file(config_file) if config_file is not None else {}
+        self.pipelines_config = pipelines_config or PipelinesConfig.from_file(file.get("pipelines"))
+        self.pipelines_workers_config = pipelines_worker_config or WorkersConfig.from_file(
+            file.get("pipelines_workers")
+        )
+        self.op_store_config = op_store_config or OpStoreConfig.from_file(file.get("op_store"))
+
+    def get_op_store_client(self) -> OpStoreClient:
+        """A client of the op store that this configuration describes."""
+        return self.op_store_config.get_client()
+
+    def get_op_store_server(self) -> OpStoreServer:
+        """The op store server itself; its Flask app is the attribute ``flask``."""
+        return self.op_store_config.get_server()
+
+    def get_pipelines_client(self) -> PipelinesClient:
+        """A client of the pipelines server that this configuration describes."""
+        return self.pipelines_config.get_client()
+
+    def get_pipelines_worker_pool(self) -> BaseWorkerPool:
+        """The worker pool of this configuration.
+
+        Raises:
+            ValueError: when no ``worker_type`` is configured.
+        """
+        return self.pipelines_workers_config.get_worker_pool()
+
+    def get_pipelines_server(self) -> PipelinesServer:
+        """The pipelines server, with its op store client, runner and worker pool.
+
+        Returns:
+            a Flask app; ``use_for_all`` sends every call to a worker unless the pipeline or the call refuses.
+
+        Raises:
+            ValueError: when ``use_for_all`` is set and no ``worker_type`` is.
+        """
+        from chariots.serving import PipelinesServer
+
+        workers = self.pipelines_workers_config
+        wants_pool = workers.use_for_all or workers.worker_type is not None
+        return PipelinesServer(
+            app_pipelines=list(self.pipelines_config.pipelines),
+            op_store_client=self.get_op_store_client(),
+            runner=self.pipelines_config.get_runner(),
+            default_pipeline_callbacks=list(self.pipelines_config.pipeline_callbacks),
+            worker_pool=workers.get_worker_pool() if wants_pool else None,
+            use_workers=True if workers.use_for_all else None,
+            import_name=self.pipelines_config.import_name,
+        )
+
+
+ChariotsConfiguration = ChariotsConfig

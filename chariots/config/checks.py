@@ -1,0 +1,113 @@
+"""Which values does each setting accept, and in what form does it keep them?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chariots.errors import nearest
+
+__all__ = ["SECTIONS", "CODE_ONLY", "Check", "kind", "mapping"]
+
+Check = Callable[[Any, str], Any]
+"""Takes a value and words for where it stands; returns the value in its final form or raises ValueError."""
+
+YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def kind(value: Any) -> str:
+    """Shows a value and its type in a few words."""
+    return f"{value!r:.80} ({type(value).__name__})"
+
+
+def text(value: Any, where: str) -> str:
+    """Accepts a string."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"{where} holds {kind(value)}, where text is expected.")
+
+
+def port(value: Any, where: str) -> int:
+    """Accepts a port number, as an int or as its digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535:
+        return value
+    raise ValueError(f"{where} holds {kind(value)}, where a port from 0 to 65535 is expected.")
+
+
+def flag(value: Any, where: str) -> bool:
+    """Accepts true and false, and the usual words for them."""
+    word = str(value).lower()
+    if isinstance(value, bool) or (isinstance(value, str) and word in (*YES, *NO)):
+        return word in YES
+    raise ValueError(f"{where} holds {kind(value)}, where true or false is expected.")
+
+
+def mapping(value: Any, where: str) -> dict[str, Any]:
+    """Accepts a mapping with text keys."""
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return dict(value)
+    # The value may hold a password, so that only its type is shown.
+    raise ValueError(
+        f"{where} holds a {type(value).__name__}, where a mapping of argument names to values is expected."
+    )
+
+
+def choice(known: Mapping[str, str]) -> Check:
+    """Accepts one of a few names, however joined: ``FileSaver``, ``file-saver``, ``file_saver``.
+
+    Args:
+        known: from a name in lower case without joints to the name we show.
+    """
+
+    def check(value: Any, where: str) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"{where} holds {kind(value)}, where one of {', '.join(known.values())} is expected.")
+        found = known.get(value.replace("-", "").replace("_", "").lower())
+        if found is None:
+            shown = sorted(set(known.values()))
+            raise ValueError(
+                f"{where} holds {value!r}, which is not known.{nearest(value, shown)} Known names: {', '.join(shown)}."
+            )
+        return found
+
+    return check
+
+
+saver_type = choice(
+    {"filesaver": "file-saver", "googlestorage": "google-storage", "googlestoragesaver": "google-storage"}
+)
+runner_name = choice({"sequentialrunner": "sequential-runner"})
+worker_type = choice({"rq": "rq"})
+
+
+def runner(value: Any, where: str) -> Any:
+    """Accepts the name of a runner, or a runner itself when it comes from code."""
+    return value if hasattr(value, "run") else runner_name(value, where)
+
+
+SECTIONS: Mapping[str, Mapping[str, Check]] = {
+    "op_store": {
+        "server_host": text,
+        "server_port": port,
+        "saver_type": saver_type,
+        "saver_kwargs": mapping,
+        "op_store_db_url": text,
+    },
+    "pipelines": {
+        "runner": runner,
+        "server_host": text,
+        "server_port": port,
+        "import_name": text,
+    },
+    "pipelines_workers": {
+        "use_for_all": flag,
+        "worker_type": worker_type,
+        "worker_pool_kwargs": mapping,
+    },
+}
+"""Every section and key, with what each key accepts."""
+
+CODE_ONLY: Mapping[str, tuple[str, ...]] = {"pipelines": ("pipelines", "pipeline_callbacks")}
+"""The arguments of a section that hold Python objects, so that no file can give them."""

@@ -1,0 +1,226 @@
+"""What is known about the op store, the pipelines and the workers, and how is each of them made from it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from chariots.config.checks import port
+from chariots.config.reading import merged, read_environment, settle
+
+if TYPE_CHECKING:
+    from chariots.op_store import OpStoreClient, OpStoreServer
+    from chariots.op_store.savers import BaseSaver
+    from chariots.pipelines import Pipeline
+    from chariots.pipelines.callbacks import PipelineCallback
+    from chariots.pipelines.runners import BaseRunner
+    from chariots.serving import PipelinesClient
+    from chariots.workers import BaseWorkerPool
+
+__all__ = ["OpStoreConfig", "PipelinesConfig", "WorkersConfig"]
+
+
+class _Section:
+    """One section of the file, whose keys are the arguments of the class."""
+
+    section: str
+
+    @classmethod
+    def from_file(cls, values: Mapping[str, Any] | None) -> Self:
+        """Makes the section from the checked values of a file, with the environment laid over them."""
+        return cls(**merged(values or {}, read_environment(cls.section)))
+
+
+class OpStoreConfig(_Section):
+    """Where the op store is, and how to start it: its address, its saver and its database."""
+
+    section = "op_store"
+
+    def __init__(
+        self,
+        server_host: str | None = None,
+        server_port: str | int | None = None,
+        saver_type: str | None = None,
+        saver_kwargs: dict[str, Any] | None = None,
+        op_store_db_url: str | None = None,
+    ) -> None:
+        """Keeps what is given; what is not comes from ``CHARIOTS_OP_STORE_...`` or is the default.
+
+        Args:
+            server_host: the host of the server (``127.0.0.1``).
+            server_port: the port of the server (5001).
+            saver_type: ``file-saver`` (the default) or ``google-storage``, spelled as words or as a class.
+            saver_kwargs: the arguments of the saver, such as ``root_path``.
+            op_store_db_url: where the database is, in the form of SQLAlchemy (``sqlite:///:memory:``).
+
+        Raises:
+            ValueError: when a value is of the wrong type or a name is not known.
+        """
+        settled = settle(
+            self.section,
+            {
+                "server_host": server_host,
+                "server_port": server_port,
+                "saver_type": saver_type,
+                "saver_kwargs": saver_kwargs,
+                "op_store_db_url": op_store_db_url,
+            },
+            {
+                "server_host": "127.0.0.1",
+                "server_port": 5001,
+                "saver_type": "file-saver",
+                "op_store_db_url": "sqlite:///:memory:",
+            },
+        )
+        self.server_host: str = settled["server_host"]
+        self.server_port: int = settled["server_port"]
+        self.saver_type: str = settled["saver_type"]
+        self.saver_kwargs: dict[str, Any] = dict(settled["saver_kwargs"] or {})
+        self.op_store_db_url: str = settled["op_store_db_url"]
+
+    def get_client(self) -> OpStoreClient:
+        """A client of the op store at ``server_host`` and ``server_port``."""
+        from chariots.op_store import OpStoreClient
+
+        return OpStoreClient(_url(self.server_host, self.server_port))
+
+    def get_saver(self) -> BaseSaver:
+        """The saver that keeps the bytes of the ops.
+
+        Raises:
+            ValueError: when ``saver_kwargs`` holds no ``root_path``.
+        """
+        from chariots.op_store import savers
+
+        classes = {"file-saver": savers.FileSaver, "google-storage": savers.GoogleStorageSaver}
+        if "root_path" not in self.saver_kwargs:
+            raise ValueError(
+                f"a {self.saver_type} must know where to keep bytes, and saver_kwargs holds no 'root_path'; "
+                "set saver_kwargs: {root_path: ...} in the section 'op_store', or the environment variable "
+                "CHARIOTS_OP_STORE_SAVER_KWARGS__ROOT_PATH."
+            )
+        return classes[self.saver_type](**self.saver_kwargs)
+
+    def get_server(self) -> OpStoreServer:
+        """The op store server, with the saver and the database of this configuration."""
+        from chariots.op_store import OpStoreServer
+
+        return OpStoreServer(self.get_saver(), db_url=self.op_store_db_url)
+
+
+class PipelinesConfig(_Section):
+    """Which pipelines there are, how they are run and where they are served."""
+
+    section = "pipelines"
+
+    def __init__(
+        self,
+        runner: str | BaseRunner | None = None,
+        server_host: str | None = None,
+        server_port: str | int | None = None,
+        pipelines: Iterable[Pipeline] | None = None,
+        pipeline_callbacks: Iterable[PipelineCallback] | None = None,
+        import_name: str | None = None,
+    ) -> None:
+        """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_...`` or is the default.
+
+        Args:
+            runner: a runner, or ``sequential-runner`` (the default) for the usual one.
+            server_host: the host of the server (``127.0.0.1``).
+            server_port: the port of the server (5000).
+            pipelines: the pipelines to serve; a list of its own is kept, to which more can be appended.
+            pipeline_callbacks: callbacks for every pipeline of the server.
+            import_name: the import name of the Flask app (``chariots_app``).
+
+        Raises:
+            ValueError: when a value is of the wrong type or a name is not known.
+        """
+        settled = settle(
+            self.section,
+            {
+                "runner": runner,
+                "server_host": server_host,
+                "server_port": server_port,
+                "import_name": import_name,
+            },
+            {
+                "runner": "sequential-runner",
+                "server_host": "127.0.0.1",
+                "server_port": 5000,
+                "import_name": "chariots_app",
+            },
+        )
+        self.runner: str | BaseRunner = settled["runner"]
+        self.server_host: str = settled["server_host"]
+        self.server_port: int = settled["server_port"]
+        self.import_name: str = settled["import_name"]
+        self.pipelines: list[Pipeline] = list(pipelines or ())
+        self.pipeline_callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())
+
+    def get_client(self) -> PipelinesClient:
+        """A client of the pipelines server at ``server_host`` and ``server_port``."""
+        from chariots.serving import PipelinesClient
+
+        return PipelinesClient(_url(self.server_host, self.server_port))
+
+    def get_runner(self) -> BaseRunner:
+        """The runner itself."""
+        from chariots.pipelines.runners import SequentialRunner
+
+        return SequentialRunner() if isinstance(self.runner, str) else self.runner
+
+
+class WorkersConfig(_Section):
+    """Which workers run pipelines outside the server, and whether every call goes to them."""
+
+    section = "pipelines_workers"
+
+    def __init__(
+        self,
+        use_for_all: bool | None = None,
+        worker_type: str | None = None,
+        worker_pool_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_WORKERS_...`` or is the default.
+
+        Args:
+            use_for_all: whether every call is run by a worker (False).
+            worker_type: ``rq``, or nothing for no workers.
+            worker_pool_kwargs: the arguments of the worker pool, such as ``redis_kwargs``.
+
+        Raises:
+            ValueError: when a value is of the wrong type or a name is not known.
+        """
+        settled = settle(
+            self.section,
+            {
+                "use_for_all": use_for_all,
+                "worker_type": worker_type,
+                "worker_pool_kwargs": worker_pool_kwargs,
+            },
+            {"use_for_all": False},
+        )
+        self.use_for_all: bool = settled["use_for_all"]
+        self.worker_type: str | None = settled["worker_type"]
+        self.worker_pool_kwargs: dict[str, Any] = dict(settled["worker_pool_kwargs"] or {})
+
+    def get_worker_pool(self) -> BaseWorkerPool:
+        """The worker pool.
+
+        Raises:
+            ValueError: when no ``worker_type`` is configured.
+        """
+        if self.worker_type is None:
+            raise ValueError(
+                "a worker pool was asked for, and no worker_type is configured; "
+                "set worker_type: rq in the section 'pipelines_workers', or leave use_for_all off."
+            )
+        from chariots.workers import RQWorkerPool
+
+        return RQWorkerPool(**self.worker_pool_kwargs)
+
+
+def _url(host: str, number: int | str) -> str:
+    """The address of a server; an IPv6 host gets its brackets."""
+    bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"http://{bracketed}:{port(number, 'server_port')}"

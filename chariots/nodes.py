@@ -1,0 +1,15 @@
+"""Where are the nodes, for code that uses their old place? In `chariots.pipelines.nodes`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chariots._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from chariots.pipelines.nodes import BaseNode, Node, ReservedNodes
+
+_HOME = "chariots.pipelines.nodes"
+
+__getattr__, __dir__, _ = lazy_names(__name__, {"Node": _HOME, "BaseNode": _HOME, "ReservedNodes": _HOME})
+__all__ = ["Node", "BaseNode", "ReservedNodes"]

@@ -1,0 +1,222 @@
+"""How are the bytes of an op kept under their own hash, and how is damage noticed?"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from chariots.errors import ChariotsError, InputError, StoreError, UnknownNameError
+
+if TYPE_CHECKING:
+    from chariots.op_store.savers import BaseSaver
+
+__all__ = ["BlobStore", "blob_path", "check_sha256"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def check_sha256(sha256: str, where: str) -> str:
+    """Returns a hash if it is one, so that nothing else is ever made part of a path.
+
+    Args:
+        sha256: what was given.
+        where: the name of the field, for the message.
+
+    Returns:
+        the hash.
+
+    Raises:
+        InputError: if it is not 64 lower-case hexadecimal digits.
+    """
+    if not _SHA256.fullmatch(sha256):
+        raise InputError(
+            f"the field {where!r} was given {sha256[:80]!r}, which is not a SHA-256; give its 64 lower-case "
+            "hexadecimal digits",
+            errors=[{"loc": [where], "expected": "64 lower-case hexadecimal digits", "got": repr(sha256[:80])}],
+        )
+    return sha256
+
+
+def blob_path(sha256: str) -> str:
+    """The path of some bytes below the root of a saver, spread so that no directory grows too large.
+
+    Args:
+        sha256: the hexadecimal hash of the bytes.
+    """
+    return f"blobs/{sha256[:2]}/{sha256}"
+
+
+class BlobStore:
+    """Bytes that are named by their SHA-256, and therefore never change.
+
+    Args:
+        saver: where the bytes are kept.
+        owners: names the ops that some bytes belong to, for messages about damage.
+    """
+
+    def __init__(self, saver: BaseSaver, owners: Callable[[str], Sequence[str]] = lambda sha256: ()) -> None:
+        self.saver = saver
+        self._owners = owners
+
+    def write(self, data: bytes) -> str:
+        """Keeps bytes, unless they are there already and undamaged.
+
+        Args:
+            data: the bytes.
+
+        Returns:
+            their SHA-256.
+
+        Raises:
+            StoreError: if the saver cannot keep them.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        if not self.is_intact(sha256):
+            self.put(sha256, (data,))
+        return sha256
+
+    def put(self, sha256: str, chunks: Iterable[bytes]) -> None:
+        """Keeps bytes that arrive in pieces, unless they turn out to be others than announced.
+
+        Args:
+            sha256: the hash they must have.
+            chunks: the bytes, in order.
+
+        Raises:
+            InputError: if their hash is another; nothing is kept then.
+            StoreError: if the saver cannot keep them.
+        """
+        try:
+            saved = self.saver.save_stream(_checked(chunks, sha256), blob_path(sha256))
+        except OSError as error:
+            raise StoreError(
+                f"the bytes {sha256} cannot be saved under {self.saver.root_path!r}: {error}; make room or "
+                "mend the rights of that place, then save again (nothing was changed)"
+            ) from error
+        if not saved:
+            raise StoreError(
+                f"the bytes {sha256} cannot be saved: {type(self.saver).__name__} answered that it did not "
+                "keep them; look for the reason there, then save again"
+            )
+
+    def exists(self, sha256: str) -> bool:
+        """Tells whether there are bytes under this hash, without reading them.
+
+        Args:
+            sha256: the hash.
+        """
+        return self.saver.exists(blob_path(sha256))
+
+    def is_intact(self, sha256: str) -> bool:
+        """Tells whether the bytes are there and are still the right ones, reading them all.
+
+        Args:
+            sha256: their hash.
+        """
+        found = hashlib.sha256()
+        try:
+            with self._reporting(sha256, "read"):
+                for piece in self.saver.load_stream(blob_path(sha256)):
+                    found.update(piece)
+        except FileNotFoundError:
+            return False
+        return found.hexdigest() == sha256
+
+    def problem(self, sha256: str) -> str | None:
+        """Tells what is wrong with bytes, reading them all.
+
+        Args:
+            sha256: their hash.
+
+        Returns:
+            a sentence; None if they are there and are the right ones.
+        """
+        if self.is_intact(sha256):
+            return None
+        return self._refusal(sha256, "are damaged" if self.exists(sha256) else "are lost").detail
+
+    def read(self, sha256: str) -> bytes:
+        """Returns bytes after having verified the very buffer that is returned.
+
+        Args:
+            sha256: their hash.
+
+        Returns:
+            the bytes.
+
+        Raises:
+            UnknownNameError: if no version has such bytes.
+            StoreError: if they are lost or damaged.
+        """
+        whole, found = io.BytesIO(), hashlib.sha256()
+        with self._reporting(sha256, "read"):
+            for piece in self.open(sha256):
+                whole.write(piece)
+                found.update(piece)
+        if found.hexdigest() != sha256:
+            raise self._refusal(sha256, f"are damaged (what is there has {whole.tell()} bytes)")
+        return whole.getvalue()
+
+    def open(self, sha256: str) -> Iterator[bytes]:
+        """Returns bytes in pieces, not verified: whoever puts the pieces together must do so.
+
+        Args:
+            sha256: their hash.
+
+        Returns:
+            the pieces, in order.
+
+        Raises:
+            UnknownNameError: if no version has such bytes; raised by the call, before the first piece.
+            StoreError: if they are lost.
+        """
+        try:
+            with self._reporting(sha256, "read"):
+                return self.saver.load_stream(blob_path(sha256))
+        except FileNotFoundError as error:
+            raise self._refusal(sha256, "are lost") from error
+
+    @contextmanager
+    def _reporting(self, sha256: str, done: str) -> Iterator[None]:
+        """Turns a place that cannot be used into the failure that callers know; not found stays not found."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"the bytes {sha256} cannot be {done} under {self.saver.root_path!r}: {error}; make room or mend the "
+                "rights of that place, then try again (nothing was changed)"
+            ) from error
+
+    def _refusal(self, sha256: str, state: str) -> ChariotsError:
+        owners = list(self._owners(sha256))
+        if not owners:
+            return UnknownNameError(
+                f"the bytes {sha256} were asked for, but no version in the op store has them; ask for the "
+                "SHA-256 of a version that was saved"
+            )
+        return StoreError(
+            f"the bytes {sha256} of op {', '.join(owners)} {state}, so nothing was loaded; bring the file "
+            "back from a backup, save the op again, or load an older version",
+            sha256=sha256,
+        )
+
+
+def _checked(chunks: Iterable[bytes], sha256: str) -> Iterator[bytes]:
+    """Passes pieces on and fails after the last one if they were not those announced."""
+    found, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        found.update(chunk)
+        size += len(chunk)
+        yield chunk
+    if found.hexdigest() != sha256:
+        raise InputError(
+            f"bytes were sent to be saved as {sha256}, but the {size} bytes that arrived have the SHA-256 "
+            f"{found.hexdigest()}; send them again (nothing was kept)",
+            errors=[{"loc": ["sha256"], "expected": sha256, "got": found.hexdigest()}],
+        )

@@ -1,0 +1,97 @@
+"""Is what a caller gave the store a name, a version, a number? (asked for in words that name the field)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chariots.errors import InputError
+from chariots.versioning import Version
+
+__all__ = [
+    "LARGEST_NUMBER",
+    "LONGEST_NAME",
+    "check_name",
+    "check_names",
+    "check_numbers",
+    "check_version",
+    "invalid",
+]
+
+LARGEST_NUMBER = 2**63 - 1
+LONGEST_NAME = 255  # characters; names are indexed, and databases limit what an index may hold
+
+
+def invalid(where: str, expected: str, got: object) -> InputError:
+    """Words the refusal of one field.
+
+    Args:
+        where: the name of the field.
+        expected: what it should have held.
+        got: what it held.
+
+    Returns:
+        the error, to be raised.
+    """
+    shown = repr(got)
+    shown = shown if len(shown) <= 80 else f"{shown[:76]} ..."
+    return InputError(
+        f"the field {where!r} was given {shown}, which cannot be used there; give {expected}",
+        errors=[{"loc": [where], "expected": expected, "got": shown}],
+    )
+
+
+def check_name(name: str, where: str) -> str:
+    """Returns a name if an op or a pipeline may have it.
+
+    Names never become part of a path, so almost anything goes; what remains out are names that a database
+    cannot keep or a person cannot see.
+
+    Args:
+        name: what was given.
+        where: the name of the field.
+
+    Raises:
+        InputError: if it is empty, too long or holds characters that cannot be printed.
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        raise invalid(where, f"a name of 1 to {LONGEST_NAME} characters", name)
+    if not name.isprintable():
+        raise invalid(where, "a name of printable characters", name)
+    return name
+
+
+def check_names(names: Iterable[str], where: str) -> list[str]:
+    """Returns names if all of them may be names, as `check_name` does."""
+    return [check_name(name, where) for name in names]
+
+
+def check_numbers(numbers: Iterable[int], where: str) -> None:
+    """Refuses numbers that cannot be the number of a version.
+
+    Args:
+        numbers: what was given.
+        where: the name of the field.
+
+    Raises:
+        InputError: if one is not positive or larger than any database counts.
+    """
+    for number in numbers:
+        if not 0 < number <= LARGEST_NUMBER:
+            raise invalid(where, "the number of a version", number)
+
+
+def check_version(text: str, where: str) -> Version:
+    """Returns the version that a text stands for.
+
+    Args:
+        text: the text of a version.
+        where: the name of the field.
+
+    Raises:
+        InputError: if it is not one.
+    """
+    try:
+        return Version.parse(text)
+    except (ValueError, OverflowError, OSError) as error:
+        expected = "a version such as str(op.op_version): three SHA-1 digests joined by dots, '_' and a time"
+        raise invalid(where, expected, text) from error

@@ -1,0 +1,312 @@
+"""How does a program ask an op store?"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from chariots.errors import StoreError
+from chariots.pipelines.store import NodeQuery, Resolution, StoredVersion, VersionRecord
+from chariots.versioning import Version
+from chariots.web import Session
+
+__all__ = ["BaseOpStoreClient", "OpStoreClient"]
+
+BLOB_SECONDS = 300.0  # for one wait while bytes are sent: a slow disk may take long to sync a large file
+
+
+class Named(Protocol):
+    """Anything with a name: an op, a node, a pipeline."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+class BaseOpStoreClient(ABC):
+    """Everything that can be asked of an op store, over a way of asking that a subclass defines.
+
+    A subclass needs only `post`; bytes then travel as base64 text. Ops and pipelines are given as objects
+    with a ``name``, ops also by their name alone.
+    """
+
+    @abstractmethod
+    def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
+        """Asks one question.
+
+        Args:
+            route: the path of the route, ``/v1/pipeline_exists`` for instance.
+            arguments_json: the members of the JSON object to send.
+
+        Returns:
+            the decoded answer.
+
+        Raises:
+            ChariotsError: the failure that the store answered with.
+        """
+
+    def get_all_versions_of_op(self, desired_op: Named | str) -> set[Version] | None:
+        """Returns every version of an op that the store knows.
+
+        Args:
+            desired_op: the op, or its name.
+
+        Returns:
+            the versions; None if the store does not know the op.
+        """
+        answer = self.post("/v1/get_all_versions_of_op", {"desired_op_name": _name(desired_op)})
+        return None if answer is None else {Version.parse(text) for text in answer["all_versions"]}
+
+    def get_validated_links(self, downstream_op_name: str, upstream_op_name: str) -> set[Version] | None:
+        """Returns the versions of an upstream op that a downstream op was validated with.
+
+        Args:
+            downstream_op_name: the op that reads.
+            upstream_op_name: the op whose output is read.
+
+        Returns:
+            the upstream versions; None if the two ops never met.
+        """
+        asked = {"downstream_op_name": downstream_op_name, "upstream_op_name": upstream_op_name}
+        answer = self.post("/v1/get_validated_links", asked)
+        return None if answer is None else {Version.parse(text) for text in answer["upstream_versions"]}
+
+    def register_valid_link(
+        self, downstream_op_name: str | None, upstream_op_name: str, upstream_op_version: Version | str
+    ) -> None:
+        """Vouches that a downstream op accepts a version of an upstream op.
+
+        Args:
+            downstream_op_name: the op that reads; None to register the version and nothing else.
+            upstream_op_name: the op whose output is read.
+            upstream_op_version: its version.
+        """
+        asked = {
+            "downstream_op_name": downstream_op_name,
+            "upstream_op_name": upstream_op_name,
+            "upstream_op_version": str(upstream_op_version),
+        }
+        self.post("/v1/register_valid_link", asked)
+
+    def get_op_bytes_for_version(self, desired_op: Named | str, version: Version | str) -> bytes:
+        """Returns the bytes of a version of an op, verified.
+
+        Args:
+            desired_op: the op, or its name.
+            version: the version; when it was created does not matter.
+
+        Returns:
+            the bytes that were saved.
+
+        Raises:
+            UnknownNameError: if the store has no bytes of this version.
+            StoreError: if it has them no longer, or damaged.
+        """
+        found = self.post("/v2/versions/find", {"op": _name(desired_op), "version": str(version)})
+        return self.read_blob(found["sha256"])
+
+    def save_op_bytes(self, op_to_save: Named | str, version: Version | str, op_bytes: bytes) -> None:
+        """Keeps the bytes of a version of an op; registers the op and the version where they are new.
+
+        Args:
+            op_to_save: the op, or its name.
+            version: the version.
+            op_bytes: the bytes.
+        """
+        record = VersionRecord(
+            op=_name(op_to_save), version=str(version), sha256=self.write_blob(op_bytes), size=len(op_bytes)
+        )
+        self.post("/v2/versions", asdict(record))
+
+    def pipeline_exists(self, pipeline_name: str) -> bool:
+        """Tells whether a pipeline was saved or registered.
+
+        Args:
+            pipeline_name: its name.
+        """
+        return bool(self.post("/v1/pipeline_exists", {"pipeline_name": pipeline_name})["exists"])
+
+    def register_new_pipeline(self, pipeline: Any) -> None:
+        """Registers a pipeline.
+
+        Args:
+            pipeline: the pipeline; the name of its last node is kept beside its own.
+        """
+        asked = {"pipeline_name": pipeline.name, "last_op_name": pipeline.pipeline_nodes[-1].name}
+        self.post("/v1/register_new_pipeline", asked)
+
+    def resolve(
+        self,
+        pipeline: str,
+        nodes: Sequence[NodeQuery],
+        edges: Sequence[tuple[str, str]],
+        pinned: Mapping[str, int] | None = None,
+    ) -> Resolution:
+        """Chooses a version for every node of a pipeline and checks every edge, in one request.
+
+        Args:
+            pipeline: its name.
+            nodes: its nodes.
+            edges: pairs of names of nodes, (upstream, downstream).
+            pinned: for some of the nodes, the number of the version to take.
+
+        Returns:
+            the versions to load and what stands in the way.
+        """
+        asked = {
+            "pipeline": pipeline,
+            "nodes": [asdict(node) for node in nodes],
+            "edges": [list(edge) for edge in edges],
+            "pinned": None if pinned is None else dict(pinned),
+        }
+        answer = self.post("/v2/resolve", asked)
+        versions = {name: StoredVersion(**found) for name, found in answer["versions"].items()}
+        return Resolution(versions=versions, problems=answer["problems"])
+
+    def commit_save(
+        self,
+        pipeline: str,
+        last_op: str,
+        versions: Sequence[VersionRecord],
+        links: Sequence[tuple[str, str]],
+    ) -> Mapping[str, int]:
+        """Registers everything that one save of a pipeline holds, all of it or nothing.
+
+        Args:
+            pipeline: the name of the pipeline.
+            last_op: the name of its last op.
+            versions: the versions, one an op; their bytes must have been written.
+            links: pairs of names of ops among them, (upstream, downstream), trained together.
+
+        Returns:
+            the store's number for the version of each op.
+        """
+        asked = {
+            "pipeline": pipeline,
+            "last_op": last_op,
+            "versions": [asdict(version) for version in versions],
+            "links": [list(link) for link in links],
+        }
+        numbers: dict[str, int] = self.post("/v2/saves", asked)["versions"]
+        return numbers
+
+    def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
+        """Remembers which versions a pipeline now serves.
+
+        Args:
+            pipeline: the name of the pipeline.
+            versions: the store's number for the version of each node.
+        """
+        self.post("/v2/deployments", {"pipeline": pipeline, "versions": dict(versions)})
+
+    def last_deployment(self, pipeline: str) -> Mapping[str, int] | None:
+        """Returns which versions a pipeline served last.
+
+        Args:
+            pipeline: the name of the pipeline.
+
+        Returns:
+            the store's number for the version of each node; None if it never served.
+        """
+        answer = self.post("/v2/deployments/last", {"pipeline": pipeline})
+        versions: dict[str, int] | None = answer["versions"]
+        return versions
+
+    def write_blob(self, data: bytes) -> str:
+        """Keeps bytes, unless the store has them already.
+
+        Args:
+            data: the bytes.
+
+        Returns:
+            their hexadecimal SHA-256.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        if not self.post("/v2/blobs/check", {"sha256": sha256})["intact"]:
+            self._put_blob(sha256, data)
+        return sha256
+
+    def read_blob(self, sha256: str) -> bytes:
+        """Returns bytes that were kept, after having verified them here.
+
+        Args:
+            sha256: their hexadecimal SHA-256.
+
+        Returns:
+            the bytes.
+
+        Raises:
+            UnknownNameError: if the store has no such bytes.
+            StoreError: if it has them no longer, or damaged.
+        """
+        data, found = self._get_blob(sha256)
+        if found == sha256:
+            return data
+        problem = self.post("/v2/blobs/check", {"sha256": sha256})["problem"] or (
+            f"the bytes {sha256} arrived with the SHA-256 {found}, although the op store has them undamaged, so "
+            "nothing was loaded; look for what changes them on the way, then try again"
+        )
+        raise StoreError(problem, sha256=sha256)
+
+    def _put_blob(self, sha256: str, data: bytes) -> None:
+        self.post("/v2/blobs", {"bytes": base64.b64encode(data).decode()})
+
+    def _get_blob(self, sha256: str) -> tuple[bytes, str]:
+        """The bytes the store has under a hash, and the hash they really have."""
+        data = base64.b64decode(self.post("/v2/blobs/read", {"sha256": sha256})["bytes"])
+        return data, hashlib.sha256(data).hexdigest()
+
+
+class OpStoreClient(BaseOpStoreClient):
+    """A client of an op store that runs as a server; safe to share between threads.
+
+    Args:
+        url: where the server is, ``http://127.0.0.1:5001`` for instance.
+
+    Raises:
+        ValueError: if that is not a URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = Session(url)
+
+    def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
+        """Asks one question over HTTP.
+
+        Args:
+            route: the path of the route.
+            arguments_json: the members of the JSON object to send.
+
+        Returns:
+            the decoded answer.
+
+        Raises:
+            ChariotsError: the failure that the store answered with.
+            UnreachableError: if it did not answer.
+        """
+        # Whatever is asked twice is kept once, so every question may be asked again when no answer came.
+        reply = self._session.request("POST", route, json=arguments_json, idempotent=True)
+        return reply.raise_for_problem().json()
+
+    def _put_blob(self, sha256: str, data: bytes) -> None:
+        body = io.BytesIO(data)  # shares the buffer; sent in pieces, each of them with its own time limit
+        reply = self._session.request("PUT", f"/v2/blobs/{sha256}", body=body, timeout=BLOB_SECONDS)
+        reply.raise_for_problem()
+
+    def _get_blob(self, sha256: str) -> tuple[bytes, str]:
+        whole, found = io.BytesIO(), hashlib.sha256()
+        with self._session.stream("GET", f"/v2/blobs/{sha256}", timeout=BLOB_SECONDS) as pieces:
+            for piece in pieces:
+                whole.write(piece)
+                found.update(piece)
+        return whole.getvalue(), found.hexdigest()
+
+
+def _name(op: Named | str) -> str:
+    return op if isinstance(op, str) else op.name

@@ -1,0 +1,86 @@
+"""Which versions did a pipeline serve last? (each function works inside a transaction it is given)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from chariots.errors import UnknownNameError
+from chariots.op_store import rows, tables
+
+__all__ = ["add_pipeline", "last", "record"]
+
+
+def add_pipeline(connection: sa.Connection, name: str, last_op: str | None) -> int:
+    """Registers a pipeline unless it is known, and notes its last op where one is given.
+
+    Args:
+        connection: the transaction.
+        name: the name of the pipeline.
+        last_op: the name of its last op; None for a pipeline that is served but was never saved.
+
+    Returns:
+        the number of the pipeline.
+    """
+    table = tables.pipeline
+    query = sa.select(table).where(table.c.name == name)
+    found = connection.execute(query).first()
+    if found is None:
+        rows.insert_new(connection, table, [{"name": name, "last_op": last_op}])
+        found = connection.execute(query).one()
+    if last_op is not None and found.last_op != last_op:
+        connection.execute(sa.update(table).where(table.c.id == found.id).values(last_op=last_op))
+    return int(found.id)
+
+
+def last(connection: sa.Connection, pipeline: str) -> dict[str, int] | None:
+    """Returns the versions a pipeline served last.
+
+    Args:
+        connection: the transaction.
+        pipeline: its name.
+
+    Returns:
+        the number of the version of each node; None if it never served any.
+    """
+    newest = (
+        sa.select(tables.deployment.c.id)
+        .join(tables.pipeline)
+        .where(tables.pipeline.c.name == pipeline)
+        .order_by(tables.deployment.c.id.desc())
+        .limit(1)
+    )
+    number = connection.scalar(newest)
+    if number is None:
+        return None
+    served = tables.deployment_version
+    query = sa.select(served.c.node, served.c.version_id).where(served.c.deployment_id == number)
+    return {node: int(version) for node, version in connection.execute(query)}
+
+
+def record(connection: sa.Connection, pipeline: str, versions: Mapping[str, int]) -> None:
+    """Adds a deployment to the history of a pipeline.
+
+    Args:
+        connection: the transaction.
+        pipeline: the name of the pipeline.
+        versions: the number of the version of each node.
+
+    Raises:
+        UnknownNameError: if a number is not that of a version.
+    """
+    for node, version in versions.items():
+        if connection.scalar(sa.select(tables.version.c.id).where(tables.version.c.id == version)) is None:
+            raise UnknownNameError(
+                f"node {node!r} was to be remembered as serving the version number {version}, which the op "
+                "store does not have; load the pipeline from this store first"
+            )
+    number = add_pipeline(connection, pipeline, None)
+    insert = sa.insert(tables.deployment).values(pipeline_id=number).returning(tables.deployment.c.id)
+    deployment = connection.execute(insert).scalar_one()
+    rows.insert_new(
+        connection,
+        tables.deployment_version,
+        [{"deployment_id": deployment, "node": node, "version_id": version} for node, version in versions.items()],
+    )

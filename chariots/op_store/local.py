@@ -1,0 +1,83 @@
+"""How does a program ask an op store that lives in its own process? (the embedded default; no sockets)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chariots.op_store.client import BaseOpStoreClient
+from chariots.pipelines.store import NodeQuery, Resolution, VersionRecord
+from chariots.web import Reply
+
+if TYPE_CHECKING:
+    from chariots.op_store.server import OpStoreServer
+
+__all__ = ["LocalOpStoreClient"]
+
+
+class LocalOpStoreClient(BaseOpStoreClient):
+    """A client that calls the registry of a server in the same process.
+
+    Saves, loads and bytes go straight to the registry; the remaining questions take the routes of the server,
+    through its WSGI application.
+
+    Args:
+        server: the server, which need not run.
+    """
+
+    def __init__(self, server: OpStoreServer) -> None:
+        self.server = server
+
+    def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
+        """Asks one question of the application in this process.
+
+        Args:
+            route: the path of the route.
+            arguments_json: the members of the JSON object to send.
+
+        Returns:
+            the decoded answer.
+
+        Raises:
+            ChariotsError: the failure that the store answered with.
+        """
+        answer = self.server.flask.test_client().post(route, json=arguments_json)
+        asked = f"POST {route} of the embedded op store"
+        reply = Reply(answer.status_code, dict(answer.headers), answer.get_data(), asked)
+        return reply.raise_for_problem().json()
+
+    def resolve(
+        self,
+        pipeline: str,
+        nodes: Sequence[NodeQuery],
+        edges: Sequence[tuple[str, str]],
+        pinned: Mapping[str, int] | None = None,
+    ) -> Resolution:
+        """Chooses a version for every node of a pipeline and checks every edge; see `BaseOpStoreClient`."""
+        return self.server.registry.resolve(pipeline, nodes, edges, pinned)
+
+    def commit_save(
+        self,
+        pipeline: str,
+        last_op: str,
+        versions: Sequence[VersionRecord],
+        links: Sequence[tuple[str, str]],
+    ) -> Mapping[str, int]:
+        """Registers everything that one save of a pipeline holds; see `BaseOpStoreClient`."""
+        return self.server.registry.commit_save(pipeline, last_op, versions, links)
+
+    def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
+        """Remembers which versions a pipeline now serves; see `BaseOpStoreClient`."""
+        self.server.registry.record_deployment(pipeline, versions)
+
+    def last_deployment(self, pipeline: str) -> Mapping[str, int] | None:
+        """Returns which versions a pipeline served last; see `BaseOpStoreClient`."""
+        return self.server.registry.last_deployment(pipeline)
+
+    def write_blob(self, data: bytes) -> str:
+        """Keeps bytes and returns their SHA-256; see `BaseOpStoreClient`."""
+        return self.server.registry.blobs.write(data)
+
+    def read_blob(self, sha256: str) -> bytes:
+        """Returns bytes that were kept, verified; see `BaseOpStoreClient`."""
+        return self.server.registry.blobs.read(sha256)

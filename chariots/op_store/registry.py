@@ -1,0 +1,321 @@
+"""What was trained, what fits what, and where are the bytes? (the whole op store, without HTTP)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+import sqlalchemy as sa
+
+from chariots.errors import ConflictError, UnknownNameError, nearest
+from chariots.op_store import deployments, lookup, rows, tables
+from chariots.op_store.blobs import BlobStore, check_sha256
+from chariots.op_store.checks import (
+    LARGEST_NUMBER,
+    check_name,
+    check_names,
+    check_numbers,
+    check_version,
+    invalid,
+)
+from chariots.op_store.database import Database
+from chariots.pipelines.store import NodeQuery, Resolution, StoredVersion, VersionRecord
+
+if TYPE_CHECKING:
+    from chariots.op_store.savers import BaseSaver
+    from chariots.versioning import Version
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """The versions of every op, the links between them and their bytes.
+
+    Bytes are kept first, under their own hash; then everything that was saved together is registered in one
+    transaction. So whatever is visible is whole, and bytes that no version names are all that a crash can
+    leave.
+
+    Args:
+        database: where versions and links are kept.
+        saver: where bytes are kept.
+
+    Attributes:
+        database: the database.
+        blobs: the bytes.
+    """
+
+    def __init__(self, database: Database, saver: BaseSaver) -> None:
+        self.database = database
+        self.blobs = BlobStore(saver, self._owners)
+
+    # What clients of chariots 0.2 ask for.
+
+    def all_versions(self, op: str) -> list[str] | None:
+        """The text of every version of an op, each once, oldest first; None if the op is not known."""
+        check_name(op, "desired_op_name")
+        with self.database.reading() as connection:
+            number = rows.op_id(connection, op)
+            if number is None:
+                return None
+            query = sa.select(tables.version).where(tables.version.c.op_id == number).order_by(tables.version.c.id)
+            return _texts(connection.execute(query))
+
+    def validated_links(self, downstream_op: str, upstream_op: str) -> list[str] | None:
+        """The text of the upstream versions that are valid for a downstream op; None if the two never met."""
+        check_name(downstream_op, "downstream_op_name")
+        check_name(upstream_op, "upstream_op_name")
+        with self.database.reading() as connection:
+            numbers = rows.op_ids(connection, (downstream_op, upstream_op))
+            if len(numbers) < len({downstream_op, upstream_op}):
+                return None
+            found = lookup.validated_versions(connection, numbers[upstream_op], numbers[downstream_op])
+            return _texts(found) or None
+
+    def op_bytes(self, op: str, version: str) -> bytes:
+        """The bytes of a version of an op, verified.
+
+        Raises:
+            UnknownNameError: if there is no such op, no such version or no bytes of it.
+            StoreError: if the bytes are lost or damaged.
+        """
+        return self.blobs.read(str(self.find_version(op, version).sha256))
+
+    def save_op_bytes(self, op: str, version: str, data: bytes) -> None:
+        """Keeps the bytes of a version of an op, registering both where they are new."""
+        check_name(op, "op_name")
+        check_version(version, "version")
+        sha256 = self.blobs.write(data)
+        self.add_version(VersionRecord(op=op, version=version, sha256=sha256, size=len(data)))
+
+    def register_valid_link(self, downstream_op: str | None, upstream_op: str, upstream_version: str) -> None:
+        """Vouches for a version of an upstream op, for any version of a downstream op.
+
+        Without a downstream op the version is only registered: nothing reads it yet.
+        """
+        if downstream_op is not None:
+            check_name(downstream_op, "downstream_op_name")
+        check_name(upstream_op, "upstream_op_name")
+        parsed = check_version(upstream_version, "upstream_op_version")
+        record = VersionRecord(op=upstream_op, version=upstream_version)
+        with self.database.writing() as connection:
+            numbers = rows.add_ops(connection, [upstream_op, *([downstream_op] if downstream_op else [])])
+            source = rows.add_version(connection, numbers[upstream_op], parsed, record)
+            if downstream_op is not None:
+                link = {
+                    "upstream_op_id": numbers[upstream_op],
+                    "upstream_version_id": source,
+                    "downstream_op_id": numbers[downstream_op],
+                    "downstream_version_id": None,
+                }
+                rows.insert_new(connection, tables.link, [link])
+
+    def pipeline_exists(self, pipeline: str) -> bool:
+        """Whether a pipeline of that name was saved or registered."""
+        check_name(pipeline, "pipeline_name")
+        query = sa.select(tables.pipeline.c.id).where(
+            tables.pipeline.c.name == pipeline, tables.pipeline.c.last_op.is_not(None)
+        )
+        with self.database.reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def register_pipeline(self, pipeline: str, last_op: str) -> None:
+        """Registers a pipeline, or changes which op is its last."""
+        check_name(pipeline, "pipeline_name")
+        check_name(last_op, "last_op_name")
+        with self.database.writing() as connection:
+            deployments.add_pipeline(connection, pipeline, last_op)
+
+    # What pipelines of today ask for: see `chariots.pipelines.store.OpStoreProtocol`.
+
+    def resolve(
+        self,
+        pipeline: str,
+        nodes: Sequence[NodeQuery],
+        edges: Sequence[tuple[str, str]],
+        pinned: Mapping[str, int] | None = None,
+    ) -> Resolution:
+        """Chooses a version for every node of a pipeline and checks every edge of it.
+
+        Args:
+            pipeline: its name; of no consequence so far.
+            nodes: its nodes, each name once.
+            edges: pairs of names of nodes, (upstream, downstream).
+            pinned: for some of the nodes, the number of the version to take.
+
+        Returns:
+            the versions to load and what stands in the way.
+
+        Raises:
+            InputError: if a name, a version or an edge is none.
+        """
+        names = check_names((node.name for node in nodes), "nodes.name")
+        for node in nodes:
+            check_version(node.version, "nodes.version")
+            check_version(node.code_version, "nodes.code_version")
+        _check_unique(names, "nodes.name")
+        _check_pairs(edges, names, "edges")
+        check_numbers((pinned or {}).values(), "pinned")
+        with self.database.reading() as connection:
+            return lookup.resolve(connection, nodes, edges, pinned or {})
+
+    def commit_save(
+        self,
+        pipeline: str,
+        last_op: str,
+        versions: Sequence[VersionRecord],
+        links: Sequence[tuple[str, str]],
+    ) -> dict[str, int]:
+        """Registers everything that one save of a pipeline holds, in one transaction.
+
+        Args:
+            pipeline: the name of the pipeline; empty where ops are saved without one.
+            last_op: the name of its last op.
+            versions: the versions, one an op; their bytes must have been written.
+            links: pairs of names of ops among them, (upstream, downstream), trained together.
+
+        Returns:
+            the store's number for the version of each op.
+
+        Raises:
+            InputError: if a name, a version or a link is none.
+            ConflictError: if bytes are named that the store does not have.
+        """
+        if pipeline:
+            check_name(pipeline, "pipeline")
+        check_name(last_op, "last_op")
+        parsed = [self._check_record(record, "versions.") for record in versions]
+        names = [record.op for record in versions]
+        _check_unique(names, "versions.op")
+        _check_pairs(links, names, "links")
+        with self.database.writing() as connection:
+            ops = rows.add_ops(connection, names)
+            numbers = {
+                record.op: rows.add_version(connection, ops[record.op], version, record)
+                for record, version in zip(versions, parsed, strict=True)
+            }
+            found = [
+                {
+                    "upstream_op_id": ops[upstream],
+                    "upstream_version_id": numbers[upstream],
+                    "downstream_op_id": ops[downstream],
+                    "downstream_version_id": numbers[downstream],
+                }
+                for upstream, downstream in dict.fromkeys(map(tuple, links))
+            ]
+            rows.insert_new(connection, tables.link, found)
+            if pipeline:
+                deployments.add_pipeline(connection, pipeline, last_op)
+        return numbers
+
+    def add_version(self, record: VersionRecord) -> int:
+        """Registers one version by itself, not as part of a save, and returns the store's number for it.
+
+        Raises:
+            InputError: if the name or the version is none.
+            ConflictError: if bytes are named that the store does not have.
+        """
+        version = self._check_record(record, "")
+        with self.database.writing() as connection:
+            number = rows.add_ops(connection, (record.op,))[record.op]
+            return rows.add_version(connection, number, version, record)
+
+    def find_version(self, op: str, version: str) -> StoredVersion:
+        """Finds the newest bytes of a version of an op.
+
+        Raises:
+            UnknownNameError: if there is no such op, no such version or no bytes of it.
+        """
+        check_name(op, "op")
+        wanted = check_version(version, "version")
+        with self.database.reading() as connection:
+            number = rows.op_id(connection, op)
+            if number is None:
+                suggestion = nearest(op, lookup.known_ops(connection))
+                raise UnknownNameError(
+                    f"the bytes of op {op!r} were asked for, but the op store knows no op of that name; save "
+                    f"it first, or correct the name.{suggestion}"
+                )
+            found = rows.find_version(connection, number, wanted, with_bytes=True)
+            if found is None:
+                self._refuse_version(connection, op, number, version)
+            return rows.stored_version(found)
+
+    def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
+        """Remembers which versions a pipeline now serves; nothing is added if it serves them already.
+
+        Raises:
+            UnknownNameError: if a number is not that of a version.
+        """
+        check_name(pipeline, "pipeline")
+        check_names(versions, "versions")
+        check_numbers(versions.values(), "versions")
+        with self.database.writing() as connection:
+            if deployments.last(connection, pipeline) != dict(versions):
+                deployments.record(connection, pipeline, versions)
+
+    def last_deployment(self, pipeline: str) -> dict[str, int] | None:
+        """The numbers of the versions a pipeline served last, by node; None if it never served any."""
+        check_name(pipeline, "pipeline")
+        with self.database.reading() as connection:
+            return deployments.last(connection, pipeline)
+
+    def _check_record(self, record: VersionRecord, where: str) -> Version:
+        """Refuses a version that cannot be registered; returns it parsed."""
+        check_name(record.op, f"{where}op")
+        version = check_version(record.version, f"{where}version")
+        if record.code_version is not None:
+            check_version(record.code_version, f"{where}code_version")
+        if record.fingerprint is not None:
+            check_name(record.fingerprint, f"{where}fingerprint")
+        if not 0 <= record.size <= LARGEST_NUMBER:
+            raise invalid(f"{where}size", "a number of bytes", record.size)
+        if record.sha256 is not None and not self.blobs.exists(check_sha256(record.sha256, f"{where}sha256")):
+            raise ConflictError(
+                f"op {record.op!r} was to be saved with the bytes {record.sha256}, which the op store does "
+                "not have; send the bytes first, then save again (nothing was registered)"
+            )
+        return version
+
+    def _refuse_version(self, connection: sa.Connection, op: str, number: int, version: str) -> NoReturn:
+        query = (
+            sa.select(tables.version)
+            .where(tables.version.c.op_id == number, tables.version.c.sha256 != "")
+            .order_by(tables.version.c.id.desc())
+            .limit(100)
+        )
+        saved = _texts(connection.execute(query))
+        newest = f"the newest it has is {saved[0]}" if saved else "no version of it was saved with bytes"
+        other = nearest(version, saved[1:])
+        raise UnknownNameError(
+            f"the bytes of op {op!r} in version {version} were asked for, but the op store has none: {newest}; "
+            f"ask for a version it has.{other}"
+        )
+
+    def _owners(self, sha256: str) -> list[str]:
+        """The newest versions that have these bytes, in words."""
+        query = sa.select(*rows.STORED).join(tables.op).where(tables.version.c.sha256 == sha256)
+        with self.database.reading() as connection:
+            found = connection.execute(query.order_by(tables.version.c.id.desc()).limit(5)).all()
+        return [f"{row.op!r} version number {row.id}" for row in found]
+
+
+def _texts(found: Iterable[rows.StoredRow]) -> list[str]:
+    """The text of each version once: one version may have several rows, with other bytes."""
+    texts = {(row.major, row.minor, row.patch): rows.version_text(row) for row in found}
+    return list(texts.values())
+
+
+def _check_unique(names: Iterable[str], where: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise invalid(where, "a name that no other has", name)
+        seen.add(name)
+
+
+def _check_pairs(pairs: Iterable[Sequence[str]], names: Sequence[str], where: str) -> None:
+    known = set(names)
+    for pair in pairs:
+        for name in pair:
+            if name not in known:
+                raise invalid(where, "a pair of names that are all in the request", tuple(pair))

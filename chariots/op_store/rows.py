@@ -1,0 +1,193 @@
+"""How do versions and links become rows, and rows versions? (all inside a transaction that is given)
+
+Rows are only ever added through unique constraints: whoever comes second finds the row of whoever came first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from chariots.op_store import tables
+from chariots.pipelines.store import StoredVersion, VersionRecord
+from chariots.versioning import Version
+
+__all__ = [
+    "STORED",
+    "StoredRow",
+    "add_ops",
+    "add_version",
+    "find_version",
+    "insert_new",
+    "op_id",
+    "op_ids",
+    "stored_version",
+    "version_text",
+]
+
+# A row of STORED columns. SQLAlchemy 2.0 and 2.1 write the type of a row differently.
+StoredRow: TypeAlias = Any
+
+_BATCH = 1000  # rows or names in one statement; databases limit the parameters of a statement
+
+# What a StoredVersion is made of; to be selected from `version` joined with `op`.
+STORED = (
+    tables.version.c.id,
+    tables.op.c.name.label("op"),
+    tables.version.c.major,
+    tables.version.c.minor,
+    tables.version.c.patch,
+    tables.version.c.creation_time,
+    tables.version.c.code_major,
+    tables.version.c.code_minor,
+    tables.version.c.code_patch,
+    tables.version.c.sha256,
+    tables.version.c.size,
+)
+
+
+def version_text(row: StoredRow) -> str:
+    """The text of the version that a row of `version` holds."""
+    return f"{row.major}.{row.minor}.{row.patch}_{row.creation_time}"
+
+
+def stored_version(row: StoredRow) -> StoredVersion:
+    """The version that a row of `STORED` columns holds; when the class was made is not kept."""
+    code = None if row.code_major is None else f"{row.code_major}.{row.code_minor}.{row.code_patch}_0.0"
+    return StoredVersion(
+        id=row.id,
+        op=row.op,
+        version=version_text(row),
+        code_version=code,
+        sha256=row.sha256 or None,
+        size=row.size,
+    )
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Adds the rows that are not there yet, by whatever unique constraint the table has."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        statement: Any = postgresql_insert(table).on_conflict_do_nothing()
+    else:
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        statement = sqlite_insert(table).on_conflict_do_nothing()
+    if rows:
+        connection.execute(statement, [dict(row) for row in rows])
+
+
+def op_id(connection: sa.Connection, name: str) -> int | None:
+    """The number of an op; None if the store does not know it."""
+    return op_ids(connection, (name,)).get(name)
+
+
+def op_ids(connection: sa.Connection, names: Iterable[str]) -> dict[str, int]:
+    """The numbers of those ops that the store knows."""
+    found: dict[str, int] = {}
+    for batch in _batches(sorted(set(names))):
+        query = sa.select(tables.op.c.name, tables.op.c.id).where(tables.op.c.name.in_(batch))
+        found.update((name, number) for name, number in connection.execute(query))
+    return found
+
+
+def add_ops(connection: sa.Connection, names: Iterable[str]) -> dict[str, int]:
+    """Registers ops that are new, and makes other writers of these ops wait until the transaction ends."""
+    wanted = sorted(set(names))
+    known = op_ids(connection, wanted)
+    insert_new(connection, tables.op, [{"name": name} for name in wanted if name not in known])
+    found: dict[str, int] = {}
+    for batch in _batches(wanted):
+        # In one order for everybody, so that two writers never wait for one another. SQLite locks as a whole.
+        query = (
+            sa.select(tables.op.c.name, tables.op.c.id)
+            .where(tables.op.c.name.in_(batch))
+            .order_by(tables.op.c.id)
+            .with_for_update()
+        )
+        found.update((name, number) for name, number in connection.execute(query))
+    return found
+
+
+def find_version(
+    connection: sa.Connection,
+    op: int,
+    wanted: Version,
+    sha256: str | None = None,
+    *,
+    with_bytes: bool = False,
+) -> StoredRow | None:
+    """The newest row of a version of an op.
+
+    Args:
+        connection: the transaction.
+        op: the number of the op.
+        wanted: the version; when it was created does not matter.
+        sha256: which bytes it must have; None for any.
+        with_bytes: whether it must have some.
+
+    Returns:
+        a row of `STORED` columns, or None.
+    """
+    table = tables.version
+    query = (
+        sa.select(*STORED)
+        .join(tables.op)
+        .where(
+            table.c.op_id == op,
+            table.c.major == wanted.major,
+            table.c.minor == wanted.minor,
+            table.c.patch == wanted.patch,
+        )
+        .order_by(table.c.id.desc())
+        .limit(1)
+    )
+    if sha256 is not None:
+        query = query.where(table.c.sha256 == sha256)
+    if with_bytes:
+        query = query.where(table.c.sha256 != "")
+    return connection.execute(query).first()
+
+
+def add_version(connection: sa.Connection, op: int, version: Version, record: VersionRecord) -> int:
+    """Registers a version, unless it is there already with these bytes.
+
+    Args:
+        connection: the transaction.
+        op: the number of the op.
+        version: the version, parsed.
+        record: everything else about it. Without bytes it stands for any row of the same version.
+
+    Returns:
+        the store's number for it.
+    """
+    found = find_version(connection, op, version, record.sha256)
+    if found is None:
+        code = None if record.code_version is None else Version.parse(record.code_version)
+        row = {
+            "op_id": op,
+            "major": version.major,
+            "minor": version.minor,
+            "patch": version.patch,
+            "creation_time": float(version.creation_time),
+            "code_major": code and code.major,
+            "code_minor": code and code.minor,
+            "code_patch": code and code.patch,
+            "sha256": record.sha256 or "",
+            "size": record.size,
+            "fields": dict(record.fields),
+            "fingerprint": record.fingerprint,
+        }
+        insert_new(connection, tables.version, [row])
+        found = find_version(connection, op, version, record.sha256)
+    if found is None:
+        raise RuntimeError(f"the version {version} of {record.op!r} was inserted but cannot be found")
+    return int(found.id)
+
+
+def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), _BATCH):
+        yield items[start : start + _BATCH]

@@ -1,0 +1,125 @@
+"""What must a place be able to do to keep the bytes of ops?"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+
+__all__ = ["BaseSaver", "path_parts"]
+
+
+def path_parts(path: str) -> list[str]:
+    """Takes a path apart that was meant to stay below the root of a saver.
+
+    Args:
+        path: parts joined by slashes; leading, trailing and doubled slashes mean nothing.
+
+    Returns:
+        the parts, each an ordinary name.
+
+    Raises:
+        ValueError: if the path is empty, holds a NUL character or tries to climb with ``..``.
+    """
+    if "\0" in path:
+        raise ValueError(f"a saver cannot use the path {path[:80]!r}: it holds a NUL character; leave it out")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts:
+        raise ValueError(f"a saver cannot use the path {path[:80]!r}: it names nothing below the root; give a name")
+    if ".." in parts:
+        raise ValueError(
+            f"a saver cannot use the path {path[:80]!r}: '..' could lead out of its root; give the path from the root"
+        )
+    return parts
+
+
+class BaseSaver(ABC):
+    """A place that keeps bytes under paths below one root.
+
+    A saver of your own defines `save` and `load`. The other methods have defaults built on those two;
+    override them where the place can do better: `save_stream` and `load_stream` so that large ops need little
+    memory, `exists` so that looking does not mean loading.
+
+    Args:
+        root_path: where the saver keeps everything; each path it is given starts here.
+    """
+
+    def __init__(self, root_path: str) -> None:
+        self.root_path = root_path
+
+    @abstractmethod
+    def save(self, serialized_object: bytes, path: str) -> bool:
+        """Keeps bytes under a path, replacing what was there; a reader sees the old bytes or the new, whole.
+
+        Args:
+            serialized_object: the bytes.
+            path: where below the root.
+
+        Returns:
+            whether the bytes are kept.
+        """
+
+    @abstractmethod
+    def load(self, path: str) -> bytes:
+        """Returns the bytes kept under a path.
+
+        Args:
+            path: where below the root.
+
+        Returns:
+            the bytes.
+
+        Raises:
+            FileNotFoundError: if nothing is kept there.
+        """
+
+    def save_stream(self, chunks: Iterable[bytes], path: str) -> bool:
+        """Keeps bytes that arrive in pieces; if the pieces end in an exception, nothing is kept.
+
+        Args:
+            chunks: the bytes, in order.
+            path: where below the root.
+
+        Returns:
+            whether the bytes are kept.
+        """
+        return self.save(b"".join(chunks), path)
+
+    def load_stream(self, path: str) -> Iterator[bytes]:
+        """Returns the bytes kept under a path, in pieces.
+
+        Args:
+            path: where below the root.
+
+        Returns:
+            the pieces, in order.
+
+        Raises:
+            FileNotFoundError: if nothing is kept there; raised by the call, before the first piece.
+        """
+        return iter((self.load(path),))
+
+    def exists(self, path: str) -> bool:
+        """Tells whether something is kept under a path.
+
+        Args:
+            path: where below the root.
+        """
+        try:
+            self.load(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete(self, path: str) -> None:
+        """Forgets the bytes kept under a path.
+
+        Args:
+            path: where below the root.
+
+        Raises:
+            FileNotFoundError: if nothing is kept there.
+            NotImplementedError: unless the saver defines it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} was asked to delete {path!r} but does not define `delete`; define it"
+        )

@@ -1,0 +1,189 @@
+"""How are bytes kept in files so that neither a crash nor a hostile path does harm?"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from chariots.op_store.savers.base import BaseSaver, path_parts
+
+__all__ = ["FileSaver"]
+
+CHUNK = 2**20  # bytes; larger pieces are no faster here and hold more memory
+LONGEST_NAME = 255  # bytes, on every file system in common use
+
+
+class FileSaver(BaseSaver):
+    """A saver that keeps bytes in files below a directory.
+
+    A file is written beside its place under a temporary name, flushed to the disk and then renamed, so that a
+    reader finds the old bytes or the new ones, even after a power cut. Paths and symbolic links that lead out
+    of the root are refused.
+
+    Args:
+        root_path: the directory; made when the first file is saved.
+    """
+
+    def save(self, serialized_object: bytes, path: str) -> bool:
+        """Keeps bytes in a file, replacing the one that was there.
+
+        Args:
+            serialized_object: the bytes.
+            path: where below the root: ``/foo/bar.txt`` below ``/my/root`` is the file
+                ``/my/root/foo/bar.txt``.
+
+        Returns:
+            True: the bytes are on the disk.
+
+        Raises:
+            ValueError: if the path leads out of the root or is not usable as one.
+            OSError: if the file cannot be written; what was there before is untouched.
+        """
+        return self.save_stream((serialized_object,), path)
+
+    def load(self, path: str) -> bytes:
+        """Returns the bytes of a file.
+
+        Args:
+            path: where below the root: ``/foo/bar.txt`` below ``/my/root`` is the file
+                ``/my/root/foo/bar.txt``.
+
+        Returns:
+            the bytes.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the path leads out of the root or is not usable as one.
+        """
+        return self._place(path).read_bytes()
+
+    def save_stream(self, chunks: Iterable[bytes], path: str) -> bool:
+        """Keeps bytes that arrive in pieces, as `save` does, holding one piece at a time.
+
+        Args:
+            chunks: the bytes, in order; if they end in an exception, nothing is kept.
+            path: where below the root.
+
+        Returns:
+            True: the bytes are on the disk.
+
+        Raises:
+            ValueError: if the path leads out of the root or is not usable as one.
+            OSError: if the file cannot be written; what was there before is untouched.
+        """
+        place = self._place(path)
+        self._make_directory(place.parent)
+        temporary = place.parent / f".writing-{secrets.token_hex(8)}"
+        try:
+            with temporary.open("xb", buffering=0) as file:
+                for chunk in chunks:
+                    _write_all(file.fileno(), chunk)
+                os.fsync(file.fileno())
+            temporary.replace(place)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(place.parent)
+        return True
+
+    def load_stream(self, path: str) -> Iterator[bytes]:
+        """Returns the bytes of a file in pieces of one MiB.
+
+        Args:
+            path: where below the root.
+
+        Returns:
+            the pieces, in order.
+
+        Raises:
+            FileNotFoundError: if there is no such file; raised by the call, before the first piece.
+            ValueError: if the path leads out of the root or is not usable as one.
+        """
+        return _Pieces(self._place(path).open("rb", buffering=0))
+
+    def exists(self, path: str) -> bool:
+        """Tells whether there is such a file.
+
+        Args:
+            path: where below the root.
+        """
+        return self._place(path).is_file()
+
+    def delete(self, path: str) -> None:
+        """Removes a file.
+
+        Args:
+            path: where below the root.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+        """
+        place = self._place(path)
+        place.unlink()
+        _sync_directory(place.parent)
+
+    def _place(self, path: str) -> Path:
+        """The file for a path, once it is certain that it lies below the root."""
+        parts = path_parts(path)
+        for part in parts:
+            if len(os.fsencode(part)) > LONGEST_NAME:
+                raise ValueError(
+                    f"a saver cannot use the path {path[:80]!r}: a name in it is longer than {LONGEST_NAME} "
+                    "bytes; shorten it"
+                )
+        root = Path(self.root_path).resolve()
+        place = root.joinpath(*parts)
+        if not place.resolve().is_relative_to(root):
+            raise ValueError(
+                f"a saver cannot use the path {path[:80]!r}: a symbolic link on the way leads out of the "
+                f"root {root}; remove the link"
+            )
+        return place
+
+    def _make_directory(self, directory: Path) -> None:
+        """Makes a directory and those above it, each of them on the disk before anything is put inside."""
+        if directory.is_dir():
+            return
+        if directory.parent != directory:
+            self._make_directory(directory.parent)
+        directory.mkdir(exist_ok=True)
+        _sync_directory(directory.parent)
+
+
+class _Pieces:
+    """The pieces of an open file; a generator would leave it open where nobody asks for the first piece."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = b"" if self._file.closed else self._file.read(CHUNK)
+        if not piece:
+            self.close()
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """Closes the file; WSGI servers call this when an answer ends early."""
+        self._file.close()
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_directory(directory: Path) -> None:
+    # A rename is only certain to survive a power cut once the directory itself is on the disk.
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

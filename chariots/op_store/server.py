@@ -1,0 +1,124 @@
+"""Which service keeps the versions and the bytes of ops?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import flask
+import sqlalchemy as sa
+from flask.cli import AppGroup
+from flask_sqlalchemy import SQLAlchemy
+
+from chariots.errors import StoreError
+from chariots.op_store import routes, routes_v1, routes_v2, tables
+from chariots.op_store.database import MIGRATIONS, Database
+from chariots.op_store.registry import Registry
+from chariots.web import install
+
+if TYPE_CHECKING:
+    from chariots.op_store.local import LocalOpStoreClient
+    from chariots.op_store.savers import BaseSaver
+
+__all__ = ["OpStoreServer"]
+
+_ROUTES = (*routes_v1.ROUTES, *routes_v2.ROUTES)
+
+
+class OpStoreServer:
+    """A service that keeps ops: their versions and links in a database, their bytes with a saver.
+
+    The tables are made or upgraded by themselves when they are first needed. Several servers, in one process
+    or in many, may share a database and a saver.
+
+    Args:
+        saver: where the bytes are kept.
+        db_url: the SQLAlchemy URL of the database, SQLite or PostgreSQL. A relative SQLite path starts at the
+            working directory.
+
+    Attributes:
+        flask: the application; any WSGI server can run it.
+        db: the database as Flask-SQLAlchemy offers it, for use inside of ``flask.app_context()``.
+        saver: the saver.
+        registry: everything the service answers from.
+
+    Raises:
+        ValueError: if the URL is of another kind of database.
+    """
+
+    def __init__(self, saver: BaseSaver, db_url: str = "sqlite:///:memory:") -> None:
+        self.saver = saver
+        self.registry = Registry(Database(db_url), saver)
+        self.flask = flask.Flask("OpStoreServer", static_folder=None, root_path=str(Path(__file__).parent))
+        self.db = _database_extension(self.flask, self.registry.database)
+        self.flask.cli = _Commands(self)
+        install(self.flask, title="chariots op store", openapi=_document, ready=self._missing)
+        routes.add_routes(self.flask, self.registry, _ROUTES)
+        routes_v2.add_blob_routes(self.flask, self.registry)
+
+    @cached_property
+    def migrate(self) -> Any:
+        """The migrations of the database as Flask-Migrate offers them, also under ``flask db``."""
+        # Loaded only when asked for: Alembic takes longer to import than a store takes to start.
+        from flask_migrate import Migrate
+
+        return Migrate(self.flask, self.db, directory=str(MIGRATIONS))
+
+    def client(self) -> LocalOpStoreClient:
+        """Returns a client in this very process: no socket, no server to start."""
+        from chariots.op_store.local import LocalOpStoreClient
+
+        return LocalOpStoreClient(self)
+
+    def upgrade(self) -> bool:
+        """Makes the tables what this release needs, all at once or not at all.
+
+        Returns:
+            whether there was anything to do.
+
+        Raises:
+            StoreError: if the database cannot be used, or was made by a newer release.
+        """
+        return self.registry.database.upgrade()
+
+    def _missing(self) -> Mapping[str, Any] | None:
+        try:
+            with self.registry.database.reading() as connection:
+                connection.execute(sa.select(1))
+        except StoreError as error:
+            return {"detail": error.detail}
+        return None
+
+
+def _document() -> dict[str, Any]:
+    return routes.openapi("chariots op store", _ROUTES, routes_v2.RAW_PATHS)
+
+
+def _database_extension(app: flask.Flask, database: Database) -> SQLAlchemy:
+    """Flask-SQLAlchemy on the engine of the registry, so that there is one pool and one way to lock."""
+
+    class OpStoreDatabase(SQLAlchemy):
+        def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: flask.Flask) -> sa.Engine:
+            return database.engine
+
+    app.config["SQLALCHEMY_DATABASE_URI"] = database.url
+    return OpStoreDatabase(app, metadata=tables.metadata)
+
+
+class _Commands(AppGroup):
+    """The commands of the application, where ``flask db`` imports what it needs when it is called."""
+
+    def __init__(self, server: OpStoreServer) -> None:
+        super().__init__(server.flask.name)
+        self._server = server
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), "db"})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "db":
+            self._server.migrate  # noqa: B018  # making it adds the command
+        return super().get_command(ctx, cmd_name)

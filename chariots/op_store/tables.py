@@ -1,0 +1,127 @@
+"""Which facts does an op store keep? (plain tables, the same on SQLite and PostgreSQL)
+
+An op has versions, numbered by the store; a link says that an upstream version was validated for a downstream
+op, and which version of it was trained with it; a deployment says which versions a pipeline served.
+Tables are changed by adding a migration beside ``migrations/versions/0001_first_tables.py``, never here
+alone: a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+__all__ = [
+    "SCHEMA_REVISION",
+    "metadata",
+    "op",
+    "version",
+    "link",
+    "pipeline",
+    "deployment",
+    "deployment_version",
+]
+
+SCHEMA_REVISION = "0001"
+
+# Constraints get the same names on every database, so that a later migration can name what it drops.
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column whose type is exactly INTEGER.
+RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Digest = sa.String(40)
+
+op = sa.Table(
+    "op",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.UniqueConstraint("name"),
+)
+
+# sqlite_autoincrement: a number is never given twice, even after the newest version was deleted.
+version = sa.Table(
+    "version",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("op_id", RowId, sa.ForeignKey("op.id"), nullable=False),
+    sa.Column("major", Digest, nullable=False),
+    sa.Column("minor", Digest, nullable=False),
+    sa.Column("patch", Digest, nullable=False),
+    sa.Column("creation_time", sa.Double, nullable=False),
+    sa.Column("code_major", Digest),
+    sa.Column("code_minor", Digest),
+    sa.Column("code_patch", Digest),
+    sa.Column("sha256", sa.String(64), nullable=False, server_default=""),
+    sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("fields", sa.JSON, nullable=False),
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
+    sa.UniqueConstraint("op_id", "major", "minor", "patch", "sha256"),
+    sa.Index(None, "op_id", "code_major", "id"),
+    sa.Index(None, "sha256"),
+    sqlite_autoincrement=True,
+)
+
+# The upstream op is implied by the upstream version; it stands here too so that one index answers "which
+# links does this pair have?" however many versions the two ops have.
+link = sa.Table(
+    "link",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("upstream_op_id", RowId, sa.ForeignKey("op.id"), nullable=False),
+    sa.Column("upstream_version_id", RowId, sa.ForeignKey("version.id"), nullable=False),
+    sa.Column("downstream_op_id", RowId, sa.ForeignKey("op.id"), nullable=False),
+    sa.Column("downstream_version_id", RowId, sa.ForeignKey("version.id")),
+    sa.Index(None, "upstream_op_id", "downstream_op_id", "downstream_version_id"),
+)
+# Two partial indices, because a plain one takes any two missing downstream versions for different ones.
+sa.Index(
+    "uq_link_with_version",
+    link.c.upstream_version_id,
+    link.c.downstream_version_id,
+    unique=True,
+    sqlite_where=link.c.downstream_version_id.is_not(None),
+    postgresql_where=link.c.downstream_version_id.is_not(None),
+)
+sa.Index(
+    "uq_link_without_version",
+    link.c.upstream_version_id,
+    link.c.downstream_op_id,
+    unique=True,
+    sqlite_where=link.c.downstream_version_id.is_(None),
+    postgresql_where=link.c.downstream_version_id.is_(None),
+)
+
+pipeline = sa.Table(
+    "pipeline",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("last_op", sa.Text),
+    sa.UniqueConstraint("name"),
+)
+
+deployment = sa.Table(
+    "deployment",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("pipeline_id", RowId, sa.ForeignKey("pipeline.id"), nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Index(None, "pipeline_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+deployment_version = sa.Table(
+    "deployment_version",
+    metadata,
+    sa.Column("deployment_id", RowId, sa.ForeignKey("deployment.id"), primary_key=True),
+    sa.Column("node", sa.Text, primary_key=True),
+    sa.Column("version_id", RowId, sa.ForeignKey("version.id"), nullable=False),
+)

@@ -1,0 +1,15 @@
+"""Where are the runners, for code that uses their old place? In `chariots.pipelines.runners`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chariots._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from chariots.pipelines.runners import BaseRunner, SequentialRunner
+
+_HOME = "chariots.pipelines.runners"
+
+__getattr__, __dir__, _ = lazy_names(__name__, {"BaseRunner": _HOME, "SequentialRunner": _HOME})
+__all__ = ["BaseRunner", "SequentialRunner"]

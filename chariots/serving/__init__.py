@@ -1,0 +1,39 @@
+"""Who may call a pipeline, and how does the answer travel?
+
+`PipelinesServer` is a Flask application that serves pipelines; `PipelinesClient` calls it; `Chariots` is a server
+that brings its own op store in a folder.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chariots._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from chariots.serving.client import AbstractPipelinesClient, PipelinesClient
+    from chariots.serving.embedded import Chariots
+    from chariots.serving.loading import load_app
+    from chariots.serving.response import PipelineResponse
+    from chariots.serving.server import PipelinesServer
+
+__getattr__, __dir__, _ = lazy_names(
+    __name__,
+    {
+        "PipelinesServer": "chariots.serving.server",
+        "Chariots": "chariots.serving.embedded",
+        "PipelinesClient": "chariots.serving.client",
+        "AbstractPipelinesClient": "chariots.serving.client",
+        "Client": "chariots.serving.client:PipelinesClient",
+        "PipelineResponse": "chariots.serving.response",
+        "load_app": "chariots.serving.loading",
+    },
+)
+__all__ = [
+    "PipelinesServer",
+    "Chariots",
+    "PipelinesClient",
+    "AbstractPipelinesClient",
+    "PipelineResponse",
+    "load_app",
+]

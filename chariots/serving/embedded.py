@@ -1,0 +1,61 @@
+"""How does a server run with nothing but a folder?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chariots.serving.server import PipelinesServer
+
+if TYPE_CHECKING:
+    from chariots.op_store.savers import BaseSaver
+    from chariots.pipelines import Pipeline
+
+__all__ = ["Chariots"]
+
+
+class Chariots(PipelinesServer):
+    """A pipelines server with its own op store, in a folder.
+
+    The folder holds ``db.sqlite``, which knows the versions, and ``ops``, which keeps the bytes. Several processes
+    may share it; when you grow out of it, start an `OpStoreServer` on the same two and give its client to a
+    `PipelinesServer`.
+
+    Args:
+        app_pipelines: the pipelines to serve.
+        path: the folder; it is created where it does not exist.
+        *args: as for `PipelinesServer`.
+        saver_cls: what keeps the bytes, made with the path of ``ops``; a `FileSaver` by default.
+        **kwargs: as for `PipelinesServer`.
+
+    Raises:
+        TypeError: if a client of another op store is given as well.
+    """
+
+    def __init__(
+        self,
+        app_pipelines: Iterable[Pipeline],
+        path: str | Path,
+        *args: Any,
+        saver_cls: type[BaseSaver] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        from sqlalchemy import URL
+
+        from chariots.op_store import OpStoreServer
+        from chariots.op_store.savers import FileSaver
+
+        if kwargs.get("op_store_client") is not None:
+            raise TypeError(
+                "Chariots(pipelines, path) keeps its ops in the folder, and was given an op_store_client as well; "
+                "leave it out, or use PipelinesServer(pipelines, op_store_client=...)"
+            )
+        folder = Path(path).resolve()
+        ops = folder / "ops"
+        ops.mkdir(parents=True, exist_ok=True)
+        self.path = folder
+        # Not an f-string: a folder may be called anything, and the database is a URL.
+        db_url = URL.create("sqlite", database=str(folder / "db.sqlite")).render_as_string()
+        self.op_store_server = OpStoreServer((saver_cls or FileSaver)(str(ops)), db_url=db_url)
+        super().__init__(app_pipelines, *args, **{**kwargs, "op_store_client": self.op_store_server.client()})

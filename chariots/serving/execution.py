@@ -1,0 +1,130 @@
+"""How does one call of a pipeline become an answer, and what is said when it cannot?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chariots import schema, web
+from chariots.errors import BackendError, ChariotsError
+
+if TYPE_CHECKING:
+    from chariots.pipelines.runners import BaseRunner
+    from chariots.serving.snapshots import ServedPipeline, Snapshot
+
+__all__ = ["OutputError", "answer_json", "queued_json", "run", "wants_worker"]
+
+_LONGEST_DETAIL = 2000  # characters of an op's own message that go into the sentence; the stack has all of it
+
+
+class OutputError(ChariotsError):
+    """Raised when a pipeline ran, but what it returned cannot be sent."""
+
+    slug = "output-not-encodable"
+    title = "The output cannot be sent"
+
+
+def wants_worker(*wishes: bool | None) -> bool:
+    """Decides whether a call is executed by a worker.
+
+    Args:
+        *wishes: what the request, the pipeline and the server say; None where one has no opinion.
+
+    Returns:
+        True if somebody says so and nobody forbids it.
+    """
+    return True in wishes and False not in wishes
+
+
+def run(served: ServedPipeline, snapshot: Snapshot, value: Any, runner: BaseRunner) -> tuple[Any, Snapshot]:
+    """Runs a pipeline on a snapshot.
+
+    What trains runs on a copy, which takes the snapshot's place if it succeeds.
+
+    Args:
+        served: the pipeline.
+        snapshot: the state to run on.
+        value: the input, converted.
+        runner: who runs it.
+
+    Returns:
+        the output, and the snapshot that describes the ops that made it.
+
+    Raises:
+        RuntimeError: if an op tries to end the process.
+    """
+    try:
+        if not snapshot.trains:
+            return runner.run(snapshot.pipeline, value), snapshot
+        learner = snapshot.pipeline.clone()
+        output = runner.run(learner, value)
+    except SystemExit as error:
+        raise RuntimeError(
+            f"an op of pipeline {served.name!r} called sys.exit({error.code!r}), which would have ended the server; "
+            "raise an ordinary exception instead"
+        ) from error
+    return output, served.publish(learner)
+
+
+def op_failure(name: str, error: Exception) -> BackendError:
+    """Words the failure of an op for somebody who only sees the answer.
+
+    Args:
+        name: the pipeline.
+        error: what the op raised; the runner noted on it which node that was.
+
+    Returns:
+        the error to raise from it, with the stack.
+    """
+    stack = web.remote_stack(error)
+    message = stack["message"]
+    if len(message) > _LONGEST_DETAIL:
+        message = message[:_LONGEST_DETAIL] + "..."
+    told = f"{stack['class']}: {message}" if message else stack["class"]
+    noted = "; ".join(note for note in stack["notes"] if note.startswith("raised in node"))
+    return BackendError(
+        f"pipeline {name!r} failed: {told}{f' ({noted})' if noted else ''}. "
+        "Correct the op or its input; the remote stack shows the line.",
+        remote_stack=stack,
+    )
+
+
+def answer_json(name: str, output: Any, snapshot: Snapshot) -> bytes:
+    """Writes the answer to a call that was executed here.
+
+    Args:
+        name: the pipeline.
+        output: what it returned.
+        snapshot: what made it.
+
+    Returns:
+        JSON.
+
+    Raises:
+        OutputError: if the output has no form in JSON.
+    """
+    try:
+        body = schema.dumps(output, where="pipeline_output")
+    except TypeError as error:
+        raise OutputError(
+            f"pipeline {name!r} ran, but its output cannot be sent: {error}", versions=dict(snapshot.versions)
+        ) from error
+    return b'{"pipeline_output":%b,"versions":%b,"job_id":null,"job_status":"done"}' % (
+        body,
+        snapshot.versions_json,
+    )
+
+
+def queued_json(job_id: str, snapshot: Snapshot) -> bytes:
+    """Writes the answer to a call that was handed to a worker.
+
+    Args:
+        job_id: the job that executes it.
+        snapshot: the state of the pipeline in this server.
+
+    Returns:
+        JSON.
+    """
+    return b'{"pipeline_output":null,"versions":%b,"job_id":%b,"job_status":"queued"}' % (
+        snapshot.versions_json,
+        schema.dumps(job_id),
+    )

@@ -1,0 +1,99 @@
+"""Which app does the text "module:app" mean?"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from chariots.errors import nearest
+from chariots.serving.server import PipelinesServer
+
+__all__ = ["load_app"]
+
+
+def load_app(location: str) -> PipelinesServer:
+    """Imports a module and returns the pipelines server in it.
+
+    The current folder is importable, as it is for ``flask run``.
+
+    Args:
+        location: ``"module:app"``; ``"module"`` alone where the module holds one server;
+            ``"module:create_app"`` or ``"module:create_app()"`` where a function makes it.
+
+    Returns:
+        the server, its ``location`` set to the text.
+
+    Raises:
+        ValueError: if there is no such module or name, or the module holds several servers and none was named.
+        TypeError: if what is there is not a pipelines server.
+    """
+    module_name, _, attribute = location.strip().partition(":")
+    module = _import(module_name.removesuffix(".py").replace("/", "."), location)
+    found = _named(module, attribute.removesuffix("()"), location) if attribute else _only_app(module, location)
+    if callable(found) and not isinstance(found, PipelinesServer):
+        found = found()
+    if not isinstance(found, PipelinesServer):
+        raise TypeError(
+            f"app {location!r} was asked for, but that is a {type(found).__name__}. "
+            "Name a PipelinesServer or Chariots object, or a function that returns one."
+        )
+    found.location = location
+    return found
+
+
+def _import(module_name: str, location: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        if not all(part.isidentifier() for part in module_name.split(".")):
+            raise ModuleNotFoundError(f"{module_name!r} is not the name of a module", name=module_name)
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and not _is_part(error.name, module_name):
+            raise  # the module is there; what it imports is not
+        raise ValueError(
+            f"app {location!r} was asked for, but there is no module {module_name!r} in {here} nor installed. "
+            "Write module:app, and start from the folder that holds the module."
+        ) from error
+
+
+def _is_part(missing: str, module_name: str) -> bool:
+    return module_name == missing or module_name.startswith(missing + ".")
+
+
+def _named(module: ModuleType, attribute: str, location: str) -> Any:
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            known = [name for name, value in vars(module).items() if isinstance(value, PipelinesServer)]
+            listed = f" Its apps are: {', '.join(known)}." if known else " It holds no pipelines server."
+            raise ValueError(
+                f"app {location!r} was asked for, but module {module.__name__!r} has no {attribute!r}."
+                f"{nearest(attribute, known)}{listed}"
+            ) from error
+    return found
+
+
+def _only_app(module: ModuleType, location: str) -> Any:
+    # One app under two names is still one app.
+    found = {id(value): name for name, value in vars(module).items() if isinstance(value, PipelinesServer)}
+    if len(found) == 1:
+        return getattr(module, next(iter(found.values())))
+    for factory in ("create_app", "make_app"):
+        if not found and callable(getattr(module, factory, None)):
+            return getattr(module, factory)
+    if found:
+        raise ValueError(
+            f"app {location!r} was asked for, but the module holds several: {', '.join(found.values())}. "
+            f"Name one, for example {module.__name__}:{next(iter(found.values()))}."
+        )
+    raise ValueError(
+        f"app {location!r} was asked for, but the module holds no PipelinesServer. "
+        f"Create one there, or name where it is: {module.__name__}:name."
+    )

@@ -1,0 +1,186 @@
+"""What can be asked of a server, in a form that machines read? (OpenAPI 3.1)"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from chariots import schema, web
+from chariots.pipelines.nodes import Node, ReservedNodes
+
+if TYPE_CHECKING:
+    from chariots.pipelines import Pipeline
+    from chariots.serving.snapshots import ServedPipeline
+
+__all__ = ["document"]
+
+_JSON = "application/json"
+_WHAT_MAY_GO_WRONG = {
+    "400": "The body is not JSON.",
+    "404": "There is nothing of that name.",
+    "409": "The server lacks what is needed: an op store, or workers.",
+    "413": "The body is too large.",
+    "419": "The pipeline is not loaded, or its versions do not fit together.",
+    "422": "The input does not have the declared form.",
+    "500": "An op of the pipeline failed; the problem carries its stack.",
+    "503": "The op store or the workers do not answer.",
+}
+_STATUSES = ["queued", "running", "done", "failed", "deferred"]
+
+
+def document(title: str, served: Mapping[str, ServedPipeline]) -> dict[str, Any]:
+    """Describes a server.
+
+    Args:
+        title: the name of the server.
+        served: its pipelines.
+
+    Returns:
+        an OpenAPI 3.1 document in which every pipeline has paths of its own.
+    """
+    schemas: dict[str, Any] = {
+        "Versions": {
+            "type": "object",
+            "description": "The version of every node, by name.",
+            "additionalProperties": {"type": "string"},
+        },
+    }
+    schemas["PipelineResponse"] = _response({})
+    paths: dict[str, Any] = {}
+    for number, (name, pipeline) in enumerate(served.items(), start=1):
+        paths.update(_pipeline_paths(name, pipeline, f"pipeline{number}", schemas))
+    paths["/health_check"] = {
+        "get": _operation(
+            "Which pipelines can answer?",
+            {"type": "object", "additionalProperties": {"type": "boolean"}},
+            [],
+        )
+    }
+    paths["/available_pipelines"] = {
+        "get": _operation("Which pipelines are there?", {"type": "array", "items": {"type": "string"}}, [])
+    }
+    job = {"type": "object", "required": ["job_id"], "properties": {"job_id": {"type": "string"}}}
+    paths["/jobs/fetch/"] = {
+        "post": _operation(
+            "How far is a job, and what is its result?",
+            {"$ref": "#/components/schemas/PipelineResponse"},
+            ["400", "404", "409", "413", "422", "503"],
+            body=job,
+        )
+    }
+    return web.openapi_document(title, paths, schemas)
+
+
+def _pipeline_paths(name: str, served: ServedPipeline, key: str, schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    base = f"/pipelines/{quote(name, safe='')}"
+    template = f"#/components/schemas/{key}.{{model}}"
+    accepted = _hoisted(served.inputs.json_schema(template), key, schemas)
+    output = _hoisted(_output_schema(served.current.pipeline, template), key, schemas)
+    needs_input = served.inputs.takes_input and not served.inputs.admits_none
+    call = {
+        "type": "object",
+        "required": ["pipeline_input"] if needs_input else [],
+        "properties": {
+            "pipeline_input": accepted,
+            "use_worker": {
+                "type": ["boolean", "null"],
+                "description": "Whether a worker executes it; null leaves that to the pipeline and the server.",
+            },
+        },
+    }
+    nothing = {"type": "object", "properties": {}}
+    versions = {"$ref": "#/components/schemas/Versions"}
+    loaded = {"type": "object", "required": ["is_loaded"], "properties": {"is_loaded": {"type": "boolean"}}}
+    failures = ["400", "409", "413", "419", "422", "500", "503"]
+    store_failures = ["409", "413", "419", "500", "503"]
+    return {
+        f"{base}/main": {
+            "post": _operation(f"Call {name}.", _response(output), failures, body=call, body_required=needs_input)
+        },
+        f"{base}/versions": {"post": _operation(f"Which versions of its ops does {name} run?", versions, ["413"])},
+        f"{base}/load": {
+            "post": _operation(f"Put the newest saved ops of {name} into service.", nothing, store_failures)
+        },
+        f"{base}/save": {"post": _operation(f"Save what {name} has learned.", nothing, store_failures)},
+        f"{base}/health_check": {"get": _operation(f"Can {name} answer?", loaded, ["419"])},
+    }
+
+
+def _operation(
+    summary: str,
+    answer: dict[str, Any],
+    failures: list[str],
+    body: dict[str, Any] | None = None,
+    body_required: bool = True,
+) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "responses": {
+            "200": {"description": "The answer.", "content": {_JSON: {"schema": answer}}},
+            **{status: {"description": _WHAT_MAY_GO_WRONG[status], "content": problem} for status in failures},
+        },
+    }
+    if body is not None:
+        operation["requestBody"] = {"required": body_required, "content": {_JSON: {"schema": body}}}
+    return operation
+
+
+def _response(output: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["pipeline_output", "versions", "job_id", "job_status"],
+        "properties": {
+            # While a job is under way there is no output.
+            "pipeline_output": {"anyOf": [output, {"type": "null"}]} if output else {},
+            "versions": {"$ref": "#/components/schemas/Versions"},
+            "job_id": {"type": ["string", "null"]},
+            "job_status": {"enum": [*_STATUSES, None]},
+        },
+    }
+
+
+def _hoisted(described: dict[str, Any], key: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Moves the definitions of a schema to the components of the document, where its references point."""
+    definitions = described.pop("$defs", {})
+    for part in described.get("allOf", ()):
+        definitions.update(part.pop("$defs", {}))
+    schemas.update({f"{key}.{model}": definition for model, definition in definitions.items()})
+    return described
+
+
+def _output_schema(pipeline: Pipeline, ref_template: str) -> dict[str, Any]:
+    """What the signature of the last op says about the output; empty where it says nothing."""
+    ends = ReservedNodes.pipeline_output.value
+    while True:
+        node = next(
+            (
+                node
+                for node in pipeline.pipeline_nodes
+                if any(reference.reference == ends for reference in node.output_references)
+            ),
+            None,
+        )
+        if not isinstance(node, Node) or len(node.output_references) > 1:
+            return {}
+        if node.nested is None:
+            break
+        pipeline = node.nested
+    try:
+        hint = typing.get_type_hints(node.op.execute, include_extras=True).get("return", Any)
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return {}  # an annotation that names something which only exists for the type checker
+    described: dict[str, Any] = _nullable(schema.adapter(hint).json_schema(ref_template))
+    return described
+
+
+def _nullable(described: Any) -> Any:
+    """Lets every number be null as well: that is how NaN and infinity are sent."""
+    if isinstance(described, list):
+        return [_nullable(part) for part in described]
+    if not isinstance(described, dict):
+        return described
+    changed = {name: _nullable(part) for name, part in described.items()}
+    return changed | {"type": ["number", "null"]} if changed.get("type") == "number" else changed

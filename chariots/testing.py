@@ -1,0 +1,69 @@
+"""How is an app tried in a test, without a socket and without a server?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import URL
+
+from chariots.op_store import LocalOpStoreClient, OpStoreServer
+from chariots.op_store.savers import FileSaver
+from chariots.serving.client import AbstractPipelinesClient
+from chariots.web import Reply
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from chariots.op_store.savers import BaseSaver
+
+__all__ = ["TestOpStoreClient", "TestPipelinesClient"]
+
+
+class TestOpStoreClient(LocalOpStoreClient):
+    """A client with an op store of its own behind it, in a folder.
+
+    Args:
+        path: the folder, a temporary one as a rule; it is created where it does not exist.
+        saver: what keeps the bytes of the ops; a `FileSaver` in ``path/ops`` by default.
+
+    Attributes:
+        server: the op store server.
+        db_path: the SQLite file, ``path/db.sqlite``.
+    """
+
+    __test__ = False  # a helper for tests, whatever its name makes pytest think
+
+    def __init__(self, path: str | Path, saver: BaseSaver | None = None) -> None:
+        folder = Path(path).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.db_path = str(folder / "db.sqlite")
+        db_url = URL.create("sqlite", database=self.db_path).render_as_string()
+        super().__init__(OpStoreServer(saver or FileSaver(str(folder / "ops")), db_url))
+
+
+class TestPipelinesClient(AbstractPipelinesClient):
+    """Does what a `PipelinesClient` does, to an app in the same process.
+
+    Args:
+        app: the server.
+    """
+
+    __test__ = False  # a helper for tests, whatever its name makes pytest think
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, *, idempotent: bool = True, quick: bool = False
+    ) -> Reply:
+        """Hands one request to the app; see `AbstractPipelinesClient.send`."""
+        # A client for each request: werkzeug's are not to be shared between threads.
+        answer = self.app.test_client(use_cookies=False).open(
+            path,
+            method=method,
+            data=body,
+            content_type=None if body is None else "application/json",
+            buffered=True,
+        )
+        return Reply(answer.status_code, dict(answer.headers), answer.data, f"{method} {path}")

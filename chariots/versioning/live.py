@@ -1,0 +1,220 @@
+"""Where in the source is a live class or function, and which values did it take from the functions around it?"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from chariots.versioning.modules import parsed
+from chariots.versioning.project import is_standard, source_of_file
+from chariots.versioning.scopes import bound_names
+from chariots.versioning.syntax import dump
+
+__all__ = [
+    "captured",
+    "code_file",
+    "enclosing_names",
+    "find_node",
+    "function_syntax",
+    "functions_of",
+    "is_standard",
+    "unwrapped",
+]
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def function_syntax(function: types.FunctionType) -> bytes | None:
+    """The normalised source of one function or lambda.
+
+    Args:
+        function: a function written in Python.
+
+    Returns:
+        its canonical form, or None where there is no source.
+    """
+    source = source_of_file(function.__code__.co_filename, function.__globals__)
+    node = find_node(source, function) if source is not None else None
+    return None if node is None else dump(node)
+
+
+def find_node(source: str, target: Any) -> ast.AST | None:
+    """Finds the definition of a live class or function in the source it came from.
+
+    Args:
+        source: the text of its module.
+        target: the class or function.
+
+    Returns:
+        the node of its definition, or None where the source does not hold it.
+    """
+    tree = parsed(source)
+    if tree is None:
+        return None
+    name = target.__qualname__
+    if name.rpartition(".")[2] == "<lambda>":
+        return _lambda(tree, target.__code__)
+    candidates: Sequence[ast.AST] = [tree]
+    for part in name.replace(".<locals>", "").split("."):
+        candidates = [inner for node in candidates for inner in _definitions(node) if inner.name == part]
+    lines = set(_first_lines(target))
+    for node in candidates:
+        if lines & set(range(_start(node), _end(node) + 1)):
+            return node
+    return candidates[-1] if candidates else None
+
+
+def enclosing_names(source: str, node: ast.AST) -> frozenset[str]:
+    """The names bound by the functions that a definition stands in.
+
+    Args:
+        source: the text of its module.
+        node: the definition, from `find_node` for the same text.
+
+    Returns:
+        the names; empty for a definition at the top level.
+    """
+    names: set[str] = set()
+    tree = parsed(source)
+    for outer in ast.walk(tree) if tree is not None else ():
+        if outer is not node and isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            body: list[Any] = [outer.body] if isinstance(outer, ast.Lambda) else outer.body
+            if any(inner is node for part in body for inner in ast.walk(part)):
+                names |= bound_names(body) | {part.arg for part in ast.walk(outer.args) if isinstance(part, ast.arg)}
+    return frozenset(names)
+
+
+def functions_of(cls: type) -> Iterator[types.FunctionType]:
+    """The functions that a class defines itself, whatever they are wrapped in.
+
+    Args:
+        cls: the class.
+
+    Yields:
+        methods, and what properties, class methods and the like call.
+    """
+    for attribute in vars(cls).values():
+        for function in unwrapped(attribute):
+            if function.__qualname__.startswith(f"{cls.__qualname__}."):
+                yield function
+
+
+def unwrapped(value: Any) -> Iterator[types.FunctionType]:
+    """The functions inside a method, property, partial or decorated function.
+
+    Args:
+        value: anything.
+
+    Yields:
+        the innermost functions; nothing for other values.
+    """
+    pending = [value]
+    seen: set[int] = set()
+    while pending:
+        item = pending.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        # Only what these types promise: asking any object for attributes may run its code.
+        if isinstance(item, types.FunctionType):
+            inner = vars(item).get("__wrapped__")
+            if inner is None:
+                yield item
+            else:
+                pending.append(inner)
+        elif isinstance(item, property):
+            pending += [part for part in (item.fdel, item.fset, item.fget) if part is not None]
+        elif isinstance(item, (staticmethod, classmethod, types.MethodType)):
+            pending.append(item.__func__)
+        elif type(item).__module__ == "functools":
+            pending += [getattr(item, name) for name in ("__wrapped__", "func") if hasattr(item, name)]
+
+
+def captured(function: types.FunctionType) -> list[tuple[str, Any]]:
+    """What a nested function took from around it when it was made: closure, then defaults.
+
+    Args:
+        function: the function.
+
+    Returns:
+        each value with a name; a variable that is not set yet is left out.
+    """
+    found: list[tuple[str, Any]] = []
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found.append((name, cell.cell_contents))
+        except ValueError:
+            continue
+    found += [(f"default {place}", value) for place, value in enumerate(function.__defaults__ or ())]
+    found += [(f"default {name}", value) for name, value in sorted((function.__kwdefaults__ or {}).items())]
+    return found
+
+
+def code_file(target: Any) -> tuple[str, dict[str, Any]] | None:
+    """The file that a class or function was compiled from, and its globals.
+
+    Args:
+        target: a class or function.
+
+    Returns:
+        both, or None where nothing tells.
+    """
+    if isinstance(target, types.FunctionType):
+        return target.__code__.co_filename, target.__globals__
+    for function in functions_of(target):
+        if function.__module__ == target.__module__ and function.__code__.co_filename != "<string>":
+            return function.__code__.co_filename, function.__globals__
+    module = sys.modules.get(target.__module__)
+    file = getattr(module, "__file__", None)
+    return (str(file), vars(module)) if module is not None and file else None
+
+
+def _definitions(node: Any) -> Iterator[Any]:
+    """The functions and classes directly inside a scope, also under conditions."""
+    pending = list(node.body)
+    while pending:
+        inner = pending.pop(0)
+        if isinstance(inner, _DEFINITIONS):
+            yield inner
+        elif isinstance(inner, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            pending[:0] = ast.iter_child_nodes(inner)
+
+
+def _first_lines(target: Any) -> Iterator[int]:
+    """Lines of the source that are certainly part of a class or function."""
+    if isinstance(target, types.FunctionType):
+        yield target.__code__.co_firstlineno
+    else:
+        for function in functions_of(target):
+            yield function.__code__.co_firstlineno
+
+
+def _start(node: Any) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _end(node: Any) -> int:
+    return int(node.end_lineno)
+
+
+def _lambda(tree: ast.Module, code: types.CodeType) -> ast.AST | None:
+    """The lambda that a code object was compiled from: the smallest one whose body holds all of its positions."""
+    places = [place for place in code.co_positions() if None not in place and place[0] != place[1] or place[3]]
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and _holds(node.body, places, code)]
+    return min(found, key=_extent, default=None)
+
+
+def _holds(body: Any, places: Sequence[Any], code: types.CodeType) -> bool:
+    first, last = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
+    for line, end_line, column, end_column in places:
+        if None not in (line, end_line, column, end_column) and (line, end_line) != (code.co_firstlineno, 0):
+            if not (first <= (line, column) and (end_line, end_column) <= last):
+                return False
+    return bool(places)
+
+
+def _extent(node: Any) -> tuple[int, int]:
+    return node.body.end_lineno - node.body.lineno, node.body.end_col_offset - node.body.col_offset

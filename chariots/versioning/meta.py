@@ -1,0 +1,127 @@
+"""What is the version of a class, given the fields that it and its ancestors declare?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from chariots.versioning.content import content_hash
+from chariots.versioning.fields import VersionedField, VersionedFieldDict, checked_version_type
+from chariots.versioning.version import EMPTY, Version, VersionType, combine, sha1_hex
+
+__all__ = ["VersionableMeta"]
+
+_Declared = VersionedField | VersionedFieldDict
+_DECLARED = (VersionedField, VersionedFieldDict)
+_RECORD = "_version_declarations"
+_MAJOR, _MINOR, _PATCH = VersionType.MAJOR, VersionType.MINOR, VersionType.PATCH
+
+
+class VersionableMeta(type):
+    """The metaclass of everything that has a version: adds ``__version__`` when a class is created.
+
+    The version counts the fields of every ancestor. A field that a subclass assigns again keeps its
+    subversion and takes the new value; a method, property or other descriptor of the same name un-declares
+    it. Assigning to the attribute once the class exists changes the value and leaves the version alone.
+
+    Attributes:
+        __version__: the version of the class.
+        __version_fields__: every field that counts, by name; dictionary entries are named ``attribute.key``.
+        code_version: the subversion in which the code of the class counts too, or None when it does not.
+    """
+
+    __version__: Version
+    __version_fields__: Mapping[str, VersionedField]
+
+    def __init__(
+        cls, clsname: str, superclasses: tuple[type, ...], attributedict: dict[str, Any], **kwargs: Any
+    ) -> None:
+        """Computes the version of the class that was just created.
+
+        Raises:
+            TypeError: if the value of a field has no stable content, or the code is to count and has no
+                source.
+        """
+        super().__init__(clsname, superclasses, attributedict)
+        declared = _declarations(cls)
+        setattr(cls, _RECORD, declared)
+        fields = dict(_flattened(declared))
+        cls.__version_fields__ = MappingProxyType(fields)
+        version = _fold(fields, cls.__qualname__)
+        code_version = getattr(cls, "code_version", None)
+        if code_version is not None:
+            version += _code_version(cls, code_version)
+        cls.__version__ = version
+
+
+def _declarations(cls: type) -> dict[str, _Declared]:
+    """Every attribute of a class that counts for its version, with the value it has in this class."""
+    declared: dict[str, _Declared] = {}
+    for base in cls.__mro__[-2::-1]:  # without object, which declares nothing
+        attributes = vars(base)
+        # Declared when that class was created and assigned since: a subclass counts the value it will see.
+        before = {**attributes.get(_RECORD, {}), **declared}
+        for name in before.keys() & attributes.keys():
+            _redeclare(declared, name, attributes[name], before[name])
+        declared.update([item for item in attributes.items() if isinstance(item[1], _DECLARED)])
+    return declared
+
+
+def _redeclare(declared: dict[str, _Declared], name: str, value: Any, before: _Declared) -> None:
+    """What a field becomes where a class assigns its name again."""
+    if isinstance(value, _DECLARED):
+        declared[name] = value
+    elif hasattr(type(value), "__get__"):
+        declared.pop(name, None)
+    elif isinstance(before, VersionedField):
+        declared[name] = VersionedField(value, before.affected_version)
+    elif isinstance(value, Mapping):
+        fields = before.fields
+        renewed = VersionedFieldDict(before.default_version)
+        for key, item in value.items():
+            known = fields.get(key)
+            keeps = known is not None and not isinstance(item, VersionedField)
+            renewed[key] = VersionedField(item, known.affected_version) if known and keeps else item
+        declared[name] = renewed
+    else:
+        declared[name] = VersionedField(value, before.default_version)
+
+
+def _flattened(declared: Mapping[str, _Declared]) -> Iterator[tuple[str, VersionedField]]:
+    """Every single field with its qualified name."""
+    for name, value in declared.items():
+        if isinstance(value, VersionedField):
+            yield name, value
+        else:
+            for key, field in value.fields.items():
+                yield f"{name}.{key}", field
+
+
+def _fold(fields: Mapping[str, VersionedField], owner: str) -> Version:
+    """The version of a set of fields: the empty version, plus that of each field by order of name."""
+    major = minor = patch = EMPTY
+    for name in sorted(fields):
+        field = fields[name]
+        digest = sha1_hex(content_hash(field.value, where=f"field {name!r} of class {owner!r}").encode())
+        affected = field.affected_version
+        major = combine(major, digest if affected is _MAJOR else EMPTY)
+        minor = combine(minor, digest if affected is _MINOR else EMPTY)
+        patch = combine(patch, digest if affected is _PATCH else EMPTY)
+    return Version._of(major, minor, patch, time.time())
+
+
+def _code_version(cls: type, code_version: Any) -> Version:
+    """The version of the code of a class whose ``code_version`` says that it counts."""
+    from chariots.versioning.fingerprint import code_fingerprint
+
+    affected = checked_version_type(code_version, f"{cls.__qualname__}.code_version")
+    fingerprint = code_fingerprint(cls)
+    if fingerprint is None:
+        raise TypeError(
+            f"class {cls.__qualname__!r} sets code_version={affected}, so that its code counts for its "
+            "version, but Python has no source for it; define it in a file or a notebook cell, or set "
+            "code_version = None"
+        )
+    return Version().update(affected, fingerprint.encode())

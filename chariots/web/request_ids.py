@@ -1,0 +1,56 @@
+"""Which request is this? (one id from the first caller down to the last service)"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextvars import ContextVar
+
+__all__ = ["HEADER", "accepted", "current_request_id", "new_request_id", "outside"]
+
+HEADER = "X-Request-ID"
+_is_sane = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}").fullmatch
+
+# The id of work that goes on outside of a request: a job in a worker, a command.
+outside: ContextVar[str | None] = ContextVar("chariots_request_id", default=None)
+
+
+def accepted(text: str | None) -> str | None:
+    """Takes over the id of a caller.
+
+    Args:
+        text: the header as it came.
+
+    Returns:
+        the id; None when there is none, or when it could break a log line or a header.
+    """
+    return text if text is not None and _is_sane(text) else None
+
+
+def new_request_id() -> str:
+    """Makes an id: 32 hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+def current_request_id() -> str | None:
+    """Tells the id of the request that is being answered.
+
+    Returns:
+        the id that the answer will carry; None outside of a request.
+    """
+    flask = sys.modules.get("flask")
+    if flask is not None and hasattr(flask, "has_request_context") and flask.has_request_context():
+        return of_flask_request()
+    return outside.get()
+
+
+def of_flask_request() -> str:
+    """The id of the current flask request; decided the first time it is asked for."""
+    from flask import g, request
+
+    known: str | None = g.get("chariots_request_id")
+    if known is None:
+        known = accepted(request.environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
+        g.chariots_request_id = known
+    return known

@@ -1,0 +1,90 @@
+"""What does a name cost to import? Nothing heavy is loaded before something that needs it is touched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "alembic",
+    "click",
+    "cookiecutter",
+    "dill",
+    "flask",
+    "jax",
+    "keras",
+    "numpy",
+    "orjson",
+    "pandas",
+    "pydantic",
+    "redis",
+    "requests",
+    "rq",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "tensorflow",
+    "torch",
+    "urllib3",
+    "werkzeug",
+    "yaml",
+}
+
+
+def loaded_after(code: str) -> set[str]:
+    """Runs code in a fresh interpreter.
+
+    Args:
+        code: Python statements.
+
+    Returns:
+        the top-level names of every module that is loaded afterwards.
+    """
+    asked = (
+        f"import json, sys\n{code}\nprint(json.dumps(sorted({{n.partition('.')[0] for n in sys.modules}})))"
+    )
+    answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    return set(json.loads(answer.stdout.splitlines()[-1]))
+
+
+def test_importing_chariots_loads_nothing_heavy() -> None:
+    assert loaded_after("import chariots") & HEAVY == set()
+
+
+def test_importing_chariots_loads_no_other_part_of_chariots() -> None:
+    code = "import chariots, sys; print([n for n in sys.modules if n.startswith('chariots')])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "['chariots._lazy', 'chariots._version', 'chariots']"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from chariots.versioning import Version, VersionedField, VersionableMeta",
+        "from chariots.pipelines import Pipeline; from chariots.pipelines.nodes import Node",
+        "from chariots import Pipeline, Node, MLMode",
+        "from chariots.pipelines.ops import BaseOp; from chariots.pipelines.runners import SequentialRunner",
+        "import chariots.errors",
+        "import chariots.workers",
+        "from chariots.ml import MLMode, BaseMLOp",
+    ],
+)
+def test_building_and_running_a_pipeline_needs_nothing_heavy(code: str) -> None:
+    assert loaded_after(code) & (HEAVY - {"orjson"}) == set()
+
+
+def test_a_server_does_not_load_what_only_some_pipelines_need() -> None:
+    loaded = loaded_after("from chariots import PipelinesServer")
+    assert loaded & {"keras", "jax", "torch", "tensorflow", "rq", "redis", "sklearn", "cookiecutter"} == set()
+
+
+def test_a_client_does_not_load_a_server_or_a_database() -> None:
+    loaded = loaded_after("from chariots.pipelines import PipelinesClient; PipelinesClient()")
+    assert loaded & {"sqlalchemy", "alembic", "sklearn", "keras", "redis"} == set()
+
+
+def test_an_op_for_sklearn_does_not_load_keras() -> None:
+    assert loaded_after("from chariots.ml.sklearn import SKSupervisedOp") & {"keras", "flask"} == set()

@@ -1,0 +1,15 @@
+"""Saves pairs of ops that belong together into a folder, one save after the other, until it is killed."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+from tests.op_store.support import file_store, save_pair
+
+if __name__ == "__main__":
+    client = file_store(Path(sys.argv[1])).client()
+    for number in itertools.count():
+        save_pair(client, f"{sys.argv[2]}-{number}")
+        print(number, flush=True)

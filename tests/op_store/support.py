@@ -1,0 +1,133 @@
+"""What do the tests of the op store share? Versions to save, saves to make, servers to ask."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from chariots.op_store import BaseOpStoreClient, OpStoreServer
+from chariots.op_store.savers import FileSaver
+from chariots.pipelines.store import NodeQuery, VersionRecord
+from chariots.versioning import Version
+
+ROOT = Path(__file__).parents[2]
+CODE = Version(creation_time=1.0)
+
+
+def version(major: str = "", minor: str = "", patch: str = "", created: float = 1.5) -> Version:
+    """A version whose subversions are made from some text; the same text gives the same version."""
+    made = Version(creation_time=created)
+    if major:
+        made.update_major(major.encode())
+    if minor:
+        made.update_minor(minor.encode())
+    if patch:
+        made.update_patch(patch.encode())
+    return made
+
+
+def file_store(folder: Path) -> OpStoreServer:
+    """A store that keeps everything in one folder."""
+    return OpStoreServer(FileSaver(str(folder / "ops")), f"sqlite:///{folder / 'db.sqlite'}")
+
+
+def record(
+    client: BaseOpStoreClient,
+    op: str,
+    data: bytes | None = None,
+    of: Version | None = None,
+    code: Version | None = CODE,
+) -> VersionRecord:
+    """Writes the bytes of an op, if any, and describes the version to save."""
+    return VersionRecord(
+        op=op,
+        version=str(of or version(patch=repr(data))),
+        code_version=None if code is None else str(code),
+        fields={"rate": {"value": "3", "affects": "major", "hash": "77de68daecd823babbb58edb1c8e14d7106e83bb"}},
+        fingerprint="a1b2",
+        sha256=None if data is None else client.write_blob(data),
+        size=0 if data is None else len(data),
+    )
+
+
+def save_pair(client: BaseOpStoreClient, number: int | str, up: str = "pca", down: str = "forest") -> Mapping[str, int]:
+    """Saves two ops that were trained together."""
+    records = [
+        record(client, up, f"{up} {number}".encode(), version(f"{up} {number}")),
+        record(client, down, f"{down} {number}".encode(), version(f"{down} {number}")),
+    ]
+    return client.commit_save("train", down, records, [(up, down)])
+
+
+def query(name: str, role: Any = "load", of: Version | None = None, code: Version = CODE) -> NodeQuery:
+    """A node that is about to be loaded."""
+    return NodeQuery(name, role, str(of or code), str(code))
+
+
+@contextmanager
+def serving(store: OpStoreServer) -> Iterator[str]:
+    """Serves a store on a loopback port, in a thread; yields its URL."""
+    server = make_server("127.0.0.1", 0, store.flask, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Writes nothing."""
+
+
+@contextmanager
+def server_process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serves a folder from a process of its own; yields its URL and the process."""
+    process = python_process("tests.op_store.serve_folder", str(folder))
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url, "the server process ended before it served"
+        yield url, process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def python_process(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Starts a module of the tests in a new interpreter."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    )
+
+
+def count_rows(folder: Path) -> dict[str, int]:
+    """How many rows each table of a store has."""
+    with sqlite3.connect(folder / "db.sqlite") as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in sorted(names)}
+
+
+def blob_files(folder: Path) -> list[Path]:
+    """The files that a store keeps bytes in, those half written too."""
+    return sorted(path for path in (folder / "ops").rglob("*") if path.is_file())
+
+
+def everything_below(folder: Path) -> Sequence[Path]:
+    """Every file and directory below a folder."""
+    return sorted(folder.rglob("*"))

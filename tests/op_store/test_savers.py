@@ -1,0 +1,267 @@
+"""Do savers keep bytes whole, below their root and nowhere else?"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chariots.op_store.savers import BaseSaver, FileSaver, GoogleStorageSaver
+from tests.op_store.support import ROOT, everything_below
+
+
+class DictSaver(BaseSaver):
+    """The smallest saver a user can write: `save` and `load`, nothing else."""
+
+    def __init__(self, root_path: str = "") -> None:
+        super().__init__(root_path)
+        self.kept: dict[str, bytes] = {}
+
+    def save(self, serialized_object: bytes, path: str) -> bool:
+        """Keeps bytes in memory."""
+        self.kept[self.root_path + path] = serialized_object
+        return True
+
+    def load(self, path: str) -> bytes:
+        """Returns bytes from memory."""
+        try:
+            return self.kept[self.root_path + path]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+
+@pytest.fixture(params=["files", "a user's own"])
+def saver(request: pytest.FixtureRequest, tmp_path: Path) -> BaseSaver:
+    """A saver of each kind."""
+    return FileSaver(str(tmp_path / "root")) if request.param == "files" else DictSaver()
+
+
+def broken(*pieces: bytes) -> Iterator[bytes]:
+    """Pieces that end in a failure."""
+    yield from pieces
+    raise ConnectionError("the sender is gone")
+
+
+def test_bytes_come_back_as_they_were_saved(saver: BaseSaver) -> None:
+    assert saver.save(b"model", "/foo/bar.bin") is True
+    assert saver.load("/foo/bar.bin") == b"model"
+
+
+def test_later_bytes_replace_earlier_ones(saver: BaseSaver) -> None:
+    saver.save(b"a longer model", "m")
+    saver.save(b"short", "m")
+    assert saver.load("m") == b"short"
+
+
+def test_bytes_in_pieces_come_back_in_pieces(saver: BaseSaver) -> None:
+    assert saver.save_stream(iter([b"mo", b"", b"del"]), "m") is True
+    assert b"".join(saver.load_stream("m")) == b"model"
+
+
+def test_pieces_that_break_off_keep_what_was_there(saver: BaseSaver, tmp_path: Path) -> None:
+    saver.save(b"old", "m")
+    before = everything_below(tmp_path)
+    with pytest.raises(ConnectionError):
+        saver.save_stream(broken(b"ne"), "m")
+    assert saver.load("m") == b"old"
+    assert everything_below(tmp_path) == before
+
+
+def test_what_was_never_saved_is_not_found(saver: BaseSaver) -> None:
+    with pytest.raises(FileNotFoundError):
+        saver.load("nothing")
+    with pytest.raises(FileNotFoundError):
+        saver.load_stream("nothing")
+    assert saver.exists("nothing") is False
+
+
+def test_what_was_saved_exists(saver: BaseSaver) -> None:
+    saver.save(b"", "deep/down/m")
+    assert saver.exists("deep/down/m") is True
+
+
+def test_a_saver_that_defines_no_delete_says_so() -> None:
+    with pytest.raises(NotImplementedError, match="DictSaver was asked to delete 'm'"):
+        DictSaver().delete("m")
+
+
+def test_a_file_is_where_the_path_says(tmp_path: Path) -> None:
+    FileSaver(str(tmp_path / "my/root")).save(b"model", "/foo/bar.txt")
+    assert (tmp_path / "my/root/foo/bar.txt").read_bytes() == b"model"
+
+
+def test_a_deleted_file_is_gone(tmp_path: Path) -> None:
+    saver = FileSaver(str(tmp_path))
+    saver.save(b"model", "m")
+    saver.delete("m")
+    assert not saver.exists("m")
+    with pytest.raises(FileNotFoundError):
+        saver.delete("m")
+
+
+def test_a_file_that_nobody_reads_to_its_end_is_closed(tmp_path: Path) -> None:
+    saver = FileSaver(str(tmp_path))
+    saver.save(b"x" * 3_000_000, "m")
+    pieces = saver.load_stream("m")
+    assert next(pieces)
+    pieces.close()  # type: ignore[attr-defined]  # WSGI servers close what can be closed
+    assert list(pieces) == []
+    gc.collect()  # a file left open would be reported here
+
+
+HOSTILE = [
+    "",
+    "/",
+    ".",
+    "..",
+    "../outside",
+    "/../outside",
+    "a/../../outside",
+    "a/..",
+    "a\0b",
+    "a" * 300,
+    "a/" + "é" * 200,
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_a_path_that_leads_out_or_nowhere_is_refused(tmp_path: Path, path: str) -> None:
+    saver = FileSaver(str(tmp_path / "root"))
+    (tmp_path / "outside").write_bytes(b"secret")
+    before = everything_below(tmp_path)
+    for use in (lambda: saver.save(b"x", path), lambda: saver.load(path), lambda: saver.exists(path)):
+        with pytest.raises(ValueError):
+            use()
+    assert everything_below(tmp_path) == before
+
+
+def test_a_path_of_ten_thousand_characters_is_refused_or_kept_inside(tmp_path: Path) -> None:
+    saver = FileSaver(str(tmp_path / "root"))
+    with pytest.raises((ValueError, OSError)):
+        saver.save(b"x", "/".join(["a" * 100] * 100))
+    assert [path for path in everything_below(tmp_path) if path.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_a_link_that_leads_out_is_refused(tmp_path: Path, kind: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "m").write_bytes(b"secret")
+    root = tmp_path / "root"
+    root.mkdir()
+    if kind == "directory":
+        (root / "link").symlink_to(outside)
+        path = "link/m"
+    else:
+        (root / "link").symlink_to(outside / "m")
+        path = "link"
+    saver = FileSaver(str(root))
+    with pytest.raises(ValueError, match="symbolic link"):
+        saver.load(path)
+    with pytest.raises(ValueError, match="symbolic link"):
+        saver.save(b"x", path)
+    assert (outside / "m").read_bytes() == b"secret"
+
+
+def test_a_root_that_is_itself_a_link_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "root").symlink_to(tmp_path / "real")
+    FileSaver(str(tmp_path / "root")).save(b"model", "m")
+    assert (tmp_path / "real/m").read_bytes() == b"model"
+
+
+def test_a_relative_root_starts_at_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    FileSaver("root").save(b"model", "m")
+    assert (tmp_path / "root/m").read_bytes() == b"model"
+
+
+@pytest.mark.parametrize("call", ["fsync", "write", "replace"])
+def test_every_step_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    saver = FileSaver(str(tmp_path))
+    saver.save(b"old", "m")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="No space left"):
+        saver.save(b"new", "m")
+    monkeypatch.undo()
+    assert everything_below(tmp_path) == [tmp_path / "m"]
+    assert saver.load("m") == b"old"
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    saver = FileSaver(str(tmp_path))
+    saver.save(b"old", "m")
+    program = (
+        "import resource, signal, sys\n"
+        "from chariots.op_store.savers import FileSaver\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n"
+        "    FileSaver(sys.argv[1]).save(b'x' * 1_000_000, 'm')\n"
+        "except OSError as error:\n"
+        "    print(error.errno)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert int(ran.stdout) == errno.EFBIG
+    assert everything_below(tmp_path) == [tmp_path / "m"]
+    assert saver.load("m") == b"old"
+
+
+def test_pieces_are_not_collected_in_memory(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from chariots.op_store.savers import FileSaver\n"
+        "from tests.op_store.test_savers import peak\n"
+        "saver = FileSaver(sys.argv[1])\n"
+        "piece = bytes(2**20)\n"
+        "before = peak()\n"
+        "saver.save_stream((piece for _ in range(100)), 'm')\n"
+        "assert sum(map(len, saver.load_stream('m'))) == 100 * 2**20\n"
+        "print(peak() - before)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert int(ran.stdout) < 20 * 2**20
+
+
+def peak() -> int:
+    """The most memory this process ever held, in bytes."""
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if sys.platform == "darwin" else held * 1024
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "name"),
+    [("", "m", "m"), ("/models/", "/a//b", "models/a/b"), ("models", "blobs/ab/abc", "models/blobs/ab/abc")],
+)
+def test_an_object_in_a_bucket_is_named_by_root_and_path(root: str, path: str, name: str) -> None:
+    assert GoogleStorageSaver(root, "bucket").object_name(path) == name
+
+
+@pytest.mark.parametrize("path", ["", "..", "a/../b", "a\0b"])
+def test_a_path_that_leads_out_of_a_bucket_is_refused(path: str) -> None:
+    with pytest.raises(ValueError):
+        GoogleStorageSaver("models", "bucket").object_name(path)
+
+
+def test_a_bucket_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
+    with pytest.raises(ImportError, match=r"pip install 'chariots\[gcs\]'"):
+        GoogleStorageSaver("models", "bucket").load("m")

@@ -1,0 +1,46 @@
+"""What do the tests of the serving room share?"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from chariots.serving import Chariots, PipelinesClient, PipelinesServer
+from tests.serving.support import Http, live
+
+
+@pytest.fixture
+def serve():
+    """Serves pipelines without a store, or a whole app; gives its URL."""
+    with ExitStack() as stack:
+
+        def start(*pipelines, **arguments):
+            app = PipelinesServer(pipelines, import_name="tests_app", **arguments)
+            return stack.enter_context(live(app))
+
+        yield start
+
+
+@pytest.fixture
+def http(serve):
+    """Serves pipelines without a store; gives something that sends them bytes."""
+    return lambda *pipelines, **arguments: Http(serve(*pipelines, **arguments))
+
+
+@pytest.fixture
+def client(serve):
+    """Serves pipelines without a store; gives a client of the server."""
+    return lambda *pipelines, **arguments: PipelinesClient(serve(*pipelines, **arguments))
+
+
+@pytest.fixture
+def embedded(tmp_path):
+    """Serves pipelines with a store in the folder of the test; gives a client of the server."""
+    with ExitStack() as stack:
+
+        def start(*pipelines, **arguments):
+            app = Chariots(pipelines, tmp_path / "store", import_name="tests_app", **arguments)
+            return PipelinesClient(stack.enter_context(live(app)))
+
+        yield start

@@ -1,0 +1,201 @@
+"""Does a request keep the state it began with, whatever is loaded or trained meanwhile?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chariots.errors import UnreachableError
+from chariots.pipelines import Pipeline
+from chariots.pipelines.nodes import Node
+from chariots.pipelines.ops import BaseOp, LoadableOp
+from chariots.serving import Chariots, PipelinesClient, PipelinesServer
+from chariots.testing import TestOpStoreClient
+from chariots.versioning import Version
+from tests.serving.support import IN, OUT, live, one_op
+
+
+class Learner(LoadableOp):
+    """Learns a mark, and puts it into its version too, so that value and version can be compared."""
+
+    def __init__(self, learns=False):
+        super().__init__()
+        self.learns, self.mark = learns, None
+
+    @property
+    def allow_version_change(self):
+        return self.learns
+
+    @property
+    def needs_loading(self):
+        return not self.learns
+
+    @property
+    def is_ready(self):
+        return self.mark is not None
+
+    @property
+    def op_version(self):
+        return self.__version__ if self.mark is None else self.__version__ + Version().update_patch(self.mark.encode())
+
+    def execute(self, value=None):
+        if self.learns:
+            self.mark = value
+        return self.mark
+
+    def serialize(self):
+        return self.mark.encode()
+
+    def load(self, serialized_object):
+        self.mark = serialized_object.decode()
+
+
+def pair():
+    train = Pipeline([Node(Learner(learns=True), [IN])], "train")
+    return train, one_op(Learner(), "pred")
+
+
+def expected(mark):
+    return Learner.__version__ + Version().update_patch(mark.encode())
+
+
+def test_versions_and_value_of_an_answer_belong_together_while_loads_swap(embedded):
+    train, pred = pair()
+    client = embedded(train, pred)
+    client.call_pipeline(train, "0")
+    client.save_pipeline(train)
+    client.load_pipeline(pred)
+    stop = threading.Event()
+    mixed, seen = [], set()
+
+    def predict():
+        while not stop.is_set():
+            response = client.call_pipeline(pred)
+            seen.add(response.value)
+            if response.versions["learner"] != expected(response.value):
+                mixed.append(response)
+
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(predict) for _ in range(3)]
+        for number in range(1, 16):
+            client.call_pipeline(train, str(number))
+            client.save_pipeline(train)
+            client.load_pipeline(pred)
+        stop.set()
+        for task in running:
+            task.result()
+    assert mixed == []
+    assert len(seen) > 1
+    assert client.call_pipeline(pred).value == "15"
+
+
+def test_concurrent_trainings_do_not_see_each_other(client):
+    barrier = threading.Barrier(2, timeout=20)
+
+    class Slow(Learner):
+        def execute(self, value=None):
+            self.mark = value
+            barrier.wait()
+            return self.mark
+
+    caller = client(one_op(Slow(learns=True), "slow"))
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda mark: caller.call_pipeline("slow", mark), ("a", "b")))
+    for mark, answer in zip(("a", "b"), answers, strict=True):
+        assert answer.value == mark
+        assert answer.versions["slow"] == Slow.__version__ + Version().update_patch(mark.encode())
+
+
+def test_a_request_in_flight_finishes_on_the_state_it_began_with(embedded):
+    entered, go_on = threading.Event(), threading.Event()
+
+    class Wait(BaseOp):
+        def execute(self, value=None):
+            entered.set()
+            assert go_on.wait(20)
+            return value
+
+    train, _ = pair()
+    pred = Pipeline([Node(Wait(), [IN], "waited"), Node(Learner(), ["waited"], OUT)], "pred")
+    client = embedded(train, pred)
+    client.call_pipeline(train, "old")
+    client.save_pipeline(train)
+    client.load_pipeline(pred)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(client.call_pipeline, pred)
+        assert entered.wait(20)
+        client.call_pipeline(train, "new")
+        client.save_pipeline(train)
+        client.load_pipeline(pred)
+        go_on.set()
+        answer = running.result()
+    assert answer.value == "old"
+    assert answer.versions["learner"] == expected("old")
+    assert client.call_pipeline(pred).value == "new"
+
+
+class FlakyStore(TestOpStoreClient):
+    """A real store behind a line that can be cut."""
+
+    is_cut = True
+
+    def last_deployment(self, pipeline):
+        if self.is_cut:
+            raise UnreachableError("the line to the store is cut. Mend it")
+        return super().last_deployment(pipeline)
+
+
+def test_a_store_that_comes_up_later_is_asked_again_by_the_next_call(tmp_path):
+    train, pred = pair()
+    with live(Chariots([train, pred], tmp_path)) as url:
+        first = PipelinesClient(url)
+        first.call_pipeline(train, "kept")
+        first.save_pipeline(train)
+        first.load_pipeline(pred)
+    store = FlakyStore(tmp_path)
+    app = PipelinesServer([train, pred], "later", op_store_client=store)
+    with live(app) as url:
+        second = PipelinesClient(url)
+        assert not second.is_pipeline_loaded(pred)
+        readiness = second.send("GET", "/readyz")
+        assert readiness.status == 503
+        assert "the line to the store is cut" in readiness.json()["detail"]
+        store.is_cut = False
+        give_up = time.monotonic() + 30
+        while second.send("GET", "/readyz").status != 200:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        assert second.call_pipeline(pred).value == "kept"
+
+
+def test_a_server_that_has_nothing_loaded_takes_over_what_another_one_loads(tmp_path):
+    train, pred = pair()
+    with live(Chariots([train, pred], tmp_path)) as one, live(Chariots([train, pred], tmp_path)) as two:
+        first, second = PipelinesClient(one), PipelinesClient(two)
+        first.call_pipeline(train, "shared")
+        first.save_pipeline(train)
+        first.load_pipeline(pred)
+        assert second.call_pipeline(pred).value == "shared"
+
+
+def test_a_failing_load_of_an_op_leaves_the_old_state_serving(embedded):
+    class Picky(Learner):
+        def load(self, serialized_object):
+            if serialized_object == b"bad":
+                raise RuntimeError("will not eat that")
+            super().load(serialized_object)
+
+    train = Pipeline([Node(Picky(learns=True), [IN])], "train")
+    pred = one_op(Picky(), "pred")
+    client = embedded(train, pred)
+    for mark in ("good", "bad"):
+        client.call_pipeline(train, mark)
+        client.save_pipeline(train)
+        if mark == "good":
+            client.load_pipeline(pred)
+    with pytest.raises(ValueError, match="will not eat that"):
+        client.load_pipeline(pred)
+    assert client.call_pipeline(pred).value == "good"

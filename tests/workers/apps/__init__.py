@@ -1,0 +1,1 @@
+"""Apps that the tests serve and that real workers import."""
