@@ -73,7 +73,7 @@ setup(
     cmdclass={"build_py": BuildWithTemplate},
     zip_safe=False,
     install_requires=[
-        "flask>=3.0",
+        "flask>=3.1",
         "flask-sqlalchemy>=3.1",
         "flask-migrate>=4.0",
         "sqlalchemy>=2.0",

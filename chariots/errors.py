@@ -117,7 +117,7 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.text.rstrip()}\n"""'
 
 
-class BackendError(ChariotsError, ImportError, ValueError):  # type: ignore[misc]
+class BackendError(ChariotsError, ImportError, ValueError):
     """Raised in a client when a pipeline failed on the server; its cause shows the remote stack."""
 
     slug = "op-failed"
@@ -179,8 +179,11 @@ class UnreachableError(ChariotsError, ConnectionError):
     title = "Unreachable"
 
 
-class StoreError(ChariotsError):
-    """Raised when the op store could not keep or return what it was asked for."""
+class StoreError(ChariotsError, ValueError):
+    """Raised when the op store could not keep or return what it was asked for.
+
+    Clients of chariots 0.2 catch whatever a server answers with a 500 as a `ValueError`.
+    """
 
     slug = "store-failed"
     title = "Op store failure"

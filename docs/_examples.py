@@ -8,7 +8,8 @@ from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from chariots.ml import MLMode
+from chariots.ml import BaseMLOp, MLMode
+from chariots.ml.serializers import BaseSerializer, SkopsSerializer
 from chariots.ml.sklearn import SKSupervisedOp, SKUnsupervisedOp
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
@@ -18,17 +19,23 @@ from chariots.versioning import VersionableMeta, VersionedField, VersionedFieldD
 
 __all__ = [
     "AddOneOp",
+    "BaseMLOp",
     "BaseOp",
+    "BaseSerializer",
     "FromArray",
     "IrisFullDataSet",
     "IrisXDataSet",
     "IsOddOp",
     "LogisticOp",
+    "LogisticRegression",
     "MLMode",
     "Node",
     "PCAOp",
     "Pipeline",
+    "SKSupervisedOp",
+    "SKUnsupervisedOp",
     "SequentialRunner",
+    "SkopsSerializer",
     "VersionType",
     "VersionableMeta",
     "VersionedField",
@@ -50,6 +57,15 @@ class IsOddOp(BaseOp):
 
     def execute(self, number: int) -> bool:
         return bool(number % 2)
+
+
+class Careful(BaseOp):
+    """Every change of its code is a minor change of its version."""
+
+    code_version = VersionType.MINOR
+
+    def execute(self, number: int) -> int:
+        return number + 1
 
 
 class IrisFullDataSet(BaseOp):

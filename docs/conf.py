@@ -43,8 +43,9 @@ myst_heading_anchors = 3
 
 # What every example finds: the names of `docs/_examples.py` and an empty folder as the current one.
 doctest_global_setup = f"""
-import os as _os, sys as _sys, tempfile as _tempfile
-_here = _os.getcwd()
+import logging as _logging, os as _os, sys as _sys, tempfile as _tempfile
+_logging.getLogger("werkzeug").setLevel("ERROR")
+_here = {str(HERE.parent)!r}
 _folder = _tempfile.TemporaryDirectory()
 _os.chdir(_folder.name)
 if {str(HERE)!r} not in _sys.path:

@@ -131,7 +131,7 @@ def _serving(folder: str, port: int) -> Iterator[str]:
     # A refusal is part of the demo, and told by the step that provokes it.
     logging.getLogger("chariots").setLevel(logging.CRITICAL)
     server = make_server("127.0.0.1", port, create_app(folder), threaded=True, request_handler=KeepAlive)
-    thread = threading.Thread(target=server.serve_forever, name="chariots-demo", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="chariots-demo", daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from chariots.config.checks import port
 from chariots.config.reading import merged, read_environment, settle
+from chariots.errors import nearest
 
 if TYPE_CHECKING:
     from chariots.op_store import OpStoreClient, OpStoreServer
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from chariots.workers import BaseWorkerPool
 
 __all__ = ["OpStoreConfig", "PipelinesConfig", "WorkersConfig"]
+
+Made = TypeVar("Made")
 
 
 class _Section:
@@ -88,18 +92,15 @@ class OpStoreConfig(_Section):
         """The saver that keeps the bytes of the ops.
 
         Raises:
-            ValueError: when ``saver_kwargs`` holds no ``root_path``.
+            ValueError: when ``saver_kwargs`` lacks an argument, such as ``root_path``, or holds an unknown one.
         """
         from chariots.op_store import savers
 
-        classes = {"file-saver": savers.FileSaver, "google-storage": savers.GoogleStorageSaver}
-        if "root_path" not in self.saver_kwargs:
-            raise ValueError(
-                f"a {self.saver_type} must know where to keep bytes, and saver_kwargs holds no 'root_path'; "
-                "set saver_kwargs: {root_path: ...} in the section 'op_store', or the environment variable "
-                "CHARIOTS_OP_STORE_SAVER_KWARGS__ROOT_PATH."
-            )
-        return classes[self.saver_type](**self.saver_kwargs)
+        classes: dict[str, type[BaseSaver]] = {
+            "file-saver": savers.FileSaver,
+            "google-storage": savers.GoogleStorageSaver,
+        }
+        return _made(classes[self.saver_type], self.section, "saver_kwargs", self.saver_kwargs)
 
     def get_server(self) -> OpStoreServer:
         """The op store server, with the saver and the database of this configuration."""
@@ -208,7 +209,7 @@ class WorkersConfig(_Section):
         """The worker pool.
 
         Raises:
-            ValueError: when no ``worker_type`` is configured.
+            ValueError: when no ``worker_type`` is configured, or ``worker_pool_kwargs`` holds an unknown argument.
         """
         if self.worker_type is None:
             raise ValueError(
@@ -217,7 +218,25 @@ class WorkersConfig(_Section):
             )
         from chariots.workers import RQWorkerPool
 
-        return RQWorkerPool(**self.worker_pool_kwargs)
+        return _made(RQWorkerPool, self.section, "worker_pool_kwargs", self.worker_pool_kwargs)
+
+
+def _made(wanted: type[Made], section: str, key: str, arguments: Mapping[str, Any]) -> Made:
+    """Makes an object from configured arguments, which are checked against what its class takes."""
+    taken = inspect.signature(wanted).parameters
+    unknown = next((name for name in arguments if name not in taken), None)
+    if unknown is not None:
+        raise ValueError(
+            f"{key} of the section {section!r} holds {unknown!r}, which a {wanted.__name__} does not take."
+            f"{nearest(unknown, taken)} It takes {', '.join(taken)}."
+        )
+    for name, parameter in taken.items():
+        if parameter.default is parameter.empty and name not in arguments:
+            raise ValueError(
+                f"a {wanted.__name__} was to be made, and {key} of the section {section!r} holds no {name!r}; "
+                f"set it there, or in the variable CHARIOTS_{section.upper()}_{key.upper()}__{name.upper()}."
+            )
+    return wanted(**arguments)
 
 
 def _url(host: str, number: int | str) -> str:

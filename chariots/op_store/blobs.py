@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chariots.errors import ChariotsError, InputError, StoreError, UnknownNameError
+from chariots.op_store.hashing import PassingHash
 
 if TYPE_CHECKING:
     from chariots.op_store.savers import BaseSaver
@@ -117,14 +118,13 @@ class BlobStore:
         Args:
             sha256: their hash.
         """
-        found = hashlib.sha256()
         try:
-            with self._reporting(sha256, "read"):
+            with self._reporting(sha256, "read"), PassingHash() as found:
                 for piece in self.saver.load_stream(blob_path(sha256)):
                     found.update(piece)
+                return found.hexdigest() == sha256
         except FileNotFoundError:
             return False
-        return found.hexdigest() == sha256
 
     def problem(self, sha256: str) -> str | None:
         """Tells what is wrong with bytes, reading them all.
@@ -152,13 +152,13 @@ class BlobStore:
             UnknownNameError: if no version has such bytes.
             StoreError: if they are lost or damaged.
         """
-        whole, found = io.BytesIO(), hashlib.sha256()
-        with self._reporting(sha256, "read"):
+        whole = io.BytesIO()
+        with self._reporting(sha256, "read"), PassingHash() as found:
             for piece in self.open(sha256):
-                whole.write(piece)
                 found.update(piece)
-        if found.hexdigest() != sha256:
-            raise self._refusal(sha256, f"are damaged (what is there has {whole.tell()} bytes)")
+                whole.write(piece)
+            if found.hexdigest() != sha256:
+                raise self._refusal(sha256, f"are damaged (what is there has {found.size} bytes)")
         return whole.getvalue()
 
     def open(self, sha256: str) -> Iterator[bytes]:
@@ -209,14 +209,13 @@ class BlobStore:
 
 def _checked(chunks: Iterable[bytes], sha256: str) -> Iterator[bytes]:
     """Passes pieces on and fails after the last one if they were not those announced."""
-    found, size = hashlib.sha256(), 0
-    for chunk in chunks:
-        found.update(chunk)
-        size += len(chunk)
-        yield chunk
-    if found.hexdigest() != sha256:
-        raise InputError(
-            f"bytes were sent to be saved as {sha256}, but the {size} bytes that arrived have the SHA-256 "
-            f"{found.hexdigest()}; send them again (nothing was kept)",
-            errors=[{"loc": ["sha256"], "expected": sha256, "got": found.hexdigest()}],
-        )
+    with PassingHash() as found:
+        for chunk in chunks:
+            found.update(chunk)
+            yield chunk
+        if found.hexdigest() != sha256:
+            raise InputError(
+                f"bytes were sent to be saved as {sha256}, but the {found.size} bytes that arrived have the SHA-256 "
+                f"{found.hexdigest()}; send them again (nothing was kept)",
+                errors=[{"loc": ["sha256"], "expected": sha256, "got": found.hexdigest()}],
+            )

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from chariots.errors import StoreError
+from chariots.op_store.hashing import PassingHash
 from chariots.pipelines.store import NodeQuery, Resolution, StoredVersion, VersionRecord
 from chariots.versioning import Version
 from chariots.web import Session
@@ -300,12 +301,15 @@ class OpStoreClient(BaseOpStoreClient):
         reply.raise_for_problem()
 
     def _get_blob(self, sha256: str) -> tuple[bytes, str]:
-        whole, found = io.BytesIO(), hashlib.sha256()
-        with self._session.stream("GET", f"/v2/blobs/{sha256}", timeout=BLOB_SECONDS) as pieces:
+        whole = io.BytesIO()
+        with (
+            PassingHash() as found,
+            self._session.stream("GET", f"/v2/blobs/{sha256}", timeout=BLOB_SECONDS) as pieces,
+        ):
             for piece in pieces:
-                whole.write(piece)
                 found.update(piece)
-        return whole.getvalue(), found.hexdigest()
+                whole.write(piece)
+            return whole.getvalue(), found.hexdigest()
 
 
 def _name(op: Named | str) -> str:

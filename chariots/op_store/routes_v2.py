@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import flask
+from werkzeug.wsgi import wrap_file
 
 from chariots.errors import MalformedRequestError
-from chariots.op_store.blobs import check_sha256
+from chariots.op_store.blobs import blob_path, check_sha256
 from chariots.op_store.registry import Registry
 from chariots.op_store.routes import Route
 from chariots.op_store.routes_v1 import LARGEST_TEXT, decode_bytes
@@ -146,8 +147,15 @@ def add_blob_routes(app: flask.Flask, registry: Registry) -> None:
         return json_response({"sha256": sha256})
 
     def get(sha256: str) -> flask.Response:
-        pieces = registry.blobs.open(check_sha256(sha256, "sha256"))
-        return flask.Response(pieces, mimetype="application/octet-stream", direct_passthrough=True)
+        pieces: Any = registry.blobs.open(check_sha256(sha256, "sha256"))
+        if hasattr(pieces, "fileno"):
+            # A file: the WSGI server may hand it to the kernel instead of reading and sending it.
+            pieces = wrap_file(flask.request.environ, pieces, _PIECE)
+        answer = flask.Response(pieces, mimetype="application/octet-stream", direct_passthrough=True)
+        size = registry.blobs.saver.size(blob_path(sha256))
+        if size is not None:
+            answer.content_length = size
+        return answer
 
     app.add_url_rule("/v2/blobs/<sha256>", "put_blob", put, methods=["PUT"])
     app.add_url_rule("/v2/blobs/<sha256>", "get_blob", get, methods=["GET"])

@@ -96,6 +96,7 @@ class _Builder:
         """Gives the second node of one name a suffix; a copy gets it, for the node is the caller's."""
         self.names: list[str] = []
         taken: dict[str, int] = {}
+        counts: dict[str, int] = {}  # the last suffix of each name, so that a chain of one op stays linear
         seen: set[int] = set()
         for position, node in enumerate(self.nodes):
             if not isinstance(node, BaseNode):
@@ -110,9 +111,10 @@ class _Builder:
                 taken[name] = position
                 self.names.append(name)
                 continue
-            count = 2
+            count = counts.get(name, 1) + 1
             while f"{name}_{count}" in taken:
                 count += 1
+            counts[name] = count
             given = isinstance(node, Node) and node.has_given_name
             if given or not isinstance(node, Node):
                 raise ValueError(f"{self.where}, two nodes are named {name!r}; give one of them another name")

@@ -68,8 +68,9 @@ def _nested(array: Any) -> Any:
         return array.tolist()
     kind = array.dtype.kind
     if kind in _NATIVE_KINDS and array.ndim and array.dtype.itemsize <= 8:
-        native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
-        return orjson.Fragment(orjson.dumps(native, option=orjson.OPT_SERIALIZE_NUMPY))
+        if not (array.flags.c_contiguous and array.dtype.isnative and type(array) is np.ndarray):
+            array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        return orjson.Fragment(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
     if kind == "M":
         return _moments(array)
     if kind == "m":
@@ -91,7 +92,7 @@ def _moments(array: Any) -> Any:
         if bool(((shorter == array) | missing).all()):
             return shorter.tolist()
     # What datetime cannot hold is written by numpy.
-    texts = np.datetime_as_string(array).astype(object)
+    texts = np.array(np.datetime_as_string(array), dtype=object)
     texts[missing] = None
     return texts.tolist()
 

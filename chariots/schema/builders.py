@@ -93,6 +93,8 @@ def _cast(array: Any, dtype: Any) -> Any:
     )
     if not fits:
         raise FormError(expected, got=f"lists of {'mixed values' if source == 'O' else array.dtype.name}")
+    if dtype.kind == "M" and source == "U" and np.char.isalpha(array).any():
+        raise FormError(f"{expected} as ISO 8601 text")  # numpy would read "now" and "today"
     try:
         with np.errstate(over="ignore"):
             result = array.astype(dtype)
@@ -214,8 +216,8 @@ def to_timestamp(value: Any) -> Any:
 
     if isinstance(value, pd.Timestamp):
         return value
-    if isinstance(value, str):
-        moment = pd.to_datetime(value, errors="coerce")
+    if isinstance(value, str) and not value.isalpha():  # pandas would read "now" and "today"
+        moment = pd.to_datetime(value, errors="coerce", format="ISO8601")
         if not pd.isna(moment):
             return moment
     raise FormError("a date as ISO 8601 text")

@@ -9,7 +9,8 @@ from chariots.errors import BackendError, ChariotsError
 
 if TYPE_CHECKING:
     from chariots.pipelines.runners import BaseRunner
-    from chariots.serving.snapshots import ServedPipeline, Snapshot
+    from chariots.serving.served import ServedPipeline
+    from chariots.serving.snapshots import Snapshot
 
 __all__ = ["OutputError", "answer_json", "queued_json", "run", "wants_worker"]
 

@@ -58,7 +58,7 @@ class InputReader:
         self.admits_none = any(reader.admits_none for reader in self._readers)
         adapters: list[Adapter] = []
         for reader in self._readers:
-            if reader.parameter is not None:
+            if reader.parameter is not None and reader.parameter.hint is not Any:
                 found = schema.adapter(reader.parameter.hint)
                 if found.typed and all(found.hint != other.hint for other in adapters):
                     adapters.append(found)

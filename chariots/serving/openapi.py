@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from chariots.pipelines.nodes import Node, ReservedNodes
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
-    from chariots.serving.snapshots import ServedPipeline
+    from chariots.serving.served import ServedPipeline
 
 __all__ = ["document"]
 
@@ -75,9 +75,8 @@ def document(title: str, served: Mapping[str, ServedPipeline]) -> dict[str, Any]
 
 def _pipeline_paths(name: str, served: ServedPipeline, key: str, schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
     base = f"/pipelines/{quote(name, safe='')}"
-    template = f"#/components/schemas/{key}.{{model}}"
-    accepted = _hoisted(served.inputs.json_schema(template), key, schemas)
-    output = _hoisted(_output_schema(served.current.pipeline, template), key, schemas)
+    accepted = _hoisted(served.inputs.json_schema, f"{key}.input", schemas)
+    output = _hoisted(lambda template: _output_schema(served.current.pipeline, template), f"{key}.output", schemas)
     needs_input = served.inputs.takes_input and not served.inputs.admits_none
     call = {
         "type": "object",
@@ -142,8 +141,15 @@ def _response(output: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hoisted(described: dict[str, Any], key: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Moves the definitions of a schema to the components of the document, where its references point."""
+def _hoisted(describe: Callable[[str], dict[str, Any]], key: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Makes a schema whose definitions are among the components of the document, under a prefix of their own.
+
+    Args:
+        describe: makes the schema, given where its references should point.
+        key: the prefix.
+        schemas: the components; the definitions are added.
+    """
+    described = describe(f"#/components/schemas/{key}.{{model}}")
     definitions = described.pop("$defs", {})
     for part in described.get("allOf", ()):
         definitions.update(part.pop("$defs", {}))

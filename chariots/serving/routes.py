@@ -14,8 +14,8 @@ from chariots.serving import execution
 from chariots.serving.inputs import ABSENT, INPUT_KEY
 
 if TYPE_CHECKING:
+    from chariots.serving.served import ServedPipeline
     from chariots.serving.server import PipelinesServer
-    from chariots.serving.snapshots import ServedPipeline
     from chariots.workers import BaseWorkerPool
 
 __all__ = ["register"]

@@ -14,7 +14,7 @@ from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
 from chariots.serving import execution, openapi, routes
 from chariots.serving.response import PipelineResponse
-from chariots.serving.snapshots import ServedPipeline
+from chariots.serving.served import ServedPipeline
 from chariots.versioning import Version
 
 if TYPE_CHECKING:
@@ -160,10 +160,9 @@ class PipelinesServer(Flask):
 
         Raises:
             UnknownNameError: if there is no such pipeline.
-            ConflictError: if the server has no op store.
+            ConflictError: if the server has no op store, or the pipeline was not trained.
         """
-        served = self.served_pipeline(name)
-        served.current.pipeline.save(self._store("save", name))
+        self.served_pipeline(name).save(self._store("save", name))
 
     # -- how ------------------------------------------------------------------------------------------------------
 

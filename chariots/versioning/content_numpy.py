@@ -29,7 +29,9 @@ def encode_numpy(encoder: Encoder, value: Any) -> bytes | None:
     """
     np = sys.modules["numpy"]
     if isinstance(value, np.ma.MaskedArray):
-        return encoder.parts("masked", value.filled(value.dtype.type(0)), np.ma.getmaskarray(value))
+        # What is under the mask is not content.
+        shown = np.asarray(value.filled(np.zeros((), value.dtype)[()]))
+        return encoder.parts("masked", shown, np.ma.getmaskarray(value))
     if isinstance(value, np.ndarray):
         plain = encode_values(encoder, "array", value)
         if type(value) in (np.ndarray, np.memmap):
@@ -86,9 +88,14 @@ def _digest(array: numpy.ndarray[Any, Any]) -> bytes:
     if array.dtype.kind in "fc" and (missing := np.isnan(array)).any():
         # A NaN has many bit patterns, and which one comes out of a computation depends on the processor.
         array = array.copy()
-        reals = array.view(f"{array.dtype.byteorder}f{array.dtype.itemsize // 2}") if array.dtype.kind == "c" else array
-        reals[np.isnan(reals) if array.dtype.kind == "c" else missing] = np.nan
-    return hashlib.sha256(array.reshape(-1).view("u1") if array.size else b"").digest()
+        if array.dtype.kind == "c":
+            reals = array.view(f"{array.dtype.byteorder}f{array.dtype.itemsize // 2}")
+            reals[np.isnan(reals)] = np.nan
+        else:
+            array[missing] = np.nan
+    # Not the array itself: buffers have no way to say datetime64.
+    content: Any = array.reshape(-1).view("u1") if array.nbytes else b""
+    return hashlib.sha256(content).digest()
 
 
 def _dtype_parts(dtype: numpy.dtype[Any]) -> Any:

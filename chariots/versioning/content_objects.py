@@ -11,7 +11,6 @@ import re
 import sys
 import types
 import typing
-from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
@@ -51,7 +50,7 @@ def encode_object(encoder: Encoder, value: Any) -> bytes:
         found = attempt(encoder, value)
         if found is not None:
             return found
-    raise encoder.refusal(value, "its class says nothing about what it holds (it has neither fields nor a text)")
+    raise encoder.refusal(value, "its class has neither fields nor a text of its own that say what it holds")
 
 
 def qualified_name(target: Any) -> str:
@@ -116,9 +115,9 @@ def _is_unset(cell: types.CellType) -> bool:
 
 
 def _builtin(encoder: Encoder, value: Any) -> bytes:
-    owner = value.__self__
+    owner: Any = value.__self__
     if owner is None or isinstance(owner, types.ModuleType):
-        return encoder.parts("named", f"{value.__module__ or owner.__name__}:{value.__qualname__}")
+        return encoder.parts("named", f"{value.__module__ or getattr(owner, '__name__', '')}:{value.__qualname__}")
     return encoder.parts("method", value.__name__, owner)
 
 
@@ -204,11 +203,12 @@ def _declared_fields(encoder: Encoder, value: Any) -> bytes | None:
         names = list(kind.__dataclass_fields__)
     elif hasattr(kind, "__attrs_attrs__"):
         names = [attribute.name for attribute in kind.__attrs_attrs__]
-    elif issubclass(kind, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
-        names = list(kind._fields)
+    elif issubclass(kind, tuple) and isinstance(getattr(value, "_fields", None), tuple):
+        names = list(value._fields)
     else:
         return None
-    return _record(encoder, "fields", value, {name: getattr(value, name) for name in names if hasattr(value, name)})
+    fields = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    return _record(encoder, "fields", value, fields)
 
 
 def _parameters(encoder: Encoder, value: Any) -> bytes | None:
@@ -262,11 +262,13 @@ def _named(encoder: Encoder, value: Any) -> bytes | None:
 
 def _text(encoder: Encoder, value: Any) -> bytes | None:
     """An object whose class writes a text about it, where that text can be trusted to say it all."""
-    kind = type(value)
-    write = repr if kind.__repr__ is not object.__repr__ else str if kind.__str__ is not object.__str__ else None
-    if write is None:
+    kind: Any = type(value)
+    if kind.__repr__ is not object.__repr__:
+        text = repr(value)
+    elif kind.__str__ is not object.__str__:
+        text = str(value)
+    else:
         return None
-    text = write(value)
     if _ADDRESS.search(text):
         raise encoder.refusal(value, "its text shows a memory address, which differs in every process")
     if "..." in text or "\N{HORIZONTAL ELLIPSIS}" in text:

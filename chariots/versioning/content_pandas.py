@@ -32,7 +32,7 @@ def encode_pandas(encoder: Encoder, value: Any) -> bytes | None:
         (pd.Series, _series),
         (pd.Index, _index),
         (pd.Timestamp, _timestamp),
-        (pd.Timedelta, lambda e, v: e.parts("pandas-timedelta", v.unit, int(v.asm8.astype("i8")))),
+        (pd.Timedelta, lambda e, v: e.parts("pandas-timedelta", v.days, v.seconds, v.microseconds, v.nanoseconds)),
         (pd.Period, lambda e, v: e.parts("period", v.freqstr, v.ordinal)),
         (pd.Interval, lambda e, v: e.parts("interval", v.left, v.right, v.closed)),
         (pd.CategoricalDtype, lambda e, v: e.parts("categorical-dtype", v.categories, v.ordered)),
@@ -73,7 +73,7 @@ def _labels(encoder: Encoder, value: Any) -> bytes:
 
 def _timestamp(encoder: Encoder, value: Any) -> bytes:
     moment = value.tz_localize(None) if value.tz is None else value.tz_convert("UTC").tz_localize(None)
-    return encoder.parts("timestamp", value.unit, moment.isoformat(), value.tzinfo)
+    return encoder.parts("timestamp", moment.isoformat(), value.tzinfo)
 
 
 def _values(encoder: Encoder, array: Any) -> bytes:
@@ -85,12 +85,8 @@ def _values(encoder: Encoder, array: Any) -> bytes:
         content = encoder.encode([array.categories, array.ordered, array.codes.astype("<i8")])
     elif hasattr(array, "asi8"):
         content = encoder.encode(array.asi8)
-    elif isinstance(dtype, pd.api.extensions.ExtensionDtype) and not _is_numpy(array):
+    elif isinstance(dtype, pd.api.extensions.ExtensionDtype) and type(dtype).__name__ != "NumpyEADtype":
         content = encoder.encode(list(array))
     else:
         content = encode_values(encoder, "array", array.to_numpy())
     return tagged("values", encoder.encode(name) + content)
-
-
-def _is_numpy(array: Any) -> bool:
-    return type(array).__name__ in ("NumpyExtensionArray", "PandasArray")

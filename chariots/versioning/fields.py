@@ -31,9 +31,7 @@ class VersionedField:
             TypeError: if ``affected_version`` is not a `VersionType`.
         """
         self.value = value
-        self.affected_version = checked_version_type(
-            affected_version, "VersionedField(value, affected_version)"
-        )
+        self.affected_version = checked_version_type(affected_version, "VersionedField(value, affected_version)")
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self.value
@@ -73,9 +71,7 @@ class VersionedFieldDict(MutableMapping[str, Any]):
         Raises:
             TypeError: if ``default_version`` is not a `VersionType`, or a key is not a string.
         """
-        self.default_version = checked_version_type(
-            default_version, "VersionedFieldDict(default_version, {...})"
-        )
+        self.default_version = checked_version_type(default_version, "VersionedFieldDict(default_version, {...})")
         self._fields: dict[str, VersionedField] = {}
         self.update(*args, **kwargs)
 

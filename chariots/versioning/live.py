@@ -1,4 +1,4 @@
-"""Where in the source is a live class or function, and which values did it take from the functions around it?"""
+"""Where in the source is a live class or function, and what did it take from the functions around it?"""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def find_node(source: str, target: Any) -> ast.AST | None:
     candidates: Sequence[ast.AST] = [tree]
     for part in name.replace(".<locals>", "").split("."):
         candidates = [inner for node in candidates for inner in _definitions(node) if inner.name == part]
-    lines = set(_first_lines(target))
+    lines = set(_lines(target))
     for node in candidates:
-        if lines & set(range(_start(node), _end(node) + 1)):
+        if any(_start(node) <= line <= _end(node) for line in lines):
             return node
     return candidates[-1] if candidates else None
 
 
-def enclosing_names(source: str, node: ast.AST) -> frozenset[str]:
+def enclosing_names(source: str, node: Any) -> frozenset[str]:
     """The names bound by the functions that a definition stands in.
 
     Args:
@@ -80,9 +80,11 @@ def enclosing_names(source: str, node: ast.AST) -> frozenset[str]:
     names: set[str] = set()
     tree = parsed(source)
     for outer in ast.walk(tree) if tree is not None else ():
-        if outer is not node and isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             body: list[Any] = [outer.body] if isinstance(outer, ast.Lambda) else outer.body
-            if any(inner is node for part in body for inner in ast.walk(part)):
+            first, last = body[0], body[-1]
+            starts = (first.lineno, first.col_offset) <= (node.lineno, node.col_offset)
+            if starts and (node.end_lineno, node.end_col_offset) <= (last.end_lineno, last.end_col_offset):
                 names |= bound_names(body) | {part.arg for part in ast.walk(outer.args) if isinstance(part, ast.arg)}
     return frozenset(names)
 
@@ -183,17 +185,14 @@ def _definitions(node: Any) -> Iterator[Any]:
             pending[:0] = ast.iter_child_nodes(inner)
 
 
-def _first_lines(target: Any) -> Iterator[int]:
+def _lines(target: Any) -> Iterator[int]:
     """Lines of the source that are certainly part of a class or function."""
-    if isinstance(target, types.FunctionType):
-        yield target.__code__.co_firstlineno
-    else:
-        for function in functions_of(target):
-            yield function.__code__.co_firstlineno
+    for function in [target] if isinstance(target, types.FunctionType) else functions_of(target):
+        yield function.__code__.co_firstlineno
 
 
 def _start(node: Any) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return int(min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]))
 
 
 def _end(node: Any) -> int:
@@ -201,19 +200,27 @@ def _end(node: Any) -> int:
 
 
 def _lambda(tree: ast.Module, code: types.CodeType) -> ast.AST | None:
-    """The lambda that a code object was compiled from: the smallest one whose body holds all of its positions."""
-    places = [place for place in code.co_positions() if None not in place and place[0] != place[1] or place[3]]
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and _holds(node.body, places, code)]
-    return min(found, key=_extent, default=None)
+    """The lambda that a code object was compiled from, also among several on one line."""
+    line = code.co_firstlineno
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == line]
+    if len(found) < 2:
+        return found[0] if found else None
+    # A position of zero width belongs to the call, not to the text.
+    places = [place for place in code.co_positions() if None not in place and place[2:] != (0, 0)]
+    held = [node for node in found if places and _holds(node.body, places)]
+    if held:
+        return min(held, key=_extent)
+    return next(
+        (node for node in found if isinstance(node.body, ast.Constant) and node.body.value in code.co_consts), None
+    )
 
 
-def _holds(body: Any, places: Sequence[Any], code: types.CodeType) -> bool:
+def _holds(body: Any, places: Sequence[Any]) -> bool:
+    """Whether every position of a code object lies in an expression."""
     first, last = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
-    for line, end_line, column, end_column in places:
-        if None not in (line, end_line, column, end_column) and (line, end_line) != (code.co_firstlineno, 0):
-            if not (first <= (line, column) and (end_line, end_column) <= last):
-                return False
-    return bool(places)
+    return all(
+        first <= (line, column) and (end_line, end_column) <= last for line, end_line, column, end_column in places
+    )
 
 
 def _extent(node: Any) -> tuple[int, int]:

@@ -11,10 +11,14 @@ from chariots.versioning.scopes import ImportBinding, bound_names, chain, import
 
 __all__ = ["Item", "Mutation", "Table", "parsed", "table_of"]
 
-# Methods that change a container wherever they are called; a method called for its own sake counts whatever its name.
+# Methods that change a container wherever they are called; a method called for its own sake counts whatever
+# its name.
 _CHANGING = frozenset(
-    "append extend insert remove pop clear sort reverse update popitem setdefault add discard appendleft "
-    "extendleft intersection_update difference_update symmetric_difference_update __setitem__".split()
+    {
+        *("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "appendleft", "extendleft"),
+        *("update", "popitem", "setdefault", "__setitem__"),
+        *("add", "discard", "intersection_update", "difference_update", "symmetric_difference_update"),
+    }
 )
 _SETTERS = frozenset({"setattr", "delattr"})
 _ONLY_LOOKING = frozenset({"print", "len", "repr", "str", "type", "id", "help", "isinstance", "hasattr"})
@@ -44,8 +48,8 @@ class Mutation:
     Attributes:
         path: the attributes between the name and what is changed.
         item: the statement.
-        how: ``target`` for assignments and setters, ``method`` for calls of a method, ``argument`` for calls that are
-            given the value, ``decorator`` for registrations.
+        how: ``target`` for assignments and setters, ``method`` for calls of a method, ``argument`` for calls
+            that are given the value, ``decorator`` for registrations.
     """
 
     path: tuple[str, ...]
@@ -74,7 +78,7 @@ class Table:
 
 @functools.lru_cache(maxsize=64)
 def parsed(source: str) -> ast.Module | None:
-    """The tree of a source text; kept by the text itself, so that an edited file is never taken for its older self.
+    """The tree of a source text; kept by the text itself, so that an edited file is never taken for its past.
 
     Args:
         source: the text of a module or a notebook cell.
@@ -111,7 +115,8 @@ _Guards = tuple[ast.AST | str, ...]
 
 def _flattened(body: Sequence[ast.stmt]) -> Iterator[tuple[tuple[ast.AST, ...], _Guards]]:
     """Every simple statement and every header of a module, with the conditions it runs under."""
-    pending: list[tuple[tuple[ast.AST, ...], _Guards, bool]] = [((node,), (), True) for node in reversed(body)]
+    pending: list[tuple[tuple[ast.AST, ...], _Guards, bool]]
+    pending = [((node,), (), True) for node in reversed(body)]
     while pending:
         pieces, guards, is_statement = pending.pop()
         blocks = list(_blocks(pieces[0])) if is_statement else []
@@ -179,11 +184,13 @@ def _changes(pieces: Iterable[ast.AST]) -> Iterator[tuple[str, tuple[str, ...], 
         if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
             owner = chain(node.value)
             if owner is not None:
-                yield owner[0].id, owner[1], "target"
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
-            yield from _receiver(node.func, "method")
+                last = (node.attr,) if isinstance(node, ast.Attribute) else ()
+                yield owner[0].id, owner[1] + last, "target"
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             yield from _call_changes(node.value)
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
+                yield from _receiver(node.func, "method")
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             for decorator in node.decorator_list:
                 function = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -233,4 +240,6 @@ def _literal_names(node: ast.AST) -> frozenset[str] | None:
     if not isinstance(value, (ast.List, ast.Tuple)):
         return None
     names = [item.value for item in value.elts if isinstance(item, ast.Constant)]
-    return frozenset(name for name in names if isinstance(name, str)) if len(names) == len(value.elts) else None
+    if len(names) < len(value.elts):
+        return None
+    return frozenset(name for name in names if isinstance(name, str))

@@ -1,7 +1,7 @@
 """Which modules belong to the project of a class, and what is their source?
 
-A project is everything in the same top-level package, and every other module found under the folder that package (or
-script) stands in. What is installed, the standard library and chariots itself are not part of it.
+A project is everything in the same top-level package, and every other module found under the folder that
+package (or script) stands in. What is installed, the standard library and chariots itself are not part of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib.util
 import linecache
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -33,8 +33,8 @@ class Module:
         file: where its source was read from, or what Python calls it.
         source: the text.
         is_package: whether it is the ``__init__`` of a package.
-        namespace: the live names of an interactive session, whose source is in many pieces; None for a file, whose
-            names are read from its text.
+        namespace: the live names of an interactive session, whose source is in many pieces; None for a file,
+            whose names are read from its text.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Project:
             namespace: its globals, for code that was typed in.
         """
         name = real_name(name)
-        if Path(file).is_file() or not _is_typed_in(file):
+        if not _is_typed_in(file):
             module = self.find(name)
             if module is not None and _same_file(module.file, file):
                 return module
@@ -99,15 +99,16 @@ class Project:
         return Module(name, file, source, namespace=namespace if _is_typed_in(file) else None)
 
     def _found(self, name: str) -> Module | None:
-        origin, is_package = _origin(name)
+        origin, folders = _origin(name)
         if origin is None:
             # A package without __init__ has no source, and its modules still belong to it.
-            return Module(name, f"{name}/", "", True) if is_package and self._top == name.partition(".")[0] else None
+            held = [folder for folder in folders or () if self._holds(name, folder)]
+            return Module(name, held[0], "", is_package=True) if held else None
         if not self._holds(name, origin):
             return None
         loaded = sys.modules.get(name)
         source = source_of_file(origin, vars(loaded) if loaded is not None else {})
-        return None if source is None else Module(name, origin, source, is_package)
+        return None if source is None else Module(name, origin, source, folders is not None)
 
     def _holds(self, name: str, file: str) -> bool:
         """Whether a module belongs to the project."""
@@ -141,7 +142,8 @@ def is_standard(function: Any) -> bool:
 def source_of_file(file: str, namespace: Mapping[str, Any]) -> str | None:
     """Reads the source that code was compiled from.
 
-    Files are read anew each time: ``linecache`` keeps what it once saw as long as size and second stay the same.
+    Files are read anew each time: ``linecache`` keeps what it once saw as long as size and second stay the
+    same.
 
     Args:
         file: the file name that the code carries.
@@ -164,22 +166,26 @@ def source_of_file(file: str, namespace: Mapping[str, Any]) -> str | None:
 
 
 def _is_typed_in(file: str) -> bool:
-    """Whether code comes from a session: ``<stdin>``, ``<doctest ...>``, or a notebook cell, which is in no file."""
-    return file.startswith("<") or not Path(file).exists() and file in linecache.cache
+    """Whether code comes from a session: ``<stdin>``, ``<doctest ...>``, or a cell, which is in no file."""
+    return file.startswith("<") or (not Path(file).exists() and file in linecache.cache)
 
 
-def _origin(name: str) -> tuple[str | None, bool]:
-    """The file of a module and whether it is a package, without importing anything."""
-    loaded = sys.modules.get(name)
+def _origin(name: str) -> tuple[str | None, list[str] | None]:
+    """The file of a module and, for a package, its folders; without importing anything."""
+    loaded: Any = sys.modules.get(name)
+    if loaded is None and name == real_name("__main__"):
+        loaded = sys.modules.get("__main__")
     if loaded is not None and getattr(loaded, "__file__", None):
-        return _source_path(str(loaded.__file__)), hasattr(loaded, "__path__")
-    if name == real_name("__main__") and getattr(sys.modules.get("__main__"), "__file__", None):
-        return str(sys.modules["__main__"].__file__), False
+        return _source_path(str(loaded.__file__)), _folders(getattr(loaded, "__path__", None))
     spec = _spec(name)
     if spec is None:
-        return None, False
-    origin = spec.origin if spec.has_location else None
-    return (_source_path(origin) if origin else None), spec.submodule_search_locations is not None
+        return None, None
+    origin = _source_path(str(spec.origin)) if spec.has_location else None
+    return origin, _folders(spec.submodule_search_locations)
+
+
+def _folders(path: Iterable[str] | None) -> list[str] | None:
+    return None if path is None else list(path)
 
 
 def _spec(name: str) -> Any:

@@ -30,7 +30,7 @@ class ImportBinding:
 
 @dataclass(frozen=True)
 class Use:
-    """One name that is read, with the attributes read from it: ``config.LIMITS["a"]`` is ``config``, ``(LIMITS,)``.
+    """One name that is read, with the attributes read from it: ``config`` and ``(LIMITS,)`` for ``config.LIMITS[0]``.
 
     Attributes:
         name: the name.
@@ -59,7 +59,7 @@ def uses(pieces: Iterable[ast.AST], enclosing: frozenset[str] = frozenset()) -> 
 
 
 def chain(node: ast.AST) -> tuple[ast.Name, tuple[str, ...], list[ast.AST]] | None:
-    """Splits ``a.b[i].c`` into ``a``, the attributes read from it up to the first subscript, and the subscripts.
+    """Splits ``a.b[i].c`` into ``a``, the attributes up to the first subscript, and the subscripts.
 
     Args:
         node: an expression.
@@ -96,7 +96,8 @@ def imports_of(statement: ast.AST) -> Iterator[tuple[str, ImportBinding]]:
             yield alias.asname or module, ImportBinding(module)
     elif isinstance(statement, ast.ImportFrom):
         for alias in statement.names:
-            yield alias.asname or alias.name, ImportBinding(statement.module or "", statement.level, alias.name)
+            binding = ImportBinding(statement.module or "", statement.level, alias.name)
+            yield alias.asname or alias.name, binding
 
 
 def own_nodes(pieces: Iterable[ast.AST]) -> Iterator[ast.AST]:
@@ -171,8 +172,8 @@ class _Scope:
 
     Attributes:
         parent: the scope around it.
-        in_order: whether names count from where they are bound (classes, modules) or throughout (functions); names
-            of the former are not visible in scopes inside.
+        in_order: whether names count from where they are bound (classes, modules) or throughout (functions);
+            names of the former are not visible in scopes inside.
         bound: names that are its own.
         imports: those of them that an import binds.
         module_level: names declared ``global``.
@@ -256,7 +257,7 @@ class _Walk:
 
     def _assignment(self, node: Any, scope: _Scope) -> None:
         """The value is read before the name is bound, and a name that is added to is read as well."""
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        targets: list[ast.AST] = [*node.targets] if isinstance(node, ast.Assign) else [node.target]
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             targets = [ast.Name(node.target.id, ast.Load()), node.target]
         elif isinstance(node, ast.AnnAssign) and node.value is None and isinstance(node.target, ast.Name):

@@ -1,7 +1,7 @@
 """What does a piece of source say, however it is written?
 
-The tree is walked by hand. ``ast.dump``, ``ast.unparse`` and bytecode all give other results from one Python release
-to the next, and a fingerprint that moves with the interpreter says nothing about the code.
+The tree is walked by hand. ``ast.dump``, ``ast.unparse`` and bytecode all give other results from one Python
+release to the next, and a fingerprint that moves with the interpreter says nothing about the code.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _BLOCKS = frozenset({"body", "orelse", "finalbody"})
 def dump(*pieces: ast.AST | Sequence[ast.AST] | str) -> bytes:
     """Writes trees down in one canonical form.
 
-    Comments, formatting, docstrings and other statements without effect leave no trace. The form is the same on
-    every supported Python.
+    Comments, formatting, docstrings and other statements without effect leave no trace. The form is the same
+    on every supported Python.
 
     Args:
         *pieces: trees, lists of trees, or marks of one's own.
@@ -101,7 +101,7 @@ def _fields(node: ast.AST) -> Iterator[tuple[str, Any]]:
 
 
 def _joined(values: Sequence[ast.expr]) -> list[ast.expr]:
-    """The pieces of an f-string, with neighbouring texts put together: how they are cut is up to the release."""
+    """The pieces of an f-string, neighbouring texts put together: how they are cut is up to the release."""
     pieces: list[ast.expr] = []
     for value in values:
         before = pieces[-1] if pieces else None
@@ -113,7 +113,7 @@ def _joined(values: Sequence[ast.expr]) -> list[ast.expr]:
 
 
 def _constant(value: Any) -> str:
-    """A literal or a name. Not ``repr``: which characters it shows as they are depends on the Unicode tables."""
+    """A literal or a name. Not ``repr``: what it shows as it is depends on the Unicode tables."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"int:{value:x}"
-    return f"{type(value).__name__}:{ascii(value)}"
+    return f"{type(value).__name__}:{value!a}"

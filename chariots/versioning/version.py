@@ -246,9 +246,7 @@ def _as_timestamp(given: float | datetime) -> float:
     """Seconds since 1970; a datetime without a zone is local time, as everywhere in Python."""
     moment = given if isinstance(given, (int, float)) else given.timestamp()
     if not math.isfinite(moment):
-        raise ValueError(
-            f"a Version was asked for with creation_time={given!r}; give a finite time or leave it out"
-        )
+        raise ValueError(f"a Version was asked for with creation_time={given!r}; give a finite time or leave it out")
     return float(moment)
 
 
@@ -263,7 +261,7 @@ def _parse_moment(text: str) -> float:
 
 
 def _updated(digest: str, data: bytes) -> str:
-    """The digest after some bytes: made from the old digits, so that a stored version goes on as a live one."""
+    """The digest after some bytes: made from the old digits, so that a stored version goes on alike."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(
             f"a version was updated with {type(data).__name__} {data!r}, which is not bytes; "

@@ -119,8 +119,6 @@ def read_reply(response: urllib3.BaseHTTPResponse, call: Call) -> Reply:
     """
     try:
         body = b"".join(pieces(response, call))
-        # Lets http.client see the end of the answer too: only then the connection can be used again.
-        response.drain_conn()
     except BaseException:
         response.close()
         raise

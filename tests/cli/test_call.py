@@ -62,7 +62,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
         alone(Scaler(MLMode.PREDICT), "scale"),
     ]
     server = make_server("127.0.0.1", 0, Chariots(pipelines, tmp_path / "store"), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     monkeypatch.setenv("CHARIOTS_URL", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.chdir(tmp_path)

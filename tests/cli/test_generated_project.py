@@ -10,11 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from chariots.cli import main
 from chariots.serving import PipelinesClient
 from tests.cli.programs import REPOSITORY, chariots, run, started
 
 SETOSA = [[5.1, 3.5, 1.4, 0.2]]
+
+
+def made(folder: Path, **answers: str) -> Path:
+    """Makes a project from answers."""
+    (folder / "answers.json").write_text(json.dumps({"project_name": "flowers", **answers}))
+    shown = CliRunner().invoke(main, ["new", "-c", str(folder / "answers.json"), "-o", str(folder)])
+    assert shown.exit_code == 0, shown.output
+    return folder / "flowers"
 
 
 @pytest.fixture
@@ -35,10 +45,7 @@ def installed(tmp_path: Path, bin_folder: Path) -> Callable[..., Path]:
     """Makes a project from answers, and installs it."""
 
     def install(**answers: str) -> Path:
-        (tmp_path / "answers.json").write_text(json.dumps({"project_name": "flowers", **answers}))
-        made = chariots(tmp_path, "new", "-c", "answers.json")
-        assert made.returncode == 0, made.stderr
-        project = tmp_path / "flowers"
+        project = made(tmp_path, **answers)
         pip = [bin_folder / "python", "-m", "pip", "--disable-pip-version-check", "install", "--no-index"]
         shown = run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], project)
         assert shown.returncode == 0, shown.stdout + shown.stderr
@@ -57,7 +64,7 @@ def test_the_iris_project_trains_serves_and_predicts(
     assert "warning" not in tested.stdout
 
     trained = run([bin_folder / "flowers", "download_and_train"], project)
-    assert (trained.returncode, trained.stderr) == (0, "")
+    assert trained.returncode == 0, trained.stderr
     assert (project / "flowers_local/db.sqlite").is_file()
     with started([bin_folder / "flowers", "start", "--port", "0"], tmp_path) as (url, _):
         assert PipelinesClient(url).call_pipeline("pred_iris", SETOSA).value == [0]
@@ -88,14 +95,16 @@ def test_the_empty_project_tests_starts_and_builds_its_documentation(
     assert not (project / "docs/_build").exists()
 
 
-@pytest.mark.parametrize("iris", ["y", "n"])
-def test_a_project_without_a_command_is_in_good_style_and_documented(tmp_path: Path, iris: str) -> None:
-    (tmp_path / "answers.json").write_text(
-        json.dumps({"project_name": "flowers", "use_cli": "n", "use_iris_example": iris})
-    )
-    assert chariots(tmp_path, "new", "-c", "answers.json").returncode == 0
-    project = tmp_path / "flowers"
-    linted = run(["make", "lint", f"PYTHON={sys.executable}"], project)
-    assert linted.returncode == 0, linted.stdout + linted.stderr
+def test_the_iris_project_without_a_command_builds_its_documentation(tmp_path: Path) -> None:
+    project = made(tmp_path, use_cli="n", use_iris_example="y")
     built = run(["make", "docs", f"PYTHON={sys.executable}", "SPHINXOPTS=-W -q"], project)
     assert built.returncode == 0, built.stdout + built.stderr
+    assert "DownloadIris" in (project / "docs/_build/html/modules.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["y", "n"])
+@pytest.mark.parametrize("iris", ["y", "n"])
+def test_every_kind_of_project_is_in_good_style(tmp_path: Path, command: str, iris: str) -> None:
+    project = made(tmp_path, use_cli=command, use_iris_example=iris)
+    linted = run(["make", "lint", f"PYTHON={sys.executable}"], project)
+    assert linted.returncode == 0, linted.stdout + linted.stderr

@@ -23,9 +23,7 @@ MILLISECOND = 0.001
 
 def post(url: str, body: object = None) -> Any:
     """Posts JSON and returns what the answer holds."""
-    request = urllib.request.Request(
-        url, json.dumps(body or {}).encode(), {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(url, json.dumps(body or {}).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
@@ -36,21 +34,26 @@ def predict(url: str) -> Any:
     return answer["pipeline_output"], answer["versions"]
 
 
-@pytest.fixture
-def iris(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The iris example, trained, saved and loaded once."""
-    folder = Path(shutil.copytree(ROOT / "examples" / "iris", tmp_path / "iris"))
-    with flask_run(folder, log=tmp_path / "prepare.log") as (url, _):
+    root = tmp_path_factory.mktemp("trained")
+    folder = Path(shutil.copytree(ROOT / "examples" / "iris", root / "iris"))
+    with flask_run(folder, log=root / "server.log") as (url, _):
         post(f"{url}/pipelines/train_iris/main")
         post(f"{url}/pipelines/train_iris/save")
         post(f"{url}/pipelines/pred_iris/load")
     return folder
 
 
+@pytest.fixture
+def iris(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained example, to do harm to."""
+    return Path(shutil.copytree(trained, tmp_path / "iris"))
+
+
 @pytest.mark.parametrize("number", range(ROUNDS))
-def test_a_save_that_was_cut_short_is_there_as_a_whole_or_not_at_all(
-    iris: Path, tmp_path: Path, number: int
-) -> None:
+def test_a_save_that_was_cut_short_is_there_as_a_whole_or_not_at_all(iris: Path, tmp_path: Path, number: int) -> None:
     with flask_run(iris, log=tmp_path / "before.log") as (url, server):
         _, old = predict(url)
         trained = post(f"{url}/pipelines/train_iris/main")["versions"]
@@ -68,8 +71,7 @@ def test_a_save_that_was_cut_short_is_there_as_a_whole_or_not_at_all(
     assert versions in (old, new)
 
 
-@pytest.mark.parametrize("number", range(ROUNDS))
-def test_two_servers_share_one_store_and_survive_each_other(iris: Path, tmp_path: Path, number: int) -> None:
+def test_two_servers_share_one_store_and_survive_each_other(iris: Path, tmp_path: Path) -> None:
     with flask_run(iris, log=tmp_path / "second.log") as (second, _):
         with flask_run(iris, log=tmp_path / "first.log") as (first, server):
             trained = post(f"{first}/pipelines/train_iris/main")["versions"]

@@ -43,9 +43,7 @@ def loaded_after(code: str) -> set[str]:
     Returns:
         the top-level names of every module that is loaded afterwards.
     """
-    asked = (
-        f"import json, sys\n{code}\nprint(json.dumps(sorted({{n.partition('.')[0] for n in sys.modules}})))"
-    )
+    asked = f"import json, sys\n{code}\nprint(json.dumps(sorted({{n.partition('.')[0] for n in sys.modules}})))"
     answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     return set(json.loads(answer.stdout.splitlines()[-1]))
 

@@ -76,9 +76,5 @@ def test_a_missing_venv_module_is_named_and_leaves_nothing_behind(machine: Path,
 def test_the_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
-    helped = subprocess.run(
-        ["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True
-    ).stdout
-    assert [
-        target for target in phony.split() if not re.search(rf"^  make {target} ", helped, re.MULTILINE)
-    ] == []
+    helped = subprocess.run(["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True).stdout
+    assert [target for target in phony.split() if not re.search(rf"^  make {target} ", helped, re.MULTILINE)] == []

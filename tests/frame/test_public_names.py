@@ -121,8 +121,7 @@ MEMBERS = {
     ),
     "chariots.workers:JobStatus": "queued running done failed deferred from_rq",
     "chariots.config:ChariotsConfig": (
-        "get_op_store_client get_op_store_server get_pipelines_client get_pipelines_server "
-        "get_pipelines_worker_pool"
+        "get_op_store_client get_op_store_server get_pipelines_client get_pipelines_server get_pipelines_worker_pool"
     ),
     "chariots.config:OpStoreConfig": "get_client get_saver get_server",
     "chariots.config:PipelinesConfig": "get_client get_runner",
@@ -149,9 +148,7 @@ SIGNATURES = {
     "chariots.workers:RQWorkerPool": "redis_kwargs redis queue_kwargs",
     "chariots.config:ChariotsConfig": "config_file pipelines_config pipelines_worker_config op_store_config",
     "chariots.config:OpStoreConfig": "server_host server_port saver_type saver_kwargs op_store_db_url",
-    "chariots.config:PipelinesConfig": (
-        "runner server_host server_port pipelines pipeline_callbacks import_name"
-    ),
+    "chariots.config:PipelinesConfig": ("runner server_host server_port pipelines pipeline_callbacks import_name"),
     "chariots.config:WorkersConfig": "use_for_all worker_type worker_pool_kwargs",
     "chariots.testing:TestOpStoreClient": "path saver",
     "chariots.testing:TestPipelinesClient": "app",

@@ -32,9 +32,8 @@ def run(*command: str | Path, cwd: Path) -> str:
     Returns:
         what it printed.
     """
-    done = subprocess.run(
-        command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, timeout=240, check=False
-    )
+    environment = {**clean_environment(), "TMPDIR": str(cwd)}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

@@ -25,7 +25,5 @@ def project_files() -> list[Path]:
         names = [name for name in asked.stdout.decode().split("\0") if name]
         return sorted(path for path in (ROOT / name for name in names) if path.is_file())
     return sorted(
-        path
-        for path in ROOT.rglob("*")
-        if path.is_file() and not NOT_OURS.intersection(path.relative_to(ROOT).parts)
+        path for path in ROOT.rglob("*") if path.is_file() and not NOT_OURS.intersection(path.relative_to(ROOT).parts)
     )

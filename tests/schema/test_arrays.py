@@ -51,6 +51,7 @@ class ArrayLike:
         (np.str_("a"), '"a"'),
         (np.longdouble(0.5), "0.5"),
         (np.datetime64("2020-01-02"), '"2020-01-02"'),
+        (np.datetime64("2020-01-02T00:00:00.000000001"), '"2020-01-02T00:00:00.000000001"'),
         (NAT, "null"),
         (np.timedelta64(90, "s"), '"P0DT90S"'),
         (ArrayLike(), "[1,2]"),

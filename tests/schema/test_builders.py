@@ -94,7 +94,8 @@ def test_declared_element_types_are_given(dtype: Any, value: Any) -> None:
         (np.uint8, [256], "lists of uint8, all of them in its range"),
         (np.uint8, [-1], "lists of uint8, all of them in its range"),
         (np.float32, [1e300], "lists of float32, all of them in its range"),
-        (np.datetime64, ["soon"], "lists of datetime64"),
+        (np.datetime64, ["2020-99-99"], "lists of datetime64"),
+        (np.datetime64, ["now"], "lists of datetime64 as ISO 8601 text"),
         (np.bool_, [1], "lists of bool, not lists of int64"),
     ],
 )

@@ -152,6 +152,7 @@ def test_any_gives_the_very_same_object() -> None:
         (np.int8, 300, {"loc": ["x"], "expected": "a value that fits int8", "got": "the number 300"}),
         (np.int8, [1], {"loc": ["x"], "expected": "a single value (int8)", "got": "a list of 1"}),
         (pd.Timestamp, "soon", {"loc": ["x"], "expected": "a date as ISO 8601 text", "got": "text 'soon'"}),
+        (pd.Timestamp, "now", {"loc": ["x"], "expected": "a date as ISO 8601 text", "got": "text 'now'"}),
         (
             list[np.ndarray],
             [[1], {"a": 1}],

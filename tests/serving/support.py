@@ -11,7 +11,7 @@ import urllib3
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from chariots.ml import MLMode
 from chariots.ml.sklearn import SKSupervisedOp, SKUnsupervisedOp
@@ -118,10 +118,17 @@ def iris():
     return train, pred
 
 
+class Quiet(WSGIRequestHandler):
+    """Answers without a line in the log for each request."""
+
+    def log_request(self, code="-", size="-"):
+        pass
+
+
 @contextmanager
 def live(app) -> Iterator[str]:
     """Serves an app over a real socket of this machine; gives its URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -139,13 +139,13 @@ def test_an_op_that_exits_is_a_500_and_the_server_lives_on(http):
 
 
 def test_an_error_that_cannot_be_printed_is_still_a_500(http):
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self):
             raise ValueError("no words")
 
     class Raises(BaseOp):
         def execute(self, value):
-            raise Mute
+            raise MuteError
 
     problem(http(one_op(Raises(), "mute")).post("/pipelines/mute/main", {"pipeline_input": 1}), 500)
 

@@ -17,7 +17,8 @@ def module(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
 
-    def write(text, name=f"app_{abs(hash(tmp_path))}"):
+    def write(text):
+        name = f"app_{abs(hash(tmp_path))}"
         (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
         return name
 
@@ -92,7 +93,7 @@ def test_a_text_that_names_no_module_is_refused(location):
 
 
 def test_a_missing_name_suggests_the_nearest(module):
-    with pytest.raises(ValueError, match="Did you mean 'app'?"):
+    with pytest.raises(ValueError, match=r"Did you mean 'app'\?"):
         load_app(f"{module(ONE)}:aap")
 
 

@@ -199,3 +199,51 @@ def test_a_failing_load_of_an_op_leaves_the_old_state_serving(embedded):
     with pytest.raises(ValueError, match="will not eat that"):
         client.load_pipeline(pred)
     assert client.call_pipeline(pred).value == "good"
+
+
+def test_a_training_while_the_store_is_away_is_not_replaced_when_it_comes_back(tmp_path):
+    train, pred = pair()
+    with live(Chariots([train, pred], tmp_path)) as url:
+        first = PipelinesClient(url)
+        first.call_pipeline(train, "old")
+        first.save_pipeline(train)
+    store = FlakyStore(tmp_path)
+    with live(PipelinesServer([train, pred], "later", op_store_client=store)) as url:
+        second = PipelinesClient(url)
+        second.call_pipeline(train, "new")
+        store.is_cut = False
+        give_up = time.monotonic() + 30
+        while second.send("GET", "/readyz").status != 200:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        second.save_pipeline(train)
+        second.load_pipeline(pred)
+        assert second.call_pipeline(pred).value == "new"
+
+
+def test_a_start_on_code_that_does_not_fit_says_so_and_loads_what_does(tmp_path, caplog):
+    """The major version of an op moves between two starts: what was deployed cannot go on, what was trained can."""
+    from chariots.versioning import VersionedField, VersionType
+
+    def made(size):
+        body = {"size": VersionedField(size, VersionType.MAJOR)}
+        kind = type("Learner", (Learner,), body)
+        return Pipeline([Node(kind(learns=True), [IN])], "train"), one_op(kind(), "pred")
+
+    def start(size):
+        pipelines = made(size)
+        return Chariots(pipelines, tmp_path, import_name="moving"), pipelines
+
+    for size in (1, 2):
+        app, _ = start(size)
+        app.execute_pipeline("train", f"trained at {size}")
+        if size == 1:
+            app.load_pipeline("pred")
+    caplog.clear()
+    app, _ = start(2)
+    assert app.execute_pipeline("pred").value == "trained at 2"
+    assert "cannot go on with the versions it served before" in caplog.text
+    caplog.clear()
+    third, _ = start(3)
+    assert not third.served["pred"].is_loaded
+    assert "'pred' is not loaded" in caplog.text

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from chariots.errors import VERSION_HINT, NotLoadedError, VersionError
+from chariots.errors import VERSION_HINT, ConflictError, NotLoadedError, VersionError
 from chariots.ml import MLMode
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
@@ -136,6 +136,13 @@ def test_saving_twice_adds_nothing(tmp_path):
         assert store.get_all_versions_of_op(PCAOp(MLMode.FIT)) == saved
         assert sorted((tmp_path / "ops").rglob("*")) == files
         assert len(saved) == 1
+
+
+def test_saving_what_was_never_trained_is_a_409_that_says_so(embedded):
+    train, pred = iris()
+    client = embedded(train, pred)
+    with pytest.raises(ConflictError, match="'pcaop', 'logisticop' was not trained in this process"):
+        client.save_pipeline(train)
 
 
 def test_a_retrained_op_is_loaded_in_its_newest_version(embedded):

@@ -98,6 +98,17 @@ class BaseSaver(ABC):
         """
         return iter((self.load(path),))
 
+    def size(self, path: str) -> int | None:
+        """Tells how many bytes are kept under a path.
+
+        Args:
+            path: where below the root.
+
+        Returns:
+            the number; None where the saver does not know it, which only costs readers a little time.
+        """
+        return None
+
     def exists(self, path: str) -> bool:
         """Tells whether something is kept under a path.
 

@@ -104,6 +104,17 @@ class FileSaver(BaseSaver):
         """
         return _Pieces(self._place(path).open("rb", buffering=0))
 
+    def size(self, path: str) -> int:
+        """Tells how many bytes a file has.
+
+        Args:
+            path: where below the root.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+        """
+        return self._place(path).stat().st_size
+
     def exists(self, path: str) -> bool:
         """Tells whether there is such a file.
 
@@ -154,7 +165,10 @@ class FileSaver(BaseSaver):
 
 
 class _Pieces:
-    """The pieces of an open file; a generator would leave it open where nobody asks for the first piece."""
+    """The pieces of an open file; a generator would leave it open where nobody asks for the first piece.
+
+    It also is what WSGI servers need to send a file without reading it themselves: something with a descriptor.
+    """
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file
@@ -168,6 +182,14 @@ class _Pieces:
             self.close()
             raise StopIteration
         return piece
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """Returns at most this many bytes, none at the end of the file."""
+        return self._file.read(size)
+
+    def fileno(self) -> int:
+        """The descriptor of the open file."""
+        return self._file.fileno()
 
     def close(self) -> None:
         """Closes the file; WSGI servers call this when an answer ends early."""

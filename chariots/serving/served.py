@@ -1,0 +1,296 @@
+"""How is the state of a pipeline replaced while others still use it?
+
+A request reads one reference to an immutable `Snapshot` and keeps it until it has answered. Loading and training
+work on a copy, and put a new snapshot in place of the old one when they have succeeded. No lock is held while an op
+runs, and a response never mixes two states.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from chariots import web
+from chariots.errors import ChariotsError, ConflictError, NotLoadedError, VersionError
+from chariots.pipelines import persistence
+from chariots.serving.inputs import InputReader
+from chariots.serving.snapshots import Snapshot, pinned_names, untrained_names, waiting_names
+
+if TYPE_CHECKING:
+    from chariots.pipelines import Pipeline
+    from chariots.pipelines.callbacks import PipelineCallback
+    from chariots.pipelines.store import OpStoreProtocol
+
+__all__ = ["ServedPipeline"]
+
+RETRY_SECONDS = 1.0  # how often the store may be asked again for a pipeline that is not loaded
+PATIENCE_SECONDS = 2.0  # how long such a question may take
+
+
+class ServedPipeline:
+    """One pipeline of a server: its current snapshot, and everything that replaces it.
+
+    Args:
+        pipeline: the user's pipeline, which stays as it is.
+        callbacks: callbacks that the served copies get beside their own.
+        logger: who is told why a pipeline could not be loaded.
+    """
+
+    def __init__(self, pipeline: Pipeline, callbacks: Iterable[PipelineCallback], logger: logging.Logger) -> None:
+        self.name = pipeline.name
+        self.use_worker = pipeline.use_worker
+        self.current = Snapshot.of(pipeline.clone(callbacks), 1)
+        self.inputs = InputReader(pipeline)
+        self.is_loadable = any(node.is_loadable for node in pipeline.pipeline_nodes)
+        #: Why the store's versions are not in service; None when they are, or nothing was to be loaded.
+        self.obstacle: str | None = None
+        #: Whether the store could not be asked yet what to load.
+        self.start_is_pending = False
+        self._pristine = self.current.pipeline
+        self._deployment: Mapping[str, int] = {}  # the versions that were put into service
+        self._refused: Mapping[str, int] | None = None  # those that could not be
+        self._logger = logger
+        self._swap = threading.Lock()  # held while a snapshot is replaced
+        self._loading = threading.Lock()  # held while the store is asked, so that loads do not overtake each other
+        self._next_attempt = 0.0
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the current snapshot may answer."""
+        # What trains starts anew in any case; everything else would answer with a state that nobody deployed.
+        return self.current.is_ready and (not self.start_is_pending or self.current.trains)
+
+    # -- replacing the snapshot -----------------------------------------------------------------------------------
+
+    def publish(self, pipeline: Pipeline, instead_of: Snapshot | None = None) -> Snapshot:
+        """Puts a pipeline that was loaded or trained in place of the current one.
+
+        Args:
+            pipeline: a copy that nobody else uses.
+            instead_of: the only snapshot that it may replace; any, if None.
+
+        Returns:
+            its snapshot; the current one, if that was not to be replaced.
+        """
+        with self._swap:
+            if instead_of is not None and self.current is not instead_of:
+                return self.current
+            # Whatever the store has for the start is older than this.
+            self.start_is_pending = False
+            self.obstacle = None
+            self.current = Snapshot.of(pipeline, self.current.generation + 1)
+            return self.current
+
+    def load(self, store: OpStoreProtocol) -> None:
+        """Loads the newest versions that fit together, and remembers them for the next start.
+
+        Args:
+            store: the op store.
+
+        Raises:
+            VersionError: if none fit; then the old snapshot goes on serving.
+        """
+        with self._loading:
+            fresh = self._pristine.clone()
+            fresh.load(store)
+            self._deploy(fresh, store)
+
+    def save(self, store: OpStoreProtocol) -> None:
+        """Saves what was trained, and which versions were trained together.
+
+        Args:
+            store: the op store.
+
+        Raises:
+            ConflictError: if there is nothing to save: the pipeline trains, and neither was it trained in this
+                process nor did a worker save what it has trained.
+        """
+        pipeline = self.current.pipeline
+        if not untrained_names(pipeline):
+            pipeline.save(store)
+            return
+        with self._loading:
+            fresh = self._pristine.clone()
+            with contextlib.suppress(VersionError):
+                fresh.load(store)
+            untrained = untrained_names(fresh)
+            if untrained:
+                ops = ", ".join(repr(name) for name in untrained)
+                raise ConflictError(
+                    f"pipeline {self.name!r} was to be saved, but {ops} was not trained in this process, nor saved by "
+                    "a worker. Call the pipeline first; where several processes serve, let a worker train, "
+                    "or train where only one process serves."
+                )
+            self.publish(fresh)
+
+    def restore(self, store: OpStoreProtocol) -> None:
+        """Brings back what served before a restart; where there is nothing, loads the newest versions that fit.
+
+        What is in the way of that is logged, and kept in `obstacle`.
+
+        Args:
+            store: the op store.
+
+        Raises:
+            ChariotsError: if the store does not answer.
+        """
+        if not self.is_loadable:
+            return
+        with self._loading:
+            try:
+                self._restore(store, store.last_deployment(self.name))
+            except Exception as error:
+                if _passes(error):
+                    raise
+                self._blocked(error)  # the other pipelines are served all the same
+
+    def postpone(self, error: ChariotsError) -> None:
+        """Notes that the store did not answer when the server started; the next call asks it again.
+
+        Args:
+            error: what came of asking it.
+        """
+        if self.is_loadable:
+            self.start_is_pending = True
+            self.obstacle = _told(error)
+            self._logger.warning("pipeline %r is not loaded yet: %s", self.name, self.obstacle)
+
+    def follow(self, store: OpStoreProtocol) -> None:
+        """Loads what was last deployed by any server on this store, if this one serves something else.
+
+        Args:
+            store: the op store.
+
+        Raises:
+            VersionError: if the deployed versions do not fit the code that runs here.
+        """
+        if not self.is_loadable:
+            return
+        with self._loading:
+            pinned = store.last_deployment(self.name)
+            if pinned and pinned != self._deployment:
+                self._load_pinned(store, pinned)
+
+    def ready(self, store: OpStoreProtocol | None) -> Snapshot:
+        """Returns a snapshot that can answer.
+
+        Where the pipeline is not loaded here, the store is asked (once a second at most) whether another server
+        deployed it meanwhile, or can be reached by now.
+
+        Args:
+            store: the op store, if there is one.
+
+        Raises:
+            NotLoadedError: if an op that needs loading is not loaded.
+        """
+        if self.start_is_pending or not self.current.is_ready:
+            if store is not None:
+                self.try_again(store)
+            if not self.is_loaded:
+                raise self._not_loaded(store)
+        return self.current
+
+    def try_again(self, store: OpStoreProtocol) -> None:
+        """Asks the store, once a second at most, for what could not be loaded before; never fails.
+
+        Args:
+            store: the op store.
+        """
+        now = time.monotonic()
+        if now < self._next_attempt or not self._loading.acquire(blocking=False):
+            return
+        try:
+            self._next_attempt = now + RETRY_SECONDS
+            with web.deadline.scope(PATIENCE_SECONDS):
+                pinned = store.last_deployment(self.name)
+            if self.start_is_pending:
+                self._restore(store, pinned)
+            elif pinned and pinned not in (self._deployment, self._refused):
+                self._load_pinned(store, pinned)
+        except Exception as error:  # noqa: BLE001  # whatever it is: nothing is loaded, and this is why
+            if _passes(error):
+                self.obstacle = _told(error)
+            else:
+                self._blocked(error)
+        finally:
+            self._loading.release()
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _restore(self, store: OpStoreProtocol, pinned: Mapping[str, int] | None) -> None:
+        before = self.current  # a training that ends meanwhile is newer than anything in the store
+        if pinned:
+            try:
+                self._load_pinned(store, pinned, instead_of=before)
+                return
+            except Exception as error:
+                if _passes(error):
+                    raise
+                self._logger.warning(
+                    "pipeline %r cannot go on with the versions it served before: %s", self.name, _told(error)
+                )
+        fresh = self._pristine.clone()
+        fresh.load(store)
+        self._deploy(fresh, store, instead_of=before)
+
+    def _load_pinned(
+        self, store: OpStoreProtocol, pinned: Mapping[str, int], instead_of: Snapshot | None = None
+    ) -> None:
+        fresh = self._pristine.clone()
+        self._refused = pinned  # until it is loaded
+        persistence.load_pipeline(fresh, store, pinned)
+        self._refused = None
+        if self.publish(fresh, instead_of).pipeline is fresh:
+            self._deployment = pinned
+
+    def _deploy(self, fresh: Pipeline, store: OpStoreProtocol, instead_of: Snapshot | None = None) -> None:
+        loaded = {name: fresh.loaded_versions[name] for name in pinned_names(fresh) if name in fresh.loaded_versions}
+        if loaded:
+            store.record_deployment(self.name, loaded)
+        if self.publish(fresh, instead_of).pipeline is fresh:
+            self._deployment = loaded
+
+    def _blocked(self, error: Exception) -> None:
+        """Notes why the saved ops cannot be used, which asking again would not change."""
+        self.start_is_pending = False
+        known, self.obstacle = self.obstacle, _told(error)
+        if self.obstacle == known:
+            return
+        if not self.current.is_ready:
+            self._logger.warning("pipeline %r is not loaded: %s", self.name, self.obstacle)
+        elif not isinstance(error, VersionError):
+            self._logger.warning("pipeline %r starts without its saved ops: %s", self.name, self.obstacle)
+
+    def _not_loaded(self, store: OpStoreProtocol | None) -> NotLoadedError:
+        waiting = waiting_names(self.current.pipeline)
+        ops = ", ".join(repr(name) for name in waiting) or "its saved ops"
+        if store is None:
+            return NotLoadedError(
+                f"pipeline {self.name!r} was called, but {ops} must be loaded first and this server has no op store. "
+                "Give it one (op_store_client=...), or use Chariots(pipelines, path), which brings its own.",
+                is_loaded=False,
+            )
+        reason = f" When the server last tried: {self.obstacle}." if self.obstacle else ""
+        return NotLoadedError(
+            f"pipeline {self.name!r} was called, but {ops} must be loaded first.{reason} "
+            f"Run and save the pipeline that trains them, then load {self.name!r}.",
+            is_loaded=False,
+        )
+
+
+def _told(error: BaseException) -> str:
+    """The words of an error, in one line and without the full stop."""
+    text = str(error)
+    if isinstance(error, VersionError):
+        problems = error.extra.get("problems")
+        text = " ".join(problems) if problems else text
+    return " ".join(text.split()).rstrip(".") or type(error).__name__
+
+
+def _passes(error: Exception) -> bool:
+    """Whether an error says that the store cannot be asked now, and nothing about what it holds."""
+    return isinstance(error, ChariotsError) and error.status == 503

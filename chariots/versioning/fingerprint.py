@@ -1,0 +1,77 @@
+"""Did the code of a class or function change, with everything it uses of its own project?"""
+
+from __future__ import annotations
+
+import hashlib
+import types
+from typing import Any
+
+from chariots.versioning.graph import Graph
+from chariots.versioning.live import code_file
+from chariots.versioning.project import Project
+from chariots.versioning.resolution import Part
+
+__all__ = ["code_fingerprint"]
+
+
+def code_fingerprint(target: Any) -> str | None:
+    """Fingerprints the code of a class or function and of all it uses of the same project.
+
+    Bodies, default arguments, class attributes, bases, decorators, the helpers, constants and classes that
+    are named, and the values that closures hold all count, through any number of modules. Comments,
+    docstrings, formatting and whatever is not used do not. The result is the same on every supported Python.
+
+    Args:
+        target: a class, function or method.
+
+    Returns:
+        64 hex digits, or None where Python has no source for the target.
+    """
+    if isinstance(target, types.MethodType):
+        target = target.__func__
+    if not isinstance(target, (type, types.FunctionType)):
+        target = type(target)
+    place = code_file(target)
+    if place is None:
+        return None
+    graph = Graph(Project(target.__module__, place[0]))
+    roots = [part for part in graph.live(target) if isinstance(part, Part)]
+    if not roots:
+        return None
+    for base in getattr(target, "__mro__", ())[1:]:
+        roots += [part for part in graph.live(base) if isinstance(part, Part)]
+    return _digest(graph, roots)
+
+
+def _digest(graph: Graph, roots: list[Part]) -> str:
+    """Hashes every part that can be reached, in the order in which the source names them.
+
+    Parts are numbered as they are met, so that neither module names nor places in files leave a trace.
+    """
+    numbers: dict[Any, int] = {}
+    queue: list[Part] = []
+
+    def number(part: Part) -> int:
+        if part.key not in numbers:
+            numbers[part.key] = len(queue)
+            queue.append(part)
+        return numbers[part.key]
+
+    sha = hashlib.sha256(b"chariots-code-1\n")
+    for root in roots:
+        number(root)
+    position = 0
+    while position < len(queue):
+        part = queue[position]
+        position += 1
+        _feed(sha, part.syntax)
+        for label, targets in graph.references(part):
+            named = [f"#{number(target)}" if isinstance(target, Part) else target for target in targets]
+            if named:
+                _feed(sha, "\n".join([label, *named]).encode("utf-8", "surrogatepass"))
+    return sha.hexdigest()
+
+
+def _feed(sha: Any, data: bytes) -> None:
+    """Adds data with its length, so that no two sequences of data look alike."""
+    sha.update(len(data).to_bytes(8, "big") + data)
