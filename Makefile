@@ -7,6 +7,7 @@ VENV := .venv
 BENCH_VENV := .bench-venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 PIP_QUIET := --quiet --quiet --disable-pip-version-check
 
 # Keras (tests and docs) runs on the lightest backend; small matrices need no thread pool.
@@ -45,12 +46,11 @@ demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict
 	@echo "[3/3] Running the demo ..."
 	@$(BIN)/chariots demo
 	@echo
-	@echo "Where to look next:"
-	@echo "  examples/iris/       the same pipelines as two files you can edit and serve with 'flask run'"
-	@echo "  README.md            what chariots is for, and how it grows"
-	@echo "  docs/tutorial/       the tutorial, step by step"
-	@echo "  $(BIN)/chariots new  a project of your own from the template"
-	@echo "  make test            the whole test suite"
+	@echo "And in this clone"
+	@echo "   examples/iris/               the tutorial's two files, to edit and to serve with 'flask run'"
+	@echo "   docs/tutorial/iris.rst       how they come about"
+	@echo "   make test                    the whole test suite"
+	@echo "   . $(BIN)/activate         then 'chariots' and 'flask' are commands of this terminal"
 
 test: $(VENV)/.installed-dev ## Run every test (brings its own Redis).
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -82,10 +82,10 @@ $(BENCH_VENV)/.installed: $(VENV)/.installed-dev benchmarks/requirements.txt
 	@touch $@
 
 bench: $(BENCH_VENV)/.installed ## Measure against the targets and print the table.
-	$(BENCH_VENV)/bin/python benchmarks/run.py
+	$(BENCH_VENV)/bin/python benchmarks/run.py $(BENCH_ARGS)
 
 bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions.
-	$(BENCH_VENV)/bin/python benchmarks/run.py --short
+	$(BENCH_VENV)/bin/python benchmarks/run.py --short $(BENCH_ARGS)
 
 faults: $(VENV)/.installed-dev ## Kill things in the middle of their work, many times.
 	CHARIOTS_FAULT_ROUNDS=20 $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "CHARIOTS_BENCHMARK_FOLDER"
 PATH = "/pipelines/predict/main"
 FLOWERS = [[5.1, 3.5, 1.4, 0.2]]
-REQUESTS = 100  # in a row, before the other server has its turn
+REQUESTS = 25  # in a row, before the other server has its turn
 
 
 def main(short: bool = False) -> list[Row]:
@@ -50,7 +50,7 @@ def main(short: bool = False) -> list[Row]:
         if len({json.dumps(body["pipeline_output"]) for body in bodies.values()}) != 1:
             raise AssertionError(f"the two servers do not answer the same: {bodies}")
         took: dict[str, list[float]] = {name: [] for name in clients}
-        for turn in range(10 if short else 60):
+        for turn in range(40 if short else 200):
             for name in sorted(clients, reverse=turn % 2 == 1):
                 took[name].extend(timed(partial(ask, clients[name])) for _ in range(REQUESTS))
         ours, theirs = (median(took[name]) * 1e6 for name in ("chariots", "by hand"))

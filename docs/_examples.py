@@ -30,6 +30,7 @@ __all__ = [
     "LogisticRegression",
     "MLMode",
     "Node",
+    "PCA",
     "PCAOp",
     "Pipeline",
     "SKSupervisedOp",

@@ -97,6 +97,8 @@ def _finished(client: PipelinesClient, response: PipelineResponse, pipeline: str
         time.sleep(pause)
         pause = min(2 * pause, 2.0)
         response = client.fetch_job(response.job_id, pipeline)
+    if response.error is not None:
+        raise response.error
     if response.job_status is not None and response.job_status.value == "failed":
         raise Failure(f"the job {response.job_id} of {pipeline} failed; the log of the worker shows why.")
     return response

@@ -42,12 +42,7 @@ def new(config_file: str | None, output_dir: str, no_input: bool) -> None:
     answers = _read_answers(Path(config_file)) if config_file else {}
     project = _generate(answers, output_dir, ask=not (no_input or config_file))
     click.echo(f"The project is in {project}. What next:\n")
-    for step in (
-        f"cd {project}",
-        "make install    # installs the project, so that edits count at once",
-        "make test",
-        f"{project.name} start" if (project / project.name / "cli.py").exists() else _serve(project.name),
-    ):
+    for step in _what_next(project):
         click.echo(f"    {step}")
 
 
@@ -61,8 +56,20 @@ def template_directory() -> Path:
     raise Failure(f"a new project was asked for, and the template is missing from {package}; reinstall chariots.")
 
 
-def _serve(name: str) -> str:
-    return f"chariots serve {name}.app:{name}_app"
+def _what_next(project: Path) -> list[str]:
+    """The commands that bring a new project to life."""
+    name = project.name
+    has_command = (project / name / "cli.py").exists()
+    trains = has_command and (project / name / "pipelines" / "train_iris.py").exists()
+    return [
+        f"cd {project}",
+        "make install                               # installs the project, so that edits count at once",
+        *([f"{name} download_and_train"] if trains else []),
+        f"{name} start" if has_command else f"chariots serve {name}.app:{name}_app",
+        "",
+        "pip install -r requirements_dev.txt        # once, for make test, lint, coverage and docs",
+        "make test",
+    ]
 
 
 def _questions() -> dict[str, Any]:

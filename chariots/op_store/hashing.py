@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
 __all__ = ["PassingHash"]
 
-_WORTH_A_THREAD = 2**18  # bytes; hashing less than this takes less time than handing it to another thread
+_MOST_WAITING = int(__import__("os").environ.get("MW", 4))  # pieces; enough for both threads to go on at their own pace, and little memory
+_WORTH_A_THREAD = int(__import__("os").environ.get("WT", 2**18))  # bytes; hashing less than this takes less time than handing it to another thread
 
 
 class PassingHash:
@@ -24,7 +26,7 @@ class PassingHash:
         self._hash = hashlib.sha256()
         self._size = 0
         self._thread: ThreadPoolExecutor | None = None
-        self._running: Future[None] | None = None
+        self._waiting: deque[Future[None]] = deque()
 
     @property
     def size(self) -> int:
@@ -38,13 +40,14 @@ class PassingHash:
             piece: the next bytes.
         """
         self._size += len(piece)
-        self._wait()
         if len(piece) < _WORTH_A_THREAD:
+            self._wait()
             self._hash.update(piece)
             return
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="chariots-hash")
-        self._running = self._thread.submit(self._hash.update, piece)
+        self._wait(_MOST_WAITING - 1)
+        self._waiting.append(self._thread.submit(self._hash.update, piece))
 
     def hexdigest(self) -> str:
         """The SHA-256 of everything that passed by."""
@@ -60,8 +63,7 @@ class PassingHash:
         if self._thread is not None:
             self._thread.shutdown()
 
-    def _wait(self) -> None:
-        # One piece at a time: the order matters, and so does the memory that waiting pieces would hold.
-        if self._running is not None:
-            self._running.result()
-            self._running = None
+    def _wait(self, remaining: int = 0) -> None:
+        """Waits until no more than so many pieces are still to be hashed."""
+        while len(self._waiting) > remaining:
+            self._waiting.popleft().result()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chariots.errors import VERSION_HINT, VersionError
 from chariots.pipelines.nodes import BaseNode, Node
 from chariots.pipelines.ops import BaseOp, LoadableOp
-from chariots.pipelines.store import NodeQuery, OpStoreProtocol, Role, VersionRecord
+from chariots.pipelines.store import NodeQuery, OpStoreProtocol, Role, StoredVersion, VersionRecord
 from chariots.versioning import Version, content_hash
 
 if TYPE_CHECKING:
@@ -138,21 +138,21 @@ def load_pipeline(pipeline: Pipeline, store: OpStoreProtocol, pinned: Mapping[st
     resolution = store.resolve(pipeline.name, list(queries.values()), list(edges), pinned)
     if resolution.problems:
         raise VersionError("\n".join([VERSION_HINT, *resolution.problems]), problems=list(resolution.problems))
-    loaded: set[int] = set()
-    ids: dict[str, int] = {}
+    done: set[int] = set()
+    loaded: dict[str, StoredVersion] = {}
     for slot in slots:
         op, chosen = slot.op, resolution.versions.get(slot.node.name)
         if op is None and slot.node.is_loadable:
             slot.node.load_latest_version(store)
-        elif isinstance(op, LoadableOp) and id(op) not in loaded:
-            loaded.add(id(op))
+        elif isinstance(op, LoadableOp) and id(op) not in done:
+            done.add(id(op))
             if chosen is not None and chosen.sha256:
                 op.load(store.read_blob(chosen.sha256))
-                ids[slot.node.name] = chosen.id
+                loaded[slot.node.name] = chosen
             elif op.allow_version_change:
                 # It learned with upstream ops that may just have been replaced.
                 op.has_learned = False
-    pipeline.loaded_versions = ids
+    pipeline.loaded, pipeline.loaded_from = loaded, store
 
 
 def load_node(node: Node, store: OpStoreProtocol) -> bool:
@@ -173,8 +173,18 @@ def load_node(node: Node, store: OpStoreProtocol) -> bool:
     return True
 
 
-def _record(node: BaseNode, store: OpStoreProtocol) -> VersionRecord | None:
-    """Writes a node's bytes and describes its version; None if it has a state that is not worth keeping yet."""
+def _record(node: BaseNode, store: OpStoreProtocol, loaded: StoredVersion | None = None) -> VersionRecord | None:
+    """Writes a node's bytes and describes its version.
+
+    Args:
+        node: the node.
+        store: the op store.
+        loaded: what the node was loaded from, if it was. Bytes that were only loaded are not serialized again:
+            the store has them, and few formats give the same bytes twice.
+
+    Returns:
+        the description; None if the op has a state that is not worth keeping yet.
+    """
     op = node.op if isinstance(node, Node) else None
     if isinstance(op, LoadableOp) and not op.is_ready:
         return None
@@ -182,7 +192,9 @@ def _record(node: BaseNode, store: OpStoreProtocol) -> VersionRecord | None:
     if op is None:
         return VersionRecord(node.name, str(version))
     sha256, size = None, 0
-    if isinstance(op, LoadableOp):
+    if isinstance(op, LoadableOp) and loaded is not None and not op.has_learned:
+        sha256, size = loaded.sha256, loaded.size
+    elif isinstance(op, LoadableOp):
         data = op.serialize()
         sha256, size = store.write_blob(data), len(data)
     return VersionRecord(
@@ -221,13 +233,14 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
         store: the op store.
     """
     slots = _checked_slots(pipeline)
+    loaded = pipeline.loaded if pipeline.loaded_from is store else {}
     records: dict[str, VersionRecord] = {}
     for position, slot in enumerate(slots):
         if slot.op is None:
             readers = [other.node for other in slots if position in other.upstream]
             slot.node.persist(store, readers)
         if slot.node.name not in records:
-            record = _record(slot.node, store)
+            record = _record(slot.node, store, loaded.get(slot.node.name))
             if record is not None:
                 records[slot.node.name] = record
     links: dict[tuple[str, str], None] = {}

@@ -12,7 +12,7 @@ from chariots.pipelines.graph import INPUT_VALUE, build_graph
 from chariots.pipelines.nodes import BaseNode, Node, NodeReference, ReservedNodes
 from chariots.pipelines.ops import BaseOp, LoadableOp
 from chariots.pipelines.plan import Plan, annotate, call_node, compile_plan, split_outputs
-from chariots.pipelines.store import OpStoreProtocol
+from chariots.pipelines.store import OpStoreProtocol, StoredVersion
 from chariots.versioning import Version
 
 if TYPE_CHECKING:
@@ -71,8 +71,10 @@ class Pipeline(BaseOp):
         self._plan: Plan | None = None
         self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]
         self.use_worker = use_worker
-        #: The store's number of every version that `load` chose, by node name; empty before the first load.
-        self.loaded_versions: Mapping[str, int] = {}
+        #: Every version that `load` chose, by node name; empty before the first load.
+        self.loaded: Mapping[str, StoredVersion] = {}
+        #: The store they came from.
+        self.loaded_from: OpStoreProtocol | None = None
 
     # -- what it is made of ---------------------------------------------------------------------------------------
 
@@ -85,6 +87,11 @@ class Pipeline(BaseOp):
     def pipeline_nodes(self) -> list[BaseNode]:
         """The nodes, in the order in which they run."""
         return list(self.graph_nodes)
+
+    @property
+    def loaded_versions(self) -> dict[str, int]:
+        """The store's number of every version that `load` chose, by node name."""
+        return {name: version.id for name, version in self.loaded.items()}
 
     @property
     def node_for_name(self) -> dict[str, BaseNode]:
@@ -278,7 +285,7 @@ class Pipeline(BaseOp):
         """
         other = copy.copy(self)
         other.callbacks = [*self.callbacks, *extra_callbacks]
-        other.loaded_versions = dict(self.loaded_versions)
+        other.loaded = dict(self.loaded)
         other._plan = None
         copies: dict[int, BaseOp] = {}  # one op object in two nodes stays one object
         nodes: list[BaseNode] = []

@@ -80,7 +80,7 @@ def op_failure(name: str, error: Exception) -> BackendError:
     message = stack["message"]
     if len(message) > _LONGEST_DETAIL:
         message = message[:_LONGEST_DETAIL] + "..."
-    told = f"{stack['class']}: {message}" if message else stack["class"]
+    told = f"{stack['class']}: {message}".rstrip(".: ")
     noted = "; ".join(note for note in stack["notes"] if note.startswith("raised in node"))
     return BackendError(
         f"pipeline {name!r} failed: {told}{f' ({noted})' if noted else ''}. "

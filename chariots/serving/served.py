@@ -241,9 +241,11 @@ class ServedPipeline:
         self, store: OpStoreProtocol, pinned: Mapping[str, int], instead_of: Snapshot | None = None
     ) -> None:
         fresh = self._pristine.clone()
-        self._refused = pinned  # until it is loaded
-        persistence.load_pipeline(fresh, store, pinned)
-        self._refused = None
+        try:
+            persistence.load_pipeline(fresh, store, pinned)
+        except Exception as error:
+            self._refused = None if _passes(error) else pinned
+            raise
         if self.publish(fresh, instead_of).pipeline is fresh:
             self._deployment = pinned
 

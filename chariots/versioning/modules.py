@@ -7,7 +7,8 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from chariots.versioning.scopes import ImportBinding, bound_names, chain, imports_of, own_nodes
+from chariots.versioning.scopes import ImportBinding, Use, bound_names, chain, imports_of, own_nodes, uses
+from chariots.versioning.syntax import dump
 
 __all__ = ["Item", "Mutation", "Table", "parsed", "table_of"]
 
@@ -39,6 +40,17 @@ class Item:
     pieces: tuple[ast.AST, ...]
     guards: tuple[ast.AST | str, ...] = ()
     imported: ImportBinding | None = None
+
+    @functools.cached_property
+    def syntax(self) -> bytes:
+        """The canonical form. What an import says is left out: where it leads counts instead."""
+        return dump("{", *self.guards, ":", *(["import"] if self.imported else self.pieces), "}")
+
+    @functools.cached_property
+    def reads(self) -> tuple[Use, ...]:
+        """The names that are read."""
+        guards = [guard for guard in self.guards if isinstance(guard, ast.AST)]
+        return tuple(uses(guards if self.imported else [*guards, *self.pieces]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,7 @@ from typing import Any
 
 from chariots.versioning.modules import Item, Mutation
 from chariots.versioning.project import Module, Project
-from chariots.versioning.scopes import ImportBinding, Use, uses
-from chariots.versioning.syntax import dump
+from chariots.versioning.scopes import ImportBinding, Use
 
 __all__ = ["Names", "Part", "Target"]
 
@@ -166,25 +165,17 @@ class Names:
         key = (module.file, function)
         if key not in self._touched:
             items = module.table.bindings.get(function, [])
-            nodes = [item.pieces[0] for item in items if isinstance(item.pieces[0], _DEFINITIONS)]
-            self._touched[key] = {use.name for use in uses(nodes)}
+            defined = [item for item in items if isinstance(item.pieces[0], _DEFINITIONS)]
+            self._touched[key] = {use.name for item in defined for use in item.reads}
         return self._touched[key]
 
 
 def _definition(module: Module, name: str, items: Iterable[Item]) -> Part:
     """The statements that decide about a name, in the order in which they stand."""
     ordered = [item for _, item in sorted({item.position: item for item in items}.items())]
-    syntax = b"".join(
-        dump("{", *item.guards, ":", *(["import"] if item.imported else item.pieces), "}") for item in ordered
-    )
-    reads = [use for item in ordered for use in uses(_nodes(item))]
     key = (module.file, name, tuple(item.position for item in ordered))
-    return Part(key, module, syntax, tuple(dict.fromkeys(reads)))
-
-
-def _nodes(item: Item) -> list[ast.AST]:
-    guards = [guard for guard in item.guards if isinstance(guard, ast.AST)]
-    return guards if item.imported is not None else [*guards, *item.pieces]
+    reads = dict.fromkeys(use for item in ordered for use in item.reads)
+    return Part(key, module, b"".join([item.syntax for item in ordered]), tuple(reads))
 
 
 def _applies(change: Mutation, items: list[Item], path: _Path) -> bool:

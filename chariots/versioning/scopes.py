@@ -267,12 +267,7 @@ class _Walk:
     def _function(self, node: Any, scope: _Scope) -> None:
         body: Sequence[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else node.body
         within = self._with_type_parameters(node, scope)
-        inner = _Scope(within, bound=bound_names(body), module_level=_declared(body, ast.Global))
-        inner.bound -= inner.module_level | _declared(body, ast.Nonlocal)
-        inner.bound |= {argument.arg for argument in _arguments(node)}
-        for statement in own_nodes(body):
-            inner.imports.update(imports_of(statement))
-        self._push(body, inner)
+        self._push(body, _function_scope(within, node, body))
         if scope.in_order and not isinstance(node, ast.Lambda):
             self._push([_Bind(node.name)], scope)
         self._push(_outside(node), within)
@@ -281,7 +276,8 @@ class _Walk:
         within = self._with_type_parameters(node, scope)
         if scope.in_order:
             self._push([_Bind(node.name)], scope)
-        self._push(node.body, _Scope(within, in_order=True, module_level=_declared(node.body, ast.Global)))
+        declared = {name for inner in own_nodes(node.body) if isinstance(inner, ast.Global) for name in inner.names}
+        self._push(node.body, _Scope(within, in_order=True, module_level=declared))
         self._push(_outside(node), within)
 
     def _comprehension(self, node: Any, scope: _Scope) -> None:
@@ -302,6 +298,18 @@ class _Walk:
         return inner
 
 
-def _declared(body: Iterable[ast.AST], kind: type[ast.Global] | type[ast.Nonlocal]) -> set[str]:
-    """The names that a body declares ``global`` or ``nonlocal``."""
-    return {name for node in own_nodes(body) if isinstance(node, kind) for name in node.names}
+def _function_scope(parent: _Scope, node: Any, body: Sequence[ast.AST]) -> _Scope:
+    """The scope of a function body: what it binds anywhere is its own throughout."""
+    scope = _Scope(parent)
+    outer: set[str] = set()
+    for inner in own_nodes(body):
+        scope.bound |= _binds(inner)
+        if isinstance(inner, ast.Global):
+            scope.module_level.update(inner.names)
+        elif isinstance(inner, ast.Nonlocal):
+            outer.update(inner.names)
+        elif isinstance(inner, (ast.Import, ast.ImportFrom)):
+            scope.imports.update(imports_of(inner))
+    scope.bound -= outer | scope.module_level
+    scope.bound |= {argument.arg for argument in _arguments(node)}
+    return scope

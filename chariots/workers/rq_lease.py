@@ -30,6 +30,11 @@ class LeasedWorker(Worker):
         kwargs.setdefault("maintenance_interval", MAINTENANCE_SECONDS)
         super().__init__(*args, **kwargs)
 
+    def register_birth(self) -> None:
+        """Says that this worker has begun to live."""
+        super().register_birth()  # type: ignore[no-untyped-call]  # RQ leaves it untyped
+        self.heartbeat()
+
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Says that this worker lives; the lease is the same whatever it does, so `timeout` is ignored."""
         super().heartbeat(LEASE_SECONDS, pipeline=pipeline)

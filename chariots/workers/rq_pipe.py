@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["ChildProcess"]
@@ -63,14 +64,22 @@ class ChildProcess:
         """Waits for the end of the process, and returns `ended`."""
         return self._process.wait()
 
-    def first_answer(self) -> dict[str, Any]:
-        """What the process says once it imported the app, or failed to; empty if it ended without a word."""
-        while True:
+    def first_answer(self, give_up: Callable[[], bool]) -> dict[str, Any]:
+        """What the process says once it imported the app, or failed to.
+
+        Args:
+            give_up: asked every second whether to wait on.
+
+        Returns:
+            the answer; empty if the process ended without a word, or was not waited for.
+        """
+        while not give_up():
             answer = self._answer(1.0)
             if answer is not None:
                 return answer
             if self.ended is not None:
-                return {}
+                break
+        return {}
 
     def order(self, message: dict[str, str]) -> None:
         """Hands over one job, to a new process if the old one has ended."""

@@ -53,9 +53,14 @@ def run_worker(app_reference: str) -> int:
     Returns:
         the exit status: 0 after being told to stop, 1 if the app could not be imported.
     """
-    child, leave = ChildProcess(app_reference), Leave()
+    leave = Leave()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave.ask)
+    child = ChildProcess(app_reference)
     try:
-        first = child.first_answer()
+        first = child.first_answer(give_up=lambda: leave.is_asked)
+        if leave.is_asked:
+            return leave.exit_status
         if first.get("event") != "ready":
             why = first.get("message", "importing the app ended the process, see above.")
             sys.stderr.write(f"a worker for {app_reference!r} was asked for, but {why}\n")
@@ -80,6 +85,10 @@ class Leave:
     is_asked: bool = False
     exit_status: int = 0
 
+    def ask(self, signum: int, frame: FrameType | None) -> None:
+        """Notes a signal; the worker looks here whenever it waits."""
+        self.is_asked = True
+
 
 class SupervisingWorker(LeasedWorker):
     """The RQ worker of the first process, which hands every job to the second one.
@@ -102,6 +111,15 @@ class SupervisingWorker(LeasedWorker):
         self._shutdown_requested_date = now()
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Kills the second process and leaves; what RQ counts as one signal, sent twice, is ignored."""
+        try:
+            super().request_force_stop(signum, frame)
+        except SystemExit:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the rest takes a moment, and is not to be cut short
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            raise
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -145,7 +163,12 @@ class SupervisingWorker(LeasedWorker):
             }
         )
         self._horse_pid = self.child.pid
-        self.monitor_work_horse(job, queue)
+        try:
+            self.monitor_work_horse(job, queue)
+        except SystemExit:  # told to stop a second time; the process of the job has been killed
+            self.connection.connection_pool.disconnect(inuse_connections=False)  # one may be amid an answer
+            self._bury(job, queue, "its worker was told twice to stop")
+            raise
         self.set_state(WorkerStatus.IDLE)
 
     def monitor_work_horse(self, job: Job, queue: Queue) -> None:

@@ -46,9 +46,7 @@ class Calendar(BaseOp):
     """Is it Saturday, is it the weekend, is it a holiday?"""
 
     def execute(self, days: list[Day]):
-        return np.array(
-            [[d.date.weekday() == 5, d.date.weekday() >= 5, d.holiday] for d in days], dtype=float
-        )
+        return np.array([[d.date.weekday() == 5, d.date.weekday() >= 5, d.holiday] for d in days], dtype=float)
 
 
 class Weather(BaseOp):

@@ -42,9 +42,7 @@ class IrisRF(SKSupervisedOp):
     """A small forest that tells the species."""
 
     model_class = RandomForestClassifier
-    model_parameters = VersionedFieldDict(
-        VersionType.MINOR, {"n_estimators": 5, "max_depth": 2, "random_state": 0}
-    )
+    model_parameters = VersionedFieldDict(VersionType.MINOR, {"n_estimators": 5, "max_depth": 2, "random_state": 0})
 
 
 train_iris = Pipeline(

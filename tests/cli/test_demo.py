@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from chariots.cli import main
 from chariots.demo import create_app, pred_iris, train_iris
 from chariots.serving import PipelinesClient
 from chariots.testing import TestPipelinesClient
@@ -40,8 +43,8 @@ def test_in_a_folder_of_its_own_it_finds_what_an_earlier_run_trained(tmp_path: P
     earlier.call_pipeline(train_iris)
     earlier.save_pipeline(train_iris)
     earlier.load_pipeline(pred_iris)
-    shown = chariots(tmp_path, "demo", "--path", ".demo")
-    assert (shown.returncode, shown.stderr) == (0, "")
+    shown = CliRunner().invoke(main, ["demo", "--path", str(tmp_path / ".demo")])
+    assert (shown.exit_code, shown.stderr) == (0, "")
     assert "an earlier run trained it already" in shown.stdout
     assert (tmp_path / ".demo/db.sqlite").is_file()
 
@@ -52,9 +55,3 @@ def test_it_goes_on_serving_when_asked_to_until_ctrl_c(tmp_path: Path) -> None:
         assert PipelinesClient(url).call_pipeline("pred_iris", [[5.1, 3.5, 1.4, 0.2]]).value == ["setosa"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=DEADLINE) == 0
-
-
-def test_the_demo_app_can_be_served_like_any_other(tmp_path: Path) -> None:
-    with started([*CHARIOTS, "serve", "chariots.demo:create_app", "--port", "0"], tmp_path) as (url, _):
-        assert PipelinesClient(url).is_pipeline_loaded("train_iris") is True
-        assert (tmp_path / ".demo").is_dir()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from chariots.cli import main
 from chariots.demo import pred_iris, train_iris
 from chariots.op_store import OpStoreClient
 from chariots.serving import PipelinesServer
@@ -45,13 +47,14 @@ def test_two_servers_share_a_store_over_http(tmp_path: Path) -> None:
     ],
 )
 def test_upgrade_makes_the_tables_where_the_settings_say(
-    tmp_path: Path, options: Sequence[str], variables: dict[str, str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: Sequence[str], variables: dict[str, str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"CHARIOTS_OP_STORE_SAVER_KWARGS__ROOT_PATH": "ops", **variables}.items():
+        monkeypatch.setenv(name, value)
     (tmp_path / "config.yaml").write_text("op_store: {op_store_db_url: 'sqlite:///db.sqlite'}")
-    shown = chariots(
-        tmp_path, "op-store", "upgrade", *options, CHARIOTS_OP_STORE_SAVER_KWARGS__ROOT_PATH="ops", **variables
-    )
-    assert (shown.returncode, shown.stderr) == (0, "")
+    shown = CliRunner().invoke(main, ["op-store", "upgrade", *options])
+    assert (shown.exit_code, shown.stderr) == (0, "")
     assert {"op", "version", "link"} <= tables(tmp_path / "db.sqlite")
     assert not (tmp_path / "other.sqlite").exists()
 
@@ -67,9 +70,9 @@ def test_the_port_comes_from_the_configuration_unless_it_is_given(tmp_path: Path
 
 
 @pytest.mark.parametrize("command", ["serve", "upgrade"])
-def test_a_store_that_would_forget_everything_is_refused(tmp_path: Path, command: str) -> None:
-    shown = chariots(tmp_path, "op-store", command)
-    assert shown.returncode == 1
+def test_a_store_that_would_forget_everything_is_refused(command: str) -> None:
+    shown = CliRunner().invoke(main, ["op-store", command])
+    assert shown.exit_code == 1
     assert "nothing says where it keeps its versions; give --path DIR" in shown.stderr
 
 

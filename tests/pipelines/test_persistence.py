@@ -230,6 +230,34 @@ def test_saving_a_loaded_pipeline_adds_no_version_and_no_file(store, tmp_path):
     assert rows(tmp_path) == before
 
 
+def test_what_was_only_loaded_is_not_serialized_again(store, tmp_path):
+    class Restless(First):
+        """Never gives the same bytes twice, as many formats do not."""
+
+        name = "first"
+        written = 0
+
+        def serialize(self):
+            Restless.written += 1
+            return json.dumps(self.learned).encode() + b" " * Restless.written
+
+    train(store, Restless(True), value=10)
+    before = rows(tmp_path)
+    pipeline = chain(Restless(), Second(True), name="train_second").load(store)
+    SequentialRunner().run(pipeline, 1)
+    pipeline.save(store)
+    assert rows(tmp_path)["files"] == before["files"] + 1
+    assert chain(Restless(), Second(), name="predict").load(store).is_ready
+
+
+def test_what_was_loaded_from_one_store_is_saved_whole_to_another(store, tmp_path):
+    train(store, First(True), value=10)
+    pipeline = chain(First(), name="moved").load(store)
+    other = OpStoreServer(FileSaver(tmp_path / "other"), f"sqlite:///{tmp_path}/other.sqlite").client()
+    pipeline.save(other)
+    assert SequentialRunner().run(chain(First(), name="predict").load(other), 0) == 10
+
+
 def test_an_untrained_model_is_not_saved(store, tmp_path):
     chain(AddOne(), First(), name="predict").save(store)
     assert store.get_all_versions_of_op("first") is None

@@ -54,6 +54,23 @@ def test_a_worker_that_is_asked_to_leave_finishes_its_job_first(own_jobs, tmp_pa
     assert caller.fetch_job(queued.job_id, "wait").value == "went"
 
 
+def test_a_worker_that_is_asked_twice_leaves_at_once_and_its_job_has_failed(own_jobs, tmp_path):
+    caller = Caller(own_jobs)
+    process = own_jobs.app.worker_pool.spawn_worker()
+    queued = caller.call_pipeline("wait", str(tmp_path), use_worker=True)
+    inner, _ = begun(tmp_path)
+
+    def ask() -> bool:
+        process.terminate()  # two signals within a second count as one, for a supervisor may send both
+        return process.poll() is not None
+
+    eventually(ask, "the end of the worker")
+    assert gone(inner)
+    failed = caller.fetch_job(queued.job_id, "wait")
+    assert failed.job_status is JobStatus.failed
+    assert "told twice to stop" in str(failed.error)
+
+
 def test_a_worker_that_leaves_takes_its_second_process_along(own_jobs):
     caller = Caller(own_jobs)
     with one_worker(own_jobs.app.worker_pool):
