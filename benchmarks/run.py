@@ -41,11 +41,13 @@ def main() -> int:
         the exit status: 1 if a promise is broken or something could not be measured.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="only these (default: all)")
+    parser.add_argument("names", nargs="*", help=f"only these of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--short", action="store_true", help="fewer repetitions, for CI")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file as well")
     parser.add_argument("--any", action="store_true", help="exit with 0 whatever was measured")
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     rows = [row for name in arguments.names or BENCHMARKS for row in measured(name, arguments.short)]
     print(show(rows))
     if arguments.json:

@@ -129,7 +129,9 @@ def _serving(folder: str, port: int) -> Iterator[str]:
             """Says nothing: the steps tell what happens."""
 
     # A refusal is part of the demo, and told by the step that provokes it.
-    logging.getLogger("chariots").setLevel(logging.CRITICAL)
+    log = logging.getLogger("chariots")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     server = make_server("127.0.0.1", port, create_app(folder), threaded=True, request_handler=KeepAlive)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="chariots-demo", daemon=True)
     thread.start()
@@ -139,6 +141,7 @@ def _serving(folder: str, port: int) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+        log.setLevel(level)
 
 
 def _step(number: int, title: str) -> None:
