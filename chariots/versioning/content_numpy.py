@@ -43,11 +43,12 @@ def encode_numpy(encoder: Encoder, value: Any) -> bytes | None:
         return encoder.parts("dtype", _dtype_parts(value))
     if isinstance(value, np.ufunc):
         return encoder.parts("named", f"numpy:{value.__name__}")
-    if hasattr(value, "tocoo") and hasattr(value, "nnz"):
+    library = type(value).__module__.partition(".")[0]
+    if library == "scipy" and hasattr(value, "tocoo"):
         return _sparse(encoder, value)
-    if hasattr(value, "__array__") and type(value).__module__.partition(".")[0] in _TENSORS:
+    if library in _TENSORS and hasattr(value, "__array__"):
         detached = value.detach().cpu() if hasattr(value, "detach") else value
-        return encoder.parts("tensor", type(value), np.asarray(detached))
+        return encoder.parts("tensor", f"{library}:{type(value).__name__}", np.asarray(detached))
     return None
 
 

@@ -41,7 +41,7 @@ def encode_object(encoder: Encoder, value: Any) -> bytes:
     if issubclass(kind, type):
         return encoder.parts("class", qualified_name(value))
     if hasattr(kind, "__chariots_hash__"):
-        return encoder.parts("object", qualified_name(kind), value.__chariots_hash__())
+        return encoder.parts("object", qualified_name(kind), _asked(encoder, value, value.__chariots_hash__))
     for module, name, handler in _KNOWN:
         known = getattr(sys.modules.get(module), name, None)
         if known is not None and issubclass(kind, known):
@@ -215,7 +215,7 @@ def _parameters(encoder: Encoder, value: Any) -> bytes | None:
     """Estimators as scikit-learn knows them, by their parameters."""
     if not callable(getattr(type(value), "get_params", None)):
         return None
-    return _record(encoder, "parameters", value, value.get_params(deep=False))
+    return _record(encoder, "parameters", value, _asked(encoder, value, lambda: value.get_params(deep=False)))
 
 
 def _container(encoder: Encoder, value: Any) -> bytes | None:
@@ -249,9 +249,13 @@ def _plain(value: Any, base: type) -> Any:
 
 def _named(encoder: Encoder, value: Any) -> bytes | None:
     """A callable object that can be imported under a name, such as the functions of numpy."""
-    module = getattr(value, "__module__", None)
-    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    if not callable(value) or not isinstance(module, str) or not isinstance(name, str):
+    if not callable(value):
+        return None
+    # Looked up where it may be, not asked for: an object may answer any name with anything.
+    places = [getattr(value, "__dict__", {}), *(vars(base) for base in type(value).__mro__)]
+    names = [name for name in ("__qualname__", "__name__") if any(name in place for place in places)]
+    module, name = value.__module__, getattr(value, names[0], None) if names else None
+    if not isinstance(module, str) or not isinstance(name, str):
         return None
     try:
         found = functools.reduce(getattr, name.split("."), sys.modules.get(module))
@@ -260,13 +264,21 @@ def _named(encoder: Encoder, value: Any) -> bytes | None:
     return encoder.parts("named", f"{module}:{name}") if found is value else None
 
 
+def _asked(encoder: Encoder, value: Any, question: Callable[[], Any]) -> Any:
+    """What an object says about itself, or the refusal where it fails to."""
+    try:
+        return question()
+    except Exception as error:
+        raise encoder.refusal(value, f"asked what it is made from, it failed with {error!r}") from error
+
+
 def _text(encoder: Encoder, value: Any) -> bytes | None:
     """An object whose class writes a text about it, where that text can be trusted to say it all."""
     kind: Any = type(value)
     if kind.__repr__ is not object.__repr__:
-        text = repr(value)
+        text = _asked(encoder, value, lambda: repr(value))
     elif kind.__str__ is not object.__str__:
-        text = str(value)
+        text = _asked(encoder, value, lambda: str(value))
     else:
         return None
     if _ADDRESS.search(text):

@@ -7,7 +7,7 @@ import types
 from typing import Any
 
 from chariots.versioning.graph import Graph
-from chariots.versioning.live import code_file
+from chariots.versioning.live import code_file, home
 from chariots.versioning.project import Project
 from chariots.versioning.resolution import Part
 
@@ -34,7 +34,7 @@ def code_fingerprint(target: Any) -> str | None:
     place = code_file(target)
     if place is None:
         return None
-    graph = Graph(Project(target.__module__, place[0]))
+    graph = Graph(Project(home(target)[0], place[0]))
     roots = [part for part in graph.live(target) if isinstance(part, Part)]
     if not roots:
         return None

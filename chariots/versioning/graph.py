@@ -8,7 +8,7 @@ from typing import Any
 
 from chariots.versioning.content import content_hash
 from chariots.versioning.content_objects import qualified_name
-from chariots.versioning.live import captured, code_file, enclosing_names, find_node, unwrapped
+from chariots.versioning.live import captured, code_file, enclosing_names, find_node, home, unwrapped
 from chariots.versioning.project import Module, Project, real_name
 from chariots.versioning.resolution import Names, Part, Target
 from chariots.versioning.scopes import bound_names, uses
@@ -110,16 +110,18 @@ class Graph:
     def _definition(self, target: Any) -> Target:
         """The part of the project that a class or function is, or its name where it is none."""
         place = code_file(target)
-        module = self._project.module_of_file(target.__module__, *place) if place is not None else None
+        name, qualified = home(target)
+        module = self._project.module_of_file(name, *place) if place is not None else None
         part = None
         if module is not None:
             part = self._top_level(module, target) or self._nested(module, target)
-        return part or f"external {qualified_name(target)}"
+        return part or f"external {name}:{qualified}"
 
     def _top_level(self, module: Module, target: Any) -> Part | None:
         """The definition of what stands at the top level of a file; for a method, that of its class."""
-        outer, _, inner = target.__qualname__.partition(".")
-        if module.namespace is not None or "<" in target.__qualname__ or (inner and isinstance(target, type)):
+        name = home(target)[1]
+        outer, _, inner = name.partition(".")
+        if module.namespace is not None or "<" in name or (inner and isinstance(target, type)):
             return None
         found = self._names.resolve(module, outer, (), set()) if outer in module.table.bindings else []
         return found[0] if found and isinstance(found[0], Part) else None

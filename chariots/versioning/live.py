@@ -20,6 +20,7 @@ __all__ = [
     "find_node",
     "function_syntax",
     "functions_of",
+    "home",
     "is_standard",
     "unwrapped",
 ]
@@ -54,7 +55,7 @@ def find_node(source: str, target: Any) -> ast.AST | None:
     tree = parsed(source)
     if tree is None:
         return None
-    name = target.__qualname__
+    _, name = home(target)
     if name.rpartition(".")[2] == "<lambda>":
         return _lambda(tree, target.__code__)
     candidates: Sequence[ast.AST] = [tree]
@@ -100,8 +101,23 @@ def functions_of(cls: type) -> Iterator[types.FunctionType]:
     """
     for attribute in vars(cls).values():
         for function in unwrapped(attribute):
-            if function.__qualname__.startswith(f"{cls.__qualname__}."):
+            if function.__code__.co_qualname.startswith(f"{cls.__qualname__}."):
                 yield function
+
+
+def home(target: Any) -> tuple[str, str]:
+    """The module and the qualified name that a class or function was written under.
+
+    Args:
+        target: the class or function. What a function says of itself may be copied from one that it wraps, so its
+            code is asked.
+
+    Returns:
+        both.
+    """
+    if isinstance(target, types.FunctionType):
+        return str(target.__globals__.get("__name__", "")), target.__code__.co_qualname
+    return str(target.__module__), str(target.__qualname__)
 
 
 def unwrapped(value: Any) -> Iterator[types.FunctionType]:
@@ -111,7 +127,7 @@ def unwrapped(value: Any) -> Iterator[types.FunctionType]:
         value: anything.
 
     Yields:
-        the innermost functions; nothing for other values.
+        the functions, wrappers before what they wrap; nothing for other values.
     """
     pending = [value]
     seen: set[int] = set()
@@ -122,11 +138,8 @@ def unwrapped(value: Any) -> Iterator[types.FunctionType]:
         seen.add(id(item))
         # Only what these types promise: asking any object for attributes may run its code.
         if isinstance(item, types.FunctionType):
-            inner = vars(item).get("__wrapped__")
-            if inner is None:
-                yield item
-            else:
-                pending.append(inner)
+            yield item
+            pending.append(vars(item).get("__wrapped__"))
         elif isinstance(item, property):
             pending += [part for part in (item.fdel, item.fset, item.fget) if part is not None]
         elif isinstance(item, (staticmethod, classmethod, types.MethodType)):
@@ -167,7 +180,7 @@ def code_file(target: Any) -> tuple[str, dict[str, Any]] | None:
     if isinstance(target, types.FunctionType):
         return target.__code__.co_filename, target.__globals__
     for function in functions_of(target):
-        if function.__module__ == target.__module__ and function.__code__.co_filename != "<string>":
+        if home(function)[0] == target.__module__:
             return function.__code__.co_filename, function.__globals__
     module = sys.modules.get(target.__module__)
     file = getattr(module, "__file__", None)

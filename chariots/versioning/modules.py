@@ -88,7 +88,7 @@ class Table:
     exported: frozenset[str] | None = None
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=128)
 def parsed(source: str) -> ast.Module | None:
     """The tree of a source text; kept by the text itself, so that an edited file is never taken for its past.
 
@@ -104,7 +104,7 @@ def parsed(source: str) -> ast.Module | None:
         return None
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=128)
 def table_of(source: str) -> Table:
     """Reads the top level of a module.
 

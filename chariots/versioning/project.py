@@ -18,7 +18,7 @@ from typing import Any
 from chariots.versioning.modules import Table, table_of
 from chariots.versioning.scopes import ImportBinding
 
-__all__ = ["Module", "Project", "is_standard", "source_of_file"]
+__all__ = ["Module", "Project", "attributes_of", "is_standard", "real_name", "source_of_file"]
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _STANDARD = Path(os.__file__).parent
@@ -107,7 +107,7 @@ class Project:
         if not self._holds(name, origin):
             return None
         loaded = sys.modules.get(name)
-        source = source_of_file(origin, vars(loaded) if loaded is not None else {})
+        source = source_of_file(origin, attributes_of(loaded))
         return None if source is None else Module(name, origin, source, folders is not None)
 
     def _holds(self, name: str, file: str) -> bool:
@@ -130,6 +130,11 @@ def real_name(name: str) -> str:
         return str(spec.name)
     file = getattr(main, "__file__", None)
     return PurePath(file).stem if file else name
+
+
+def attributes_of(module: Any) -> Mapping[str, Any]:
+    """What a loaded module holds by now, without waking the ``__getattr__`` of one that loads on demand."""
+    return getattr(module, "__dict__", {})
 
 
 def is_standard(function: Any) -> bool:
@@ -175,8 +180,9 @@ def _origin(name: str) -> tuple[str | None, list[str] | None]:
     loaded: Any = sys.modules.get(name)
     if loaded is None and name == real_name("__main__"):
         loaded = sys.modules.get("__main__")
-    if loaded is not None and getattr(loaded, "__file__", None):
-        return _source_path(str(loaded.__file__)), _folders(getattr(loaded, "__path__", None))
+    known = attributes_of(loaded)
+    if known.get("__file__"):
+        return _source_path(str(known["__file__"])), _folders(known.get("__path__"))
     spec = _spec(name)
     if spec is None:
         return None, None
@@ -194,7 +200,7 @@ def _spec(name: str) -> Any:
     path: list[str] | None = None
     if parent:
         loaded = sys.modules.get(parent)
-        locations = getattr(loaded, "__path__", None)
+        locations = attributes_of(loaded).get("__path__")
         if locations is None:
             locations = getattr(_spec(parent), "submodule_search_locations", None)
         if locations is None:

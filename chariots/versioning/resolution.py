@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chariots.versioning.modules import Item, Mutation
-from chariots.versioning.project import Module, Project
+from chariots.versioning.project import Module, Project, attributes_of
 from chariots.versioning.scopes import ImportBinding, Use
 
 __all__ = ["Names", "Part", "Target"]
@@ -118,7 +118,7 @@ class Names:
             source = module.absolute(star)
             inner = self._project.find(source)
             if inner is None:
-                if hasattr(sys.modules.get(source), name):
+                if name in attributes_of(sys.modules.get(source)):
                     return ["external " + ".".join([source, name, *path])]
                 if source not in sys.modules:
                     outside.append("external " + ".".join([source, "*", name, *path]))
@@ -130,7 +130,7 @@ class Names:
             return outside
         # Made while the module ran: by a __getattr__, or put into globals().
         maker = module.table.bindings.get("__getattr__")
-        value = vars(sys.modules[module.name]).get(name) if module.name in sys.modules else None
+        value = attributes_of(sys.modules.get(module.name)).get(name)
         made = self._live(value) if isinstance(value, (type, types.FunctionType)) else []
         return [*([_definition(module, "__getattr__", maker)] if maker else []), *made]
 

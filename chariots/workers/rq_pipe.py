@@ -60,10 +60,6 @@ class ChildProcess:
         """The exit status, or minus the signal that ended the process; None while it lives."""
         return self._process.poll()
 
-    def wait(self) -> int:
-        """Waits for the end of the process, and returns `ended`."""
-        return self._process.wait()
-
     def first_answer(self, give_up: Callable[[], bool]) -> dict[str, Any]:
         """What the process says once it imported the app, or failed to.
 

@@ -10,9 +10,8 @@ import logging
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 from rq.exceptions import DequeueTimeout, InvalidJobOperation
@@ -35,6 +34,7 @@ __all__ = ["run_worker"]
 
 GRACE_SECONDS = 10  # how long a job may outlast its time limit before its process is killed
 AGAIN_SECONDS = 5.0  # between two attempts to work, when Redis fails
+LOOK_SECONDS = 0.25  # between two looks at the clock while a job runs
 DEQUEUE_SECONDS = 1  # how long one wait for a job takes, and so how late an idle worker leaves
 
 _log = logging.getLogger("rq.worker")
@@ -78,16 +78,30 @@ def run_worker(app_reference: str) -> int:
         child.stop()
 
 
-@dataclass
 class Leave:
-    """Whether the worker has been asked to leave, and the exit status to leave with."""
+    """Whether the worker has to leave, and how.
 
-    is_asked: bool = False
-    exit_status: int = 0
+    Its handler of signals takes notes and never raises, as RQ's does: amid an answer of Redis that would lose a job.
+
+    Attributes:
+        is_asked: whether to leave once no job is at hand.
+        at_once: whether not to wait for the job at hand.
+        exit_status: what to leave with.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = self.at_once = False
+        self.exit_status = 0
+        self._since = 0.0
 
     def ask(self, signum: int, frame: FrameType | None) -> None:
-        """Notes a signal; the worker looks here whenever it waits."""
-        self.is_asked = True
+        """Notes a signal; a supervisor may send one twice, so two within a second are one."""
+        moment = time.monotonic()
+        if not self.is_asked:
+            self.is_asked, self._since = True, moment
+            _log.info("Leaving after the job at hand; a second signal ends it at once")
+        elif moment - self._since >= 1.0:
+            self.at_once = True
 
 
 class SupervisingWorker(LeasedWorker):
@@ -105,21 +119,9 @@ class SupervisingWorker(LeasedWorker):
         self.leave = leave
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Leaves once nothing is at hand; RQ would raise here, amid an answer of Redis that may carry a job."""
-        self.log.info("Worker %s: leaving after the job at hand; a second signal ends it at once", self.name)
-        self.leave.is_asked = self._stop_requested = True
-        self._shutdown_requested_date = now()
-        signal.signal(signal.SIGINT, self.request_force_stop)
-        signal.signal(signal.SIGTERM, self.request_force_stop)
-
-    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Kills the second process and leaves; what RQ counts as one signal, sent twice, is ignored."""
-        try:
-            super().request_force_stop(signum, frame)
-        except SystemExit:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the rest takes a moment, and is not to be cut short
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            raise
+        """Handles the signals while the worker works."""
+        self.leave.ask(signum, frame)
+        self._stop_requested = True
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -146,10 +148,6 @@ class SupervisingWorker(LeasedWorker):
                 return found
         return None
 
-    def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
-        """Waits for the end of the second process, once it was killed to leave at once."""
-        return self.child.pid, self.child.wait(), None
-
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Has one job run, and sees to it that the job ends, whatever becomes of the process that runs it."""
         execution = self.prepare_execution(job)
@@ -163,38 +161,35 @@ class SupervisingWorker(LeasedWorker):
             }
         )
         self._horse_pid = self.child.pid
-        try:
-            self.monitor_work_horse(job, queue)
-        except SystemExit:  # told to stop a second time; the process of the job has been killed
-            self.connection.connection_pool.disconnect(inuse_connections=False)  # one may be amid an answer
-            self._bury(job, queue, "its worker was told twice to stop")
-            raise
+        self.monitor_work_horse(job, queue)
         self.set_state(WorkerStatus.IDLE)
 
     def monitor_work_horse(self, job: Job, queue: Queue) -> None:
         """Waits for the end of a job, and speaks for it meanwhile."""
         limit = job.timeout or 0
         began = spoke = time.monotonic()
-        exceeded = False
-        while not self.child.is_done(wait=1.0) and self.child.ended is None:
-            elapsed = time.monotonic() - began
-            if time.monotonic() - spoke >= BEAT_SECONDS:
-                spoke = time.monotonic()
-                self._speak_for(job, elapsed)
-            if limit > 0 and elapsed > limit + GRACE_SECONDS and not exceeded:
-                exceeded = True  # an op in C code does not hear that its time is over
+        killed = ""
+        while not self.child.is_done(wait=LOOK_SECONDS) and self.child.ended is None:
+            moment = time.monotonic()
+            if moment - spoke >= BEAT_SECONDS:
+                spoke = moment
+                self._speak_for(job, moment - began)
+            if not killed and self.leave.at_once:
+                killed = "killed, for its worker was told twice to stop"
+                self.kill_horse()
+            elif not killed and limit > 0 and moment - began > limit + GRACE_SECONDS:
+                killed = f"killed {GRACE_SECONDS} s after its time limit of {limit:g} s"  # C code hears no alarm
                 self.kill_horse()
         self._horse_pid = 0
         ended = self.child.ended
         if ended is None:
             return
-        why = f"killed {GRACE_SECONDS} s after its time limit of {limit:g} s" if exceeded else _in_words(ended)
-        self._bury(job, queue, why)
-        if self.child.was_ready:
-            self.child.start()
-        else:  # the app could be imported once, and now it can not: leave the other jobs to other workers
-            self.leave.is_asked = self._stop_requested = True
+        self._bury(job, queue, killed or _in_words(ended))
+        if not self.child.was_ready:  # the app could be imported once, and now it can not: leave the other jobs alone
+            self.leave.is_asked = True
             self.leave.exit_status = 1
+        elif not self.leave.is_asked:
+            self.child.start()
 
     def _speak_for(self, job: Job, elapsed: float) -> None:
         try:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chariots.errors import UnknownNameError
 from chariots.pipelines import Pipeline
 from chariots.pipelines.callbacks import PipelineCallback
 from chariots.pipelines.nodes import Node
@@ -66,6 +67,12 @@ def test_names_with_odd_characters_route(client, name):
     assert caller.call_pipeline(name, "found").value == "found"
     assert caller.is_pipeline_loaded(name)
     assert list(caller.pipeline_versions(name)) == ["echo"]
+
+
+@pytest.mark.parametrize("name", ["echo/main?", "echo/main#", "echo%2Fmain", "../pipelines/echo"])
+def test_a_name_cannot_reach_another_route(client, name):
+    with pytest.raises(UnknownNameError):
+        client(one_op(Echo(), "echo")).call_pipeline(name, 1)
 
 
 def test_values_that_only_python_knows_arrive_as_their_json_form(client):

@@ -165,7 +165,7 @@ def test_a_reader_without_a_hint_gets_what_the_other_declared(client):
 
 
 def test_readers_that_differ_must_all_accept_and_get_the_value_as_it_came(client):
-    caller = client(two_readers(Whole(), Broken()))
+    caller = client(two_readers(Broken(), Whole()))
     assert caller.call_pipeline("two", 3).value == ["int", "int"]
     with pytest.raises(InputError, match="integer"):
         caller.call_pipeline("two", 3.5)

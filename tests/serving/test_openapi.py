@@ -61,11 +61,14 @@ def test_the_schema_of_a_typed_input_is_that_of_its_hint(found):
 
 
 def test_nan_is_null_in_an_output_and_refused_in_an_input(found):
-    path = "/pipelines/number%20%7B1%7D/main"
+    path = "/pipelines/typed%20%7B0%7D/main"
     answer = found["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     output = jsonschema_rs.Draft202012Validator({**answer, "components": found["components"]})
-    assert output.is_valid({"pipeline_output": None, "versions": {}, "job_id": None, "job_status": "done"})
-    assert not call_schema(found, path).is_valid({"pipeline_input": None})
+    flower = {"petals": [{"length": None, "colour": "red"}], "seen": None, "tags": {}}
+    rest = {"versions": {}, "job_id": None, "job_status": "done"}
+    assert output.is_valid({"pipeline_output": flower, **rest})
+    assert not output.is_valid({"pipeline_output": "a rose", **rest})
+    assert not call_schema(found, path).is_valid({"pipeline_input": flower})
 
 
 def test_a_pipeline_without_input_needs_no_body(found):

@@ -247,3 +247,30 @@ def test_a_start_on_code_that_does_not_fit_says_so_and_loads_what_does(tmp_path,
     third, _ = start(3)
     assert not third.served["pred"].is_loaded
     assert "'pred' is not loaded" in caplog.text
+
+
+def test_a_training_that_ends_while_the_start_is_still_loading_wins(tmp_path):
+    entered, go_on = threading.Event(), threading.Event()
+
+    class SlowStore(FlakyStore):
+        def read_blob(self, sha256):
+            entered.set()
+            assert go_on.wait(20)
+            return super().read_blob(sha256)
+
+    train, _ = pair()
+    before = Chariots([train], tmp_path)
+    before.execute_pipeline("train", "old")
+    store = SlowStore(tmp_path)
+    app = PipelinesServer([train], "slow", op_store_client=store)
+    served = app.served["train"]
+    store.is_cut = False
+    with ThreadPoolExecutor(1) as pool:
+        restoring = pool.submit(served.try_again, store)
+        assert entered.wait(20)
+        trained = served.current.pipeline.clone()
+        app.runner.run(trained, "new")
+        served.publish(trained)
+        go_on.set()
+        restoring.result()
+    assert served.current.pipeline is trained
