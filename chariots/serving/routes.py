@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, request
+from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
@@ -146,10 +146,7 @@ class _Views:
 
 def _body() -> dict[str, Any]:
     """The JSON object in the body of the current request; an empty body counts as an empty object."""
-    data = request.get_data()
-    if not data:
-        return {}
-    body = schema.loads(data)
+    body = web.read_json(empty={})
     if type(body) is not dict:
         got = schema.dumps(body)[:40].decode("utf-8", "ignore")
         raise InputError(

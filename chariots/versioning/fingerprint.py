@@ -7,7 +7,7 @@ import types
 from typing import Any
 
 from chariots.versioning.graph import Graph
-from chariots.versioning.live import code_file, home
+from chariots.versioning.live import code_file, home, unwrapped
 from chariots.versioning.project import Project
 from chariots.versioning.resolution import Part
 
@@ -29,12 +29,15 @@ def code_fingerprint(target: Any) -> str | None:
     """
     if isinstance(target, types.MethodType):
         target = target.__func__
-    if not isinstance(target, (type, types.FunctionType)):
+    functions = list(unwrapped(target))
+    if not functions and not isinstance(target, type):
         target = type(target)
-    place = code_file(target)
+    # A decorated function belongs to the project of the function, not to that of the decorator.
+    anchor = functions[-1] if functions else target
+    place = code_file(anchor)
     if place is None:
         return None
-    graph = Graph(Project(home(target)[0], place[0]))
+    graph = Graph(Project(home(anchor)[0], place[0]))
     roots = [part for part in graph.live(target) if isinstance(part, Part)]
     if not roots:
         return None

@@ -80,11 +80,14 @@ def install(
     app.add_url_rule("/openapi.json", "chariots_openapi", document)
 
 
-def read_json() -> Any:
+def read_json(empty: Any = None) -> Any:
     """Reads the body of the current request as JSON, whatever its content type says.
 
+    Args:
+        empty: what an empty body stands for.
+
     Returns:
-        the decoded body; None for an empty one.
+        the decoded body.
 
     Raises:
         MalformedRequestError: when the body is not JSON.
@@ -93,7 +96,7 @@ def read_json() -> Any:
     body = request.get_data()
     if "HTTP_TRANSFER_ENCODING" in request.environ:
         _check_chunked(len(body))
-    return loads(body) if body else None
+    return loads(body) if body else empty
 
 
 def json_response(value: Any, status: int = 200) -> flask.Response:
