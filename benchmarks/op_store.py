@@ -1,8 +1,9 @@
 """How fast does a large op travel through an op store server, beside a plain file, and in how much memory?
 
-A client process saves and loads an op through a server process on loopback, and in turn writes, syncs and reads
-the same bytes as a plain file in the same folder. The peak memory is that of a further client, which saves and
-loads once, and of the server.
+A client process saves and loads an op through `chariots op-store serve` on loopback, and in turn writes, syncs and
+reads the same bytes as a plain file in the same folder. The store compares the SHA-256 of the bytes before they are
+sent, when they arrive and when they are loaded; a second row shows the file hashed as often. The peak memory is that
+of a further client, which saves and loads once, and of the process that answers.
 
 Run it with ``python -m benchmarks.op_store``.
 """
@@ -10,6 +11,7 @@ Run it with ``python -m benchmarks.op_store``.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -23,58 +25,42 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.table import Row, interleaved, median, show
-from chariots.op_store import OpStoreClient, OpStoreServer
-from chariots.op_store.savers import FileSaver
+from chariots.op_store import OpStoreClient
 from chariots.versioning import Version
 
 MEBIBYTE = 2**20
+SIZE = 100 * MEBIBYTE
 ROOT = Path(__file__).parents[1]
-FOLDER = "CHARIOTS_BENCHMARK_FOLDER"
-
-
-def application() -> object:
-    """The op store that the server process serves."""
-    folder = os.environ[FOLDER]
-    store = OpStoreServer(FileSaver(f"{folder}/ops"), f"sqlite:///{folder}/db.sqlite")
-    store.upgrade()
-    return store.flask
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[tuple[str, int]]:
-    """Runs an op store in a process of its own; yields its URL and the number of the process that answers."""
-    options = ["--workers=1", "--threads=4", "--bind=127.0.0.1:0", "--worker-tmp-dir=/tmp"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", *options, "benchmarks.op_store:application()"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, FOLDER: str(folder), "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-    )
+    """Runs an op store in processes of its own; yields its URL and the number of the process that answers."""
+    command = [sys.executable, "-m", "chariots", "op-store", "serve", "--path", str(folder), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment())
     try:
-        assert process.stderr is not None
-        url, worker, said = "", 0, []
-        for line in process.stderr:
-            said.append(line)
-            if listening := re.search(r"Listening at: (http://\S+)", line):
-                url = listening[1]
-            if booting := re.search(r"Booting worker with pid: (\d+)", line):
-                worker = int(booting[1])
-                break
-        if not url or not worker:
-            raise RuntimeError("the server did not start:\n" + "".join(said))
-        yield url, worker
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        serving = re.search(r"http://[\d.:]+", said)
+        if serving is None:
+            raise RuntimeError(f"the server did not start, it said {said!r}")
+        yield serving[0], _only_child(process.pid)
     finally:
         process.terminate()
         process.communicate()
 
 
-def peak_memory(process: int) -> float:
-    """The most memory that a running process ever held, in MiB."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1]) / 1024
+def _only_child(process: int) -> int:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = (line.split() for line in listed.splitlines())
+    return next(int(child) for child, parent in pairs if int(parent) == process)
+
+
+def peak_memory(process: int) -> float | None:
+    """The most memory that a running process ever held, in MiB; None where the system does not tell."""
+    status = Path(f"/proc/{process}/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii")) if status.exists() else None
+    return None if found is None else int(found[1]) / 1024
 
 
 def through_the_store(client: OpStoreClient, size: int, number: int) -> float:
@@ -89,17 +75,18 @@ def through_the_store(client: OpStoreClient, size: int, number: int) -> float:
     return took
 
 
-def as_a_file(path: Path, size: int) -> float:
+def as_a_file(path: Path, size: int, hashes: int = 0) -> float:
     """Writes, syncs and reads a file of new random bytes; returns the seconds it took."""
     data = os.urandom(size)
     started = time.perf_counter()
+    for _ in range(hashes):
+        hashlib.sha256(data).hexdigest()
     with path.open("wb", buffering=0) as file:
         file.write(data)
         os.fsync(file.fileno())
     loaded = path.read_bytes()
     took = time.perf_counter() - started
     assert loaded == data
-    path.unlink()
     return took
 
 
@@ -110,7 +97,9 @@ def time_both(url: str, folder: Path, size: int, rounds: int) -> dict[str, list[
     through_the_store(client, MEBIBYTE, next(numbers))  # what is paid once: connections, imports, tables
     tasks = {
         "store": lambda: through_the_store(client, size, next(numbers)),
-        "file": lambda: as_a_file(folder / "plain", size),
+        # A new file every time, which stays: so do the files of the store.
+        "file": lambda: as_a_file(folder / f"plain-{next(numbers)}", size),
+        "hashed file": lambda: as_a_file(folder / f"plain-{next(numbers)}", size, hashes=3),
     }
     return interleaved(tasks, rounds)
 
@@ -126,7 +115,7 @@ def save_and_load_once(url: str, size: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (MEBIBYTE if sys.platform == "darwin" else 1024)
 
 
-def rows(short: bool = False) -> list[Row]:
+def main(short: bool = False) -> list[Row]:
     """Measures everything.
 
     Args:
@@ -135,42 +124,44 @@ def rows(short: bool = False) -> list[Row]:
     Returns:
         one row for each number.
     """
-    size = 100 * MEBIBYTE
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as (url, worker):
-        held = _in_new_process("memory", url, name, size, 1)
-        took = _in_new_process("time", url, name, size, 3 if short else 9)
-        server_peak = peak_memory(worker)
-    store, file, client_peak = median(took["store"]), median(took["file"]), held["client"]
-    blob = size / MEBIBYTE
-    beside = f"store {store * 1000:.0f} ms, file {file * 1000:.0f} ms"
-    return [
-        Row("op store", "100 MiB saved and loaded, speed beside a file", file / store, "x", 0.5, ">=", beside),
-        Row("op store", "peak memory of the client", client_peak / blob, "blobs", 2.5, "<=", f"{client_peak:.0f} MiB"),
-        Row("op store", "peak memory of the server", server_peak / blob, "blobs", 2.5, "<=", f"{server_peak:.0f} MiB"),
+        (client,) = _in_new_process("memory", url, name, 1)["client"]
+        took = _in_new_process("time", url, name, 3 if short else 9)
+        held = {"client": client, "server": peak_memory(worker)}
+    store, file, hashed = (median(took[what]) for what in ("store", "file", "hashed file"))
+    what = "100 MiB saved and loaded, speed beside a file"
+    note = f"store {store * 1000:.0f} ms, file {file * 1000:.0f} ms"
+    rows = [
+        Row("op_store", what, file / store, "x", 0.5, ">=", note),
+        Row("op_store", f"{what} hashed as often", hashed / store, "x", note=f"file {hashed * 1000:.0f} ms"),
     ]
+    for whose, memory in held.items():
+        blobs = None if memory is None else memory * MEBIBYTE / SIZE
+        note = "" if memory is None else f"{memory:.0f} MiB"
+        rows.append(Row("op_store", f"the same, peak memory of the {whose}", blobs, "blobs", 2.5, "<=", note))
+    return rows
 
 
-def _in_new_process(what: str, url: str, folder: str, size: int, rounds: int) -> dict[str, list[float]]:
-    command = [sys.executable, "-m", "benchmarks.op_store", what, url, folder, str(size), str(rounds)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=environment)
+def _in_new_process(what: str, url: str, folder: str, rounds: int) -> dict[str, list[float]]:
+    command = [sys.executable, "-m", "benchmarks.op_store", what, url, folder, str(rounds)]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=_environment())
     measured: dict[str, list[float]] = json.loads(ran.stdout)
     return measured
 
 
-def main() -> None:
-    """Prints the table, or one measurement for the process that asked for it."""
-    if len(sys.argv) > 1 and sys.argv[1] in ("time", "memory"):
-        what, url, folder, size, rounds = sys.argv[1:]
-        if what == "time":
-            print(json.dumps(time_both(url, Path(folder), int(size), int(rounds))))
-        else:
-            print(json.dumps({"client": save_and_load_once(url, int(size))}))
-        return
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="fewer rounds")
-    print(show(rows(parser.parse_args().short)))
+def _environment() -> dict[str, str]:
+    """The environment of this process, in which others find the same packages."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *(path for path in sys.path if path)])}
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="fewer rounds")
+    parser.add_argument("part", nargs="*", help=argparse.SUPPRESS)  # what a process of this benchmark is to measure
+    arguments = parser.parse_args()
+    if not arguments.part:
+        print(show(main(arguments.short)))
+    elif arguments.part[0] == "time":
+        print(json.dumps(time_both(arguments.part[1], Path(arguments.part[2]), SIZE, int(arguments.part[3]))))
+    else:
+        print(json.dumps({"client": [save_and_load_once(arguments.part[1], SIZE)]}))

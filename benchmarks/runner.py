@@ -91,10 +91,10 @@ def node_parts(shape: str, count: int) -> list[tuple[Any, list[str], str]]:
 
 
 def make_nodes(parts: list[tuple[Any, list[str], str]]) -> list[Any]:
-    """Makes the nodes, and leaves it to the pipeline to give the many of one op names of their own."""
+    """Makes the nodes, each with a name of its own, as Hamilton's functions have."""
     from chariots.pipelines.nodes import Node
 
-    return [Node(op, reads, writes) for op, reads, writes in parts]
+    return [Node(op, reads, writes, name=writes) for op, reads, writes in parts]
 
 
 def build(parts: list[tuple[Any, list[str], str]]) -> Any:

@@ -20,7 +20,7 @@ from chariots.web import accept_any_size, json_response
 
 __all__ = ["ROUTES", "RAW_PATHS", "add_blob_routes"]
 
-_PIECE = int(__import__("os").environ.get("PIECE", 2**20))
+_PIECE = 2**20
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Which node reads what, and in which order can they run?
 
 The graph is made once, when a pipeline is built, and never consulted while it runs. Everything here is linear in
-the number of links and free of recursion, so that a chain of a million nodes builds.
+the number of links and free of recursion, so that a chain of a million nodes builds. The two loops over all nodes
+treat the common case (one name in, one name out) in place and leave every other case to a method.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from chariots.errors import nearest
 from chariots.pipelines.nodes import BaseNode, Node, NodeLike, NodeReference, ReservedNodes
@@ -16,6 +18,7 @@ from chariots.pipelines.nodes import BaseNode, Node, NodeLike, NodeReference, Re
 __all__ = ["INPUT_VALUE", "Graph", "build_graph"]
 
 INPUT_VALUE = 0  # the number of the value that a pipeline is given; the others are counted from 1
+_NOT_READABLE = -1  # stands for the pipeline's output among the names that can be read
 _INPUT = ReservedNodes.pipeline_input.value
 _OUTPUT = ReservedNodes.pipeline_output.value
 
@@ -26,23 +29,27 @@ class Graph:
 
     Attributes:
         nodes: the nodes in an order in which they can run.
-        names: their names, each once.
         inputs: for each node, the values it reads.
         outputs: for each node, the values it produces; empty if nobody reads what it returns.
-        references: for each value, what it is called outside.
+        labels: for each value, its name.
         producers: for each value, the position of the node that produces it; -1 for the pipeline's input.
         last_readers: for each value, the position of the last node that reads it; -1 if none does.
         output_value: the value that is the result of the pipeline; None if there is no result.
     """
 
     nodes: tuple[BaseNode, ...]
-    names: tuple[str, ...]
-    inputs: tuple[tuple[int, ...], ...]
-    outputs: tuple[tuple[int, ...], ...]
-    references: tuple[NodeReference, ...]
-    producers: tuple[int, ...]
-    last_readers: tuple[int, ...]
+    inputs: list[tuple[int, ...]]
+    outputs: list[tuple[int, ...]]
+    labels: list[str]
+    producers: list[int]
+    last_readers: list[int]
     output_value: int | None
+
+    def reference(self, value: int) -> NodeReference:
+        """What a value is called outside."""
+        if value == INPUT_VALUE:
+            return ReservedNodes.pipeline_input.reference
+        return NodeReference(self.nodes[self.producers[value]], self.labels[value])
 
     def upstream(self, position: int) -> list[int]:
         """The positions of the nodes that a node reads, each once, in the order of its inputs."""
@@ -73,156 +80,204 @@ class _Builder:
 
     def __init__(self, nodes: list[BaseNode], pipeline_name: str) -> None:
         self.where = f"in pipeline {pipeline_name!r}"
-        self.nodes = nodes
-        self.references = [ReservedNodes.pipeline_input.reference]
+        self.given = nodes  # as the caller knows them
+        self.nodes = nodes.copy()  # as the pipeline will: renamed where two have one name, and sorted
+        self.names: list[str] = []
+        self.position_of: dict[str, int] = {}  # node name -> position
+        self.suffixes: dict[str, int] = {}  # name that several nodes have -> last suffix given out
+        self.labels = [_INPUT]
         self.producers = [-1]
-        self.by_output: dict[str, int] = {_INPUT: INPUT_VALUE}
-        self.by_node: dict[int, int] = {}  # id(node) -> its only value, -1 if it has several
-        self.by_name: dict[str, int] = {}  # node name -> the same
+        self.value_of = {_INPUT: INPUT_VALUE, _OUTPUT: _NOT_READABLE}  # name of an output -> value
+        self.outputs: list[tuple[int, ...]] = []
+        self.inputs: list[tuple[int, ...]] = []
         self.pushed: dict[int, list[int]] = {}  # id(node) -> values that other nodes declared to go to it
         self.output_value: int | None = None
+        self._by_id: dict[int, int] | None = None
 
     def build(self) -> Graph:
-        self._name_nodes()
-        outputs = [self._declare_outputs(position) for position in range(len(self.nodes))]
-        unknown = set(self.pushed) - set(self.by_node)
-        if unknown:
-            self._refuse_stranger(min(self.pushed[stranger][0] for stranger in unknown))
-        inputs = [self._resolve_inputs(position) for position in range(len(self.nodes))]
-        order = self._sorted(inputs)
-        return self._numbered(order, inputs, outputs)
+        self._refuse_repeated()
+        self._declare_all()
+        self._resolve_all()
+        last_readers = self._last_readers()
+        if last_readers is None:
+            self._sort()
+            last_readers = self._last_readers() or []
+        self._drop_unread(last_readers)
+        return Graph(
+            nodes=tuple(self.nodes),
+            inputs=self.inputs,
+            outputs=self.outputs,
+            labels=self.labels,
+            producers=self.producers,
+            last_readers=last_readers,
+            output_value=self.output_value,
+        )
 
-    def _name_nodes(self) -> None:
-        """Gives the second node of one name a suffix; a copy gets it, for the node is the caller's."""
-        self.names: list[str] = []
-        taken: dict[str, int] = {}
-        counts: dict[str, int] = {}  # the last suffix of each name, so that a chain of one op stays linear
+    # -- names and outputs ----------------------------------------------------------------------------------------
+
+    def _refuse_repeated(self) -> None:
+        if len(set(map(id, self.nodes))) == len(self.nodes):
+            return
         seen: set[int] = set()
-        for position, node in enumerate(self.nodes):
-            if not isinstance(node, BaseNode):
+        for node in self.nodes:
+            if id(node) in seen:
+                name = getattr(node, "name", node)
+                raise ValueError(f"{self.where}, the same node object {name!r} stands twice; build a second Node")
+            seen.add(id(node))
+
+    def _declare_all(self) -> None:
+        nodes, names, position_of = self.nodes, self.names, self.position_of
+        labels, producers, value_of, outputs = self.labels, self.producers, self.value_of, self.outputs
+        for position, node in enumerate(nodes):
+            if type(node) is not Node and not isinstance(node, BaseNode):
                 raise TypeError(
                     f"{self.where}, element {position} is {node!r}, which is not a node; wrap an op as Node(op, ...)"
                 )
-            if id(node) in seen:
-                raise ValueError(f"{self.where}, the same node object {node.name!r} stands twice; build a second Node")
-            seen.add(id(node))
             name = node.name
-            if name not in taken:
-                taken[name] = position
-                self.names.append(name)
-                continue
-            count = counts.get(name, 1) + 1
-            while f"{name}_{count}" in taken:
-                count += 1
-            counts[name] = count
-            given = isinstance(node, Node) and node.has_given_name
-            if given or not isinstance(node, Node):
-                raise ValueError(f"{self.where}, two nodes are named {name!r}; give one of them another name")
-            taken[f"{name}_{count}"] = position
-            self.names.append(f"{name}_{count}")
+            if name in position_of:
+                name = self._suffixed(name, position)
+            position_of[name] = position
+            names.append(name)
+            items = node.output_nodes
+            if len(items) == 1 and type(label := items[0]) is str and label not in value_of:
+                value = value_of[label] = len(labels)
+                labels.append(label)
+                producers.append(position)
+                outputs.append((value,))
+            elif items:
+                outputs.append(tuple([self._declare(position, item) for item in items]))
+            else:
+                outputs.append((self._new_value(position, name),))
 
-    def _declare_outputs(self, position: int) -> list[int]:
-        node, name = self.nodes[position], self.names[position]
-        items = node.output_nodes
-        values: list[int] = []
-        for item in items:
-            values.append(self._declare(position, item))
-        if not items:
-            values.append(self._new_value(position, NodeReference(node, name)))
-        only = values[0] if len(values) == 1 else -1
-        self.by_node[id(node)] = only
-        self.by_name[name] = only
-        return values
+    def _suffixed(self, name: str, position: int) -> str:
+        """Names the second node of one name; a copy of it gets the new name, for the node is the caller's."""
+        node = self.nodes[position]
+        if not isinstance(node, Node) or node.has_given_name:
+            raise ValueError(f"{self.where}, two nodes are named {name!r}; give one of them another name")
+        count = self.suffixes.get(name, 1) + 1
+        while (suffixed := f"{name}_{count}") in self.position_of:
+            count += 1
+        self.suffixes[name] = count
+        self.nodes[position] = node.renamed(suffixed)
+        return suffixed
 
     def _declare(self, position: int, item: NodeLike) -> int:
-        node, name = self.nodes[position], self.names[position]
+        name = self.names[position]
         if isinstance(item, BaseNode):
-            value = self._new_value(position, NodeReference(node, f"{name}->{item.name}"))
+            value = self._new_value(position, f"{name}->{item.name}")
             self.pushed.setdefault(id(item), []).append(value)
             return value
-        if isinstance(item, NodeReference):
-            label = item.reference
-        else:
-            label = item.value if isinstance(item, ReservedNodes) else item
+        label = _label(item)
         if label == _INPUT:
             raise ValueError(f"{self.where}, node {name!r} writes {_INPUT!r}, which only the caller may fill")
         if label == _OUTPUT:
             if self.output_value is not None:
-                other = self.names[self.producers[self.output_value]]
+                other = self._producer(self.output_value)
                 raise ValueError(f"{self.where}, both {other!r} and {name!r} write {_OUTPUT!r}; only one node may")
-            self.output_value = self._new_value(position, NodeReference(node, label))
+            self.output_value = self._new_value(position, label)
             return self.output_value
-        if label in self.by_output:
-            other = self.names[self.producers[self.by_output[label]]]
+        if label in self.value_of:
+            other = self._producer(self.value_of[label])
             raise ValueError(
                 f"{self.where}, nodes {other!r} and {name!r} both produce {label!r}; rename one of the two outputs"
             )
-        self.by_output[label] = self._new_value(position, NodeReference(node, label))
-        return self.by_output[label]
+        self.value_of[label] = self._new_value(position, label)
+        return self.value_of[label]
 
-    def _new_value(self, position: int, reference: NodeReference) -> int:
-        self.references.append(reference)
+    def _new_value(self, position: int, label: str) -> int:
+        self.labels.append(label)
         self.producers.append(position)
-        return len(self.references) - 1
+        return len(self.labels) - 1
 
-    def _resolve_inputs(self, position: int) -> list[int]:
-        node = self.nodes[position]
-        values = [self._resolve(position, item) for item in node.input_nodes]
+    def _producer(self, value: int) -> str:
+        return self.names[self.producers[value]]
+
+    # -- inputs ---------------------------------------------------------------------------------------------------
+
+    def _resolve_all(self) -> None:
+        value_of, inputs, pushed = self.value_of, self.inputs, self.pushed
+        for position, node in enumerate(self.nodes):
+            items = node.input_nodes
+            if len(items) == 1 and type(label := items[0]) is str and not pushed:
+                value = value_of.get(label, _NOT_READABLE)
+                inputs.append((value if value >= 0 else self._resolve(position, label),))
+            elif not items and not pushed:
+                inputs.append(())
+            else:
+                values = [value_of.get(item, _NOT_READABLE) if type(item) is str else _NOT_READABLE for item in items]
+                simple = not pushed and _NOT_READABLE not in values and not node.requires_runner
+                inputs.append(tuple(values) if simple else self._resolve_several(position, items))
+        strangers = pushed.keys() - map(id, self.given)
+        if strangers:
+            value = min(pushed[stranger][0] for stranger in strangers)
+            raise ValueError(
+                f"{self.where}, node {self._producer(value)!r} sends its output {self.labels[value]!r} "
+                "to a node that is not among the pipeline's nodes; add it to the list"
+            )
+
+    def _resolve_several(self, position: int, items: Sequence[NodeLike]) -> tuple[int, ...]:
+        node = self.given[position]
+        values = [self._resolve(position, item) for item in items]
         values.extend(value for value in self.pushed.get(id(node), ()) if value not in values)
         nested = node.nested if isinstance(node, Node) else None
         if nested is not None and len(values) > 1:
             raise ValueError(
-                f"{self.where}, node {self.names[position]!r} gives {len(values)} inputs to pipeline {nested.name!r}, "
-                "which takes one; join them in a node before it"
+                f"{self.where}, node {self.names[position]!r} gives {len(values)} inputs to pipeline "
+                f"{nested.name!r}, which takes one; join them in a node before it"
             )
-        return values
+        return tuple(values)
 
     def _resolve(self, position: int, item: NodeLike) -> int:
-        name = self.names[position]
         if isinstance(item, BaseNode):
-            value = self.by_node.get(id(item))
-            if value is None:
-                raise ValueError(
-                    f"{self.where}, node {name!r} reads node {item.name!r}, which is not among the pipeline's nodes; "
-                    "add it to the list"
-                )
-            return self._single(value, name, item.name)
-        if isinstance(item, NodeReference):
-            if isinstance(item.node, BaseNode) and item.reference not in self.by_output:
-                return self._resolve(position, item.node)
-            label = item.reference
-        else:
-            label = item.value if isinstance(item, ReservedNodes) else item
+            return self._resolve_node(position, item)
+        label, name = _label(item), self.names[position]
+        if isinstance(item, NodeReference) and isinstance(item.node, BaseNode) and label not in self.value_of:
+            return self._resolve_node(position, item.node)
         if label == _OUTPUT:
-            raise ValueError(f"{self.where}, node {name!r} reads {_OUTPUT!r}; give that output a second node instead")
-        value = self.by_output.get(label)
-        if value is not None:
-            return value
-        if label in self.by_name:
-            return self._single(self.by_name[label], name, label)
-        known = [*self.by_output, *self.by_name]
+            raise ValueError(f"{self.where}, node {name!r} reads {_OUTPUT!r}; read the node that writes it by its name")
+        if label in self.value_of:
+            return self.value_of[label]
+        if label in self.position_of:
+            return self._only_output(self.position_of[label], name)
+        known = [*self.value_of, *self.position_of]
         hint = nearest(label, known) or f" Known here: {', '.join(repr(other) for other in known[:10])}."
         raise ValueError(f"{self.where}, node {name!r} reads {label!r}, which nothing produces.{hint}")
 
-    def _single(self, value: int, reader: str, producer: str) -> int:
-        if value < 0:
+    def _resolve_node(self, position: int, node: BaseNode) -> int:
+        if self._by_id is None:
+            self._by_id = {id(node): position for position, node in enumerate(self.given)}
+        producer = self._by_id.get(id(node))
+        if producer is None:
             raise ValueError(
-                f"{self.where}, node {reader!r} reads node {producer!r}, which has several outputs; "
+                f"{self.where}, node {self.names[position]!r} reads node {node.name!r}, which is not among the "
+                "pipeline's nodes; add it to the list"
+            )
+        return self._only_output(producer, self.names[position])
+
+    def _only_output(self, producer: int, reader: str) -> int:
+        if len(self.outputs[producer]) > 1:
+            raise ValueError(
+                f"{self.where}, node {reader!r} reads node {self.names[producer]!r}, which has several outputs; "
                 "name the one you want"
             )
-        return value
+        return self.outputs[producer][0]
 
-    def _refuse_stranger(self, value: int) -> None:
-        raise ValueError(
-            f"{self.where}, node {self.names[self.producers[value]]!r} sends its output "
-            f"{self.references[value].reference!r} to a node that is not among the pipeline's nodes; add it to the list"
-        )
-
-    def _sorted(self, inputs: list[list[int]]) -> list[int]:
-        """Positions in an order in which they can run; the given order wherever that works (Kahn's algorithm)."""
+    def _last_readers(self) -> list[int] | None:
+        """The last reader of every value; None if a node stands before one that it reads."""
         producers = self.producers
-        if all(producers[value] < position for position, values in enumerate(inputs) for value in values):
-            return list(range(len(inputs)))
+        last_readers = [-1] * len(producers)
+        for position, values in enumerate(self.inputs):
+            for value in values:
+                if producers[value] >= position:
+                    return None
+                last_readers[value] = position
+        return last_readers
+
+    # -- order ----------------------------------------------------------------------------------------------------
+
+    def _sort(self) -> None:
+        """Puts the nodes in an order in which they can run, the given one wherever that works (Kahn's algorithm)."""
+        inputs, producers = self.inputs, self.producers
         readers: list[list[int]] = [[] for _ in inputs]
         waiting = [0] * len(inputs)
         for position, values in enumerate(inputs):
@@ -240,50 +295,43 @@ class _Builder:
                 if not waiting[reader]:
                     heapq.heappush(ready, reader)
         if len(order) < len(inputs):
-            self._refuse_cycle(inputs, {position for position, count in enumerate(waiting) if count})
-        return order
+            self._refuse_cycle({position for position, count in enumerate(waiting) if count})
+        rank = [0] * len(order)
+        for new, old in enumerate(order):
+            rank[old] = new
+        self.nodes = [self.nodes[old] for old in order]
+        self.names = [self.names[old] for old in order]
+        self.inputs = [inputs[old] for old in order]
+        self.outputs = [self.outputs[old] for old in order]
+        self.producers = [-1 if old < 0 else rank[old] for old in producers]
 
-    def _refuse_cycle(self, inputs: list[list[int]], stuck: set[int]) -> None:
+    def _refuse_cycle(self, stuck: set[int]) -> NoReturn:
         """Walks upstream among the nodes that can never run until one comes round again."""
         position, trail = min(stuck), dict[int, None]()
         while position not in trail:
             trail[position] = None
-            position = next(self.producers[value] for value in inputs[position] if self.producers[value] in stuck)
+            position = next(self.producers[value] for value in self.inputs[position] if self.producers[value] in stuck)
         steps = list(trail)
         cycle = [*steps[steps.index(position) :], position]
         path = " -> ".join(self.names[step] for step in reversed(cycle))
         raise ValueError(f"{self.where}, the nodes form a cycle: {path}; one of them must not read the other")
 
-    def _numbered(self, order: list[int], inputs: list[list[int]], outputs: list[list[int]]) -> Graph:
-        rank = [0] * len(order)
-        for new, old in enumerate(order):
-            rank[old] = new
-        last = [-1] * len(self.references)
-        for new, old in enumerate(order):
-            for value in inputs[old]:
-                last[value] = new
-        kept: list[tuple[int, ...]] = []
-        nodes: list[BaseNode] = []
-        for old in order:
-            node, name, values = self.nodes[old], self.names[old], outputs[old]
-            if not node.output_nodes and last[values[0]] < 0:
-                values = []  # nobody asked for what this node returns: a training step, typically
-            for value in values:
-                if last[value] < 0 and value != self.output_value:
-                    raise ValueError(
-                        f"{self.where}, output {self.references[value].reference!r} of node {name!r} is never read; "
-                        f"read it, drop it from output_nodes, or call it {_OUTPUT!r}"
-                    )
-            kept.append(tuple(values))
-            renamed = isinstance(node, Node) and node.name != name
-            nodes.append(node.renamed(name) if renamed and isinstance(node, Node) else node)
-        return Graph(
-            nodes=tuple(nodes),
-            names=tuple(self.names[old] for old in order),
-            inputs=tuple(tuple(inputs[old]) for old in order),
-            outputs=tuple(kept),
-            references=tuple(self.references),
-            producers=tuple(-1 if old < 0 else rank[old] for old in self.producers),
-            last_readers=tuple(last),
-            output_value=self.output_value,
-        )
+    def _drop_unread(self, last_readers: list[int]) -> None:
+        """Drops what nobody reads where nobody named it, and refuses it where somebody did."""
+        unread = [value for value, reader in enumerate(last_readers) if reader < 0]
+        for value in unread:
+            if value in (INPUT_VALUE, self.output_value):
+                continue
+            position = self.producers[value]
+            if self.nodes[position].output_nodes:
+                raise ValueError(
+                    f"{self.where}, output {self.labels[value]!r} of node {self.names[position]!r} is never read; "
+                    f"read it, drop it from output_nodes, or call it {_OUTPUT!r}"
+                )
+            self.outputs[position] = ()  # what a training step returns, typically
+
+
+def _label(item: str | ReservedNodes | NodeReference) -> str:
+    if isinstance(item, str):
+        return item
+    return item.value if isinstance(item, ReservedNodes) else item.reference

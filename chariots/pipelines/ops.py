@@ -36,6 +36,9 @@ class BaseOp(metaclass=VersionableMeta):
     #: Set to a `VersionType` to let the code fingerprint count in that subversion.
     code_version: ClassVar[VersionType | None] = None
 
+    #: Whether this op is a pipeline, which only a runner can execute.
+    holds_nodes: ClassVar[bool] = False
+
     # A subclass that never calls super().__init__() still has (no) callbacks.
     callbacks: Sequence[OpCallBack] = ()
 

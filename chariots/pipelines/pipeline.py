@@ -52,6 +52,8 @@ class Pipeline(BaseOp):
         TypeError: if something among the nodes is not a node.
     """
 
+    holds_nodes = True
+
     def __init__(
         self,
         pipeline_nodes: Iterable[BaseNode],
@@ -228,7 +230,7 @@ class Pipeline(BaseOp):
             raise ValueError(f"node {node.name!r} is not a node of pipeline {self.name!r}")
         args = []
         for value in graph.inputs[position]:
-            reference = graph.references[value]
+            reference = graph.reference(value)
             if reference not in intermediate_results and value != INPUT_VALUE:
                 raise ValueError(
                     f"node {node.name!r} reads {reference.reference!r}, which is not computed yet; "
@@ -246,11 +248,11 @@ class Pipeline(BaseOp):
             callback.after_node_execution(self, node, args, output)
         for value in graph.inputs[position]:
             if graph.last_readers[value] == position:
-                intermediate_results.pop(graph.references[value], None)
+                intermediate_results.pop(graph.reference(value), None)
         writes = graph.outputs[position]
         parts = [output] if len(writes) == 1 else split_outputs(self, position, output, len(writes)) if writes else []
         for value, part in zip(writes, parts, strict=True):
-            intermediate_results[graph.references[value]] = part
+            intermediate_results[graph.reference(value)] = part
         return intermediate_results
 
     @staticmethod

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "call_node", "compile_plan", "split_outputs"]
 
 # (op, hooks, reads, writes, clears, position): `hooks` is empty while calling op.execute is all there is to do;
-# `reads` and `writes` are a bare slot number in the common case of one, else a tuple of them, or None for no output.
+# `reads` and `writes` are a bare slot number in the common case of one, else a tuple of them.
 Step: TypeAlias = tuple[Any, Any, Any, Any, tuple[int, ...], int]
 _ALWAYS = ("this node is always called through its own execute",)
 
@@ -74,7 +74,7 @@ class Plan:
                     slots[slot] = None
                 if type(writes) is int:
                     slots[writes] = value
-                elif writes is not None:
+                elif writes:
                     _fill(slots, writes, split_outputs(pipeline, position, value, len(writes)))
         except Exception as error:
             annotate(error, pipeline, position)
@@ -107,7 +107,7 @@ class Plan:
                     slots[slot] = None
                 if type(writes) is int:
                     slots[writes] = value
-                elif writes is not None:
+                elif writes:
                     _fill(slots, writes, split_outputs(pipeline, position, value, len(writes)))
         except Exception as error:
             annotate(error, pipeline, position)
@@ -183,7 +183,7 @@ def compile_plan(graph: Graph, nodes: Sequence[BaseNode]) -> Plan:
     Returns:
         the plan; linear in the number of links, in time and in size.
     """
-    slot_of = [-1] * len(graph.references)
+    slot_of = [-1] * len(graph.labels)
     free: list[int] = []
     used = 0
 
@@ -200,44 +200,56 @@ def compile_plan(graph: Graph, nodes: Sequence[BaseNode]) -> Plan:
     input_slot = take(INPUT_VALUE) if takes_input else None
     steps: list[Step] = []
     last_readers, output_value = graph.last_readers, graph.output_value
+    plain: dict[type, bool] = {}
     for position, (reads, writes) in enumerate(zip(graph.inputs, graph.outputs, strict=True)):
-        read_slots = tuple([slot_of[value] for value in reads])
-        released: list[int] = []
-        for value in dict.fromkeys(reads) if len(reads) > 1 else reads:
+        op, hooks = _target(nodes[position], plain)
+        if len(reads) == 1 and len(writes) == 1:
+            (value,), (result,) = reads, writes
+            slot = slot_of[value]
             if last_readers[value] == position and value != output_value:
-                released.append(slot_of[value])
-        free.extend(released)
-        write_slots = tuple([take(value) for value in writes])
-        clears = tuple([slot for slot in released if slot not in write_slots]) if released else ()
-        op, hooks = _target(nodes[position])
-        steps.append(
-            (
-                op,
-                hooks,
-                read_slots[0] if len(read_slots) == 1 else read_slots,
-                write_slots[0] if len(write_slots) == 1 else (write_slots or None),
-                clears,
-                position,
-            )
-        )
+                slot_of[result] = slot  # the result takes the place of what it was made of
+                steps.append((op, hooks, slot, slot, (), position))
+            else:
+                steps.append((op, hooks, slot, take(result), (), position))
+            continue
+        sources = tuple(map(slot_of.__getitem__, reads))
+        released: list[int] = []
+        for value, slot in zip(reads, sources, strict=True):
+            if last_readers[value] == position and value != output_value and slot not in released:
+                released.append(slot)
+        target: int | tuple[int, ...] | None
+        if len(writes) == 1 and released:
+            target = slot_of[writes[0]] = released.pop()
+            free.extend(released)
+        elif len(writes) == 1:
+            target = take(writes[0])
+        else:
+            free.extend(released)
+            target = tuple(map(take, writes))
+            released = [slot for slot in released if slot not in target]
+        source = sources[0] if len(sources) == 1 else sources
+        steps.append((op, hooks, source, target, tuple(released) if released else (), position))
     output_slot = None if output_value is None else slot_of[output_value]
     return Plan(steps, used, input_slot, output_slot)
 
 
-def _target(node: BaseNode) -> tuple[BaseOp | None, Sequence[Any]]:
+def _target(node: BaseNode, plain: dict[type, bool]) -> tuple[BaseOp | None, Sequence[Any]]:
     """What to call for a node, and whether more than ``op.execute`` is to be done for it.
 
     The op's own list of callbacks serves as the flag, so that a callback added later is seen.
+
+    Args:
+        node: the node.
+        plain: for every class of ops seen so far, whether it leaves the hooks around ``execute`` alone.
     """
     if type(node) is not Node:
         return None, _ALWAYS
     op = node.op
     kind = type(op)
-    plain = (
-        kind.before_execution is BaseOp.before_execution
-        and kind.after_execution is BaseOp.after_execution
-        and kind.execute_with_all_callbacks is BaseOp.execute_with_all_callbacks
-    )
-    if not plain or node.requires_runner:
-        return op, _ALWAYS
-    return op, op.callbacks
+    found = plain.get(kind)
+    if found is None:
+        found = plain[kind] = not kind.holds_nodes and all(
+            getattr(kind, hook) is getattr(BaseOp, hook)
+            for hook in ("before_execution", "after_execution", "execute_with_all_callbacks")
+        )
+    return op, (op.callbacks if found else _ALWAYS)

@@ -63,8 +63,9 @@ def _declarations(cls: type) -> dict[str, _Declared]:
         attributes = vars(base)
         # Declared when that class was created and assigned since: a subclass counts the value it will see.
         before = {**attributes.get(_RECORD, {}), **declared}
-        for name in before.keys() & attributes.keys():
-            _redeclare(declared, name, attributes[name], before[name])
+        for name, field in before.items():
+            if name in attributes:
+                _redeclare(declared, name, attributes[name], field)
         declared.update([item for item in attributes.items() if isinstance(item[1], _DECLARED)])
     return declared
 

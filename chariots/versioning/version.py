@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import functools
 import hashlib
 import math
 import time
@@ -42,8 +41,6 @@ def sha1_hex(data: bytes) -> str:
 EMPTY = sha1_hex(b"")
 
 
-# Most subversions of most fields are empty: the same few pairs are combined for every class that is created.
-@functools.lru_cache(maxsize=4096)
 def combine(first: str, second: str) -> str:
     """The digest of one subversion followed by another."""
     return sha1_hex((first + second).encode())

@@ -35,7 +35,10 @@ MADE = {
         "make(N)",
     ),
     "a computed local": (
-        "def make(k):\n    b = k + 1\n    class Op:\n        def execute(self, x):\n            return x * b\n    return Op\n",
+        (
+            "def make(k):\n    b = k + 1\n    class Op:\n        def execute(self, x):\n"
+            "            return x * b\n    return Op\n"
+        ),
         "make(N)",
     ),
     "a class attribute": ("def make(k):\n    class Op:\n        top = k\n    return Op\n", "make(N)"),
@@ -49,7 +52,10 @@ MADE = {
         "make(N)",
     ),
     "an array": (
-        "import numpy as np\ndef make(k):\n    class Op:\n        def execute(self, x):\n            return k\n    return Op\n",
+        (
+            "import numpy as np\ndef make(k):\n    class Op:\n        def execute(self, x):\n"
+            "            return k\n    return Op\n"
+        ),
         "make(np.full(3, N))",
     ),
     "a dictionary": (
@@ -69,7 +75,11 @@ MADE = {
         "make(Config(N).cut)",
     ),
     "two levels out": (
-        "def make(k):\n    def inner():\n        class Op:\n            def execute(self, x):\n                return x * k\n        return Op\n    return inner()\n",
+        (
+            "def make(k):\n    def inner():\n        class Op:\n"
+            "            def execute(self, x):\n                return x * k\n        return Op\n"
+            "    return inner()\n"
+        ),
         "make(N)",
     ),
     "a property": (
@@ -77,15 +87,26 @@ MADE = {
         "make(N)",
     ),
     "a class method": (
-        "def make(k):\n    class Op:\n        @classmethod\n        def top(cls):\n            return k\n    return Op\n",
+        (
+            "def make(k):\n    class Op:\n        @classmethod\n        def top(cls):\n"
+            "            return k\n    return Op\n"
+        ),
         "make(N)",
     ),
     "a decorator's argument": (
-        "def by(k):\n    def deco(f):\n        def wrapper(*a):\n            return f(*a) * k\n        return wrapper\n    return deco\ndef make(k):\n    class Op:\n        @by(k)\n        def execute(self, x):\n            return x\n    return Op\n",
+        (
+            "def by(k):\n    def deco(f):\n        def wrapper(*a):\n"
+            "            return f(*a) * k\n        return wrapper\n    return deco\ndef make(k):\n"
+            "    class Op:\n        @by(k)\n        def execute(self, x):\n            return x\n"
+            "    return Op\n"
+        ),
         "make(N)",
     ),
     "a base class": (
-        "def base(k):\n    class Up:\n        top = k\n    return Up\ndef make(b):\n    class Op(b):\n        pass\n    return Op\n",
+        (
+            "def base(k):\n    class Up:\n        top = k\n    return Up\ndef make(b):\n"
+            "    class Op(b):\n        pass\n    return Op\n"
+        ),
         "make(base(N))",
     ),
 }
@@ -144,7 +165,10 @@ def test_code_that_a_closure_holds_counts_with_its_helpers(tmp_path: Path, name:
 
 
 def test_a_method_of_an_object_in_a_closure_counts(tmp_path: Path) -> None:
-    ops = f"{HEAD}def make(c):\n    class Op:\n        def execute(self, x):\n            return c.cut(x)\n    return Op\nOp = make(Config(3))\n"
+    ops = (
+        f"{HEAD}def make(c):\n    class Op:\n        def execute(self, x):\n"
+        "            return c.cut(x)\n    return Op\nOp = make(Config(3))\n"
+    )
     sources = Sources(tmp_path, {"app/ops.py": ops, "app/settings.py": SETTINGS})
     assert sources.fingerprint("app.ops:Op") != sources.edited("app/settings.py", "x > 5", "x > 6").fingerprint(
         "app.ops:Op"
@@ -156,15 +180,31 @@ def test_a_method_of_an_object_in_a_closure_counts(tmp_path: Path) -> None:
     [
         "def a(x):\n    return b(x)\ndef b(x):\n    return a(x)\nclass Op:\n    go = a\n",
         "class Op:\n    def clone(self):\n        return Op()\n",
-        "def make():\n    def f(x):\n        return g(x)\n    def g(x):\n        return f(x)\n    class Op:\n        def execute(self, x):\n            return f(x), Op\n    return Op\nOp = make()\n",
-        "import threading\ndef make(k):\n    k.append(k)\n    class Op:\n        def execute(self, x):\n            return k, lock\n    lock = threading.Lock()\n    return Op\nOp = make([])\n",
-        "def make():\n    class Op:\n        def execute(self, x):\n            return later\n    return Op\n    later = 3\nOp = make()\n",
+        (
+            "def make():\n    def f(x):\n        return g(x)\n    def g(x):\n        return f(x)\n"
+            "    class Op:\n        def execute(self, x):\n            return f(x), Op\n"
+            "    return Op\nOp = make()\n"
+        ),
+        (
+            "import threading\ndef make(k):\n    k.append(k)\n    class Op:\n"
+            "        def execute(self, x):\n            return k, lock\n"
+            "    lock = threading.Lock()\n    return Op\nOp = make([])\n"
+        ),
+        (
+            "def make():\n    class Op:\n        def execute(self, x):\n            return later\n"
+            "    return Op\n    later = 3\nOp = make()\n"
+        ),
         "import enum\nclass Op(enum.Enum):\n    A = 1\n",
         "import typing\nclass Op(typing.NamedTuple):\n    a: int = 1\n",
         "import dataclasses\n@dataclasses.dataclass\nclass Op:\n    a: int = 1\n",
         "import typing\nT = typing.TypeVar('T')\nclass Op(typing.Generic[T]):\n    a: T\n",
         "import abc\nclass Op(abc.ABC):\n    @abc.abstractmethod\n    def execute(self): ...\n",
-        "class Op:\n    def __getattr__(self, name):\n        raise RuntimeError(name)\nclass Meta(type):\n    def __getattr__(cls, name):\n        raise RuntimeError(name)\ndef make(o):\n    class Op(metaclass=Meta):\n        def execute(self):\n            return o\n    return Op\nOp = make(Op())\n",
+        (
+            "class Op:\n    def __getattr__(self, name):\n        raise RuntimeError(name)\n"
+            "class Meta(type):\n    def __getattr__(cls, name):\n"
+            "        raise RuntimeError(name)\ndef make(o):\n    class Op(metaclass=Meta):\n"
+            "        def execute(self):\n            return o\n    return Op\nOp = make(Op())\n"
+        ),
         "x = " + "+".join(["1"] * 800) + "\nclass Op:\n    def execute(self):\n        return x\n",
     ],
     ids=[

@@ -56,7 +56,9 @@ IMPORTS = {
     "as a decorator": "from app.helpers import help\n@help\nclass Op:\n    pass\n".replace(
         "@help", "@(lambda c: help(0) and c)"
     ),
-    "as a default": "from app.helpers import help\nclass Op:\n    def execute(self, x, by=help):\n        return by(x)\n",
+    "as a default": (
+        "from app.helpers import help\nclass Op:\n    def execute(self, x, by=help):\n        return by(x)\n"
+    ),
     "in an annotation": "from __future__ import annotations\nfrom app.helpers import help\nclass Op:\n    x: help\n",
     "through a global": "from app.helpers import help\nVIA = {'k': [help]}\n" + op("VIA['k'][0](x)"),
     "through another function": "from app.helpers import help\ndef via(x):\n    return help(x)\n" + op("via(x)"),
@@ -126,7 +128,10 @@ CASES += [
     Case(
         "a class attribute read in a method",
         project(
-            "from app.helpers import help\nclass Op:\n    help = 1\n    def execute(self, x):\n        return self.help\n",
+            (
+                "from app.helpers import help\nclass Op:\n    help = 1\n    def execute(self, x):\n"
+                "        return self.help\n"
+            ),
             helpers=HELP,
         ),
         EDIT,
@@ -173,7 +178,11 @@ CASES += [
             **project(
                 op(
                     "help(x)",
-                    "import sys, pathlib\nsys.path.append(str(pathlib.Path(__file__).parent.parent / 'site-packages'))\nfrom installed import help",
+                    (
+                        "import sys, pathlib\n"
+                        "sys.path.append(str(pathlib.Path(__file__).parent.parent / 'site-packages'))\n"
+                        "from installed import help"
+                    ),
                 )
             ),
             "site-packages/installed.py": HELP,
@@ -188,10 +197,15 @@ ANCESTORS = {
     "grandparent": "class Top:\n    a = 1 + 1\nclass Up(Top):\n    pass\nclass Op(Up):\n    pass\n",
     "mixin": "class Mix:\n    a = 1 + 1\nclass Op(dict, Mix):\n    pass\n",
     "metaclass": "class Meta(type):\n    a = 1 + 1\nclass Op(metaclass=Meta):\n    pass\n",
-    "class keyword": "K = 1 + 1\nclass Up:\n    def __init_subclass__(cls, k):\n        pass\nclass Op(Up, k=K):\n    pass\n",
+    "class keyword": (
+        "K = 1 + 1\nclass Up:\n    def __init_subclass__(cls, k):\n        pass\nclass Op(Up, k=K):\n    pass\n"
+    ),
     "base from a call": "def base():\n    class Up:\n        a = 1 + 1\n    return Up\nclass Op(base()):\n    pass\n",
     "decorator": "def deco(cls):\n    return cls if 1 + 1 else None\n@deco\nclass Op:\n    pass\n",
-    "decorator argument": "N = 1 + 1\ndef deco(n):\n    return lambda f: f\nclass Op:\n    @deco(N)\n    def execute(self):\n        pass\n",
+    "decorator argument": (
+        "N = 1 + 1\ndef deco(n):\n    return lambda f: f\nclass Op:\n    @deco(N)\n"
+        "    def execute(self):\n        pass\n"
+    ),
     "nested class": "class Op:\n    class Inner:\n        a = 1 + 1\n",
     "property": "class Op:\n    @property\n    def a(self):\n        return 1 + 1\n",
     "keyword-only default": "class Op:\n    def a(self, *, k=1 + 1):\n        return k\n",
@@ -212,8 +226,12 @@ CHANGES = {
     "setattr": "class T:\n    pass\nsetattr(T, 'k', 1 + 1)\n",
     "given to a function": "def fill(t, x):\n    t[0] = x\nT = {}\nfill(T, 1 + 1)\n",
     "filled by a function": "T = {}\ndef fill(x):\n    T[0] = x\nfill(1 + 1)\n",
-    "registered": "T = {}\ndef register(f):\n    T[f.__name__] = f\n    return f\n@register\ndef f():\n    return 1 + 1\n",
-    "registered by method": "class R(list):\n    def add(self, f):\n        self.append(f)\nT = R()\n@T.add\ndef f():\n    return 1 + 1\n",
+    "registered": (
+        "T = {}\ndef register(f):\n    T[f.__name__] = f\n    return f\n@register\ndef f():\n    return 1 + 1\n"
+    ),
+    "registered by method": (
+        "class R(list):\n    def add(self, f):\n        self.append(f)\nT = R()\n@T.add\ndef f():\n    return 1 + 1\n"
+    ),
     "in a loop": "T = {}\nfor k in range(1 + 1):\n    T[k] = k\n",
     "in a branch": "T = {}\nif 1 + 1:\n    T['k'] = 1\n",
     "in a with": "from contextlib import suppress\nT = {}\nwith suppress(KeyError):\n    T['k'] = 1 + 1\n",

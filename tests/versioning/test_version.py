@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chariots.versioning import Version, VersionType
@@ -59,7 +59,9 @@ def test_update_is_the_same_as_the_method_of_the_subversion(kind: VersionType) -
 
 
 def test_digests_may_be_given_as_hashlib_objects() -> None:
-    assert Version(hashlib.sha1(b"a"), hashlib.sha1(b"b").hexdigest()) == Version().update_major(b"a").update_minor(b"b")
+    assert Version(hashlib.sha1(b"a"), hashlib.sha1(b"b").hexdigest()) == Version().update_major(b"a").update_minor(
+        b"b"
+    )
 
 
 def test_a_sum_combines_every_subversion() -> None:
@@ -126,12 +128,6 @@ def test_comparisons_agree_with_one_another(first: Version, second: Version) -> 
     assert not (first > second and first < second)
 
 
-@given(versions(), versions(), versions())
-def test_newer_than_newer_is_newer(first: Version, second: Version, third: Version) -> None:
-    assume(first > second > third and first != third)
-    assert first > third
-
-
 @given(versions())
 def test_equal_versions_hash_equal(version: Version) -> None:
     assert hash(Version(version.major, version.minor, version.patch, 0)) == hash(version)
@@ -165,7 +161,8 @@ def test_a_time_written_as_a_date_is_read() -> None:
     ],
 )
 def test_text_of_another_form_is_refused_with_the_form(text: str) -> None:
-    with pytest.raises(ValueError, match=r"does not have the form <major>\.<minor>\.<patch>_<creation time>.*str\(version\)"):
+    expected = r"does not have the form <major>\.<minor>\.<patch>_<creation time>.*pass what str\(version\) gave"
+    with pytest.raises(ValueError, match=expected):
         Version.parse(text)
 
 
@@ -183,7 +180,7 @@ def test_a_digest_of_another_form_is_refused(digest: object) -> None:
 
 @pytest.mark.parametrize("moment", [float("nan"), float("inf")])
 def test_a_time_that_is_no_moment_is_refused(moment: float) -> None:
-    with pytest.raises(ValueError, match=r"creation_time=.*no moment.*leave it out"):
+    with pytest.raises(ValueError, match=r"creation_time=.*finite time or leave it out"):
         Version(creation_time=moment)
 
 
