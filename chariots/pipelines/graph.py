@@ -8,9 +8,9 @@ treat the common case (one name in, one name out) in place and leave every other
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from chariots.errors import nearest
 from chariots.pipelines.nodes import BaseNode, Node, NodeLike, NodeReference, ReservedNodes
@@ -196,6 +196,7 @@ class _Builder:
 
     def _resolve_all(self) -> None:
         value_of, inputs, pushed = self.value_of, self.inputs, self.pushed
+        find: Callable[[Any], int | None] = value_of.get
         for position, node in enumerate(self.nodes):
             items = node.input_nodes
             if len(items) == 1 and type(label := items[0]) is str and not pushed:
@@ -204,9 +205,10 @@ class _Builder:
             elif not items and not pushed:
                 inputs.append(())
             else:
-                values = [value_of.get(item, _NOT_READABLE) if type(item) is str else _NOT_READABLE for item in items]
-                simple = not pushed and _NOT_READABLE not in values and not node.requires_runner
-                inputs.append(tuple(values) if simple else self._resolve_several(position, items))
+                values: tuple[Any, ...] = tuple(map(find, items))  # None for what is not the name of an output
+                if pushed or None in values or _NOT_READABLE in values or node.requires_runner:
+                    values = self._resolve_several(position, items)
+                inputs.append(values)
         strangers = pushed.keys() - map(id, self.given)
         if strangers:
             value = min(pushed[stranger][0] for stranger in strangers)

@@ -1,7 +1,7 @@
 """How does a pipeline run without asking its graph anything?
 
-A pipeline is compiled once into a flat list of steps over numbered slots. A value lives in its slot until its last
-reader has run; then the slot is emptied or taken by the next value, which is what frees the memory.
+A pipeline is compiled once into a flat list of steps over numbered slots, one for each value of its graph. A value
+lives in its slot until its last reader has run; then the slot is emptied, which is what frees the memory.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Plan:
 
     Attributes:
         steps: what to do, in order.
-        slots: how many slots the values need.
-        input_slot: where the pipeline's input goes; None if no node reads it.
+        slots: how many slots there are. The first one is for the pipeline's input.
+        takes_input: whether any node reads that.
         output_slot: where the result is found; None if there is no result.
     """
 
-    __slots__ = ("input_slot", "output_slot", "slots", "steps")
+    __slots__ = ("output_slot", "slots", "steps", "takes_input")
 
-    def __init__(self, steps: list[Step], slots: int, input_slot: int | None, output_slot: int | None) -> None:
+    def __init__(self, steps: list[Step], slots: int, takes_input: bool, output_slot: int | None) -> None:
         self.steps = steps
         self.slots = slots
-        self.input_slot = input_slot
+        self.takes_input = takes_input
         self.output_slot = output_slot
 
     def run(self, pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> Any:
@@ -56,8 +56,8 @@ class Plan:
             the result of the pipeline; None if it has none.
         """
         slots: list[Any] = [None] * self.slots
-        if self.input_slot is not None:
-            slots[self.input_slot] = pipeline_input
+        if self.takes_input:
+            slots[INPUT_VALUE] = pipeline_input
             pipeline_input = None  # the slot is now the only thing here that keeps it alive
         position = -1
         try:
@@ -86,12 +86,12 @@ class Plan:
         callbacks = pipeline.callbacks
         before = [c.before_node_execution for c in callbacks if _overrides(c, "before_node_execution")]
         after = [c.after_node_execution for c in callbacks if _overrides(c, "after_node_execution")]
-        arguments = [] if self.input_slot is None else [pipeline_input]
+        arguments = [pipeline_input] if self.takes_input else []
         for callback in callbacks:
             callback.before_execution(pipeline, arguments)
         slots: list[Any] = [None] * self.slots
-        if self.input_slot is not None:
-            slots[self.input_slot] = pipeline_input
+        if self.takes_input:
+            slots[INPUT_VALUE] = pipeline_input
         nodes = pipeline.graph_nodes
         position = -1
         try:
@@ -183,54 +183,19 @@ def compile_plan(graph: Graph, nodes: Sequence[BaseNode]) -> Plan:
     Returns:
         the plan; linear in the number of links, in time and in size.
     """
-    slot_of = [-1] * len(graph.labels)
-    free: list[int] = []
-    used = 0
-
-    def take(value: int) -> int:
-        nonlocal used
-        if free:
-            slot_of[value] = free.pop()
-        else:
-            slot_of[value] = used
-            used += 1
-        return slot_of[value]
-
-    takes_input = graph.last_readers[INPUT_VALUE] >= 0
-    input_slot = take(INPUT_VALUE) if takes_input else None
-    steps: list[Step] = []
     last_readers, output_value = graph.last_readers, graph.output_value
+    clears: list[tuple[int, ...]] = [()] * len(nodes)
+    for value, reader in enumerate(last_readers):
+        if reader >= 0 and value != output_value:
+            clears[reader] += (value,)
     plain: dict[type, bool] = {}
-    for position, (reads, writes) in enumerate(zip(graph.inputs, graph.outputs, strict=True)):
-        op, hooks = _target(nodes[position], plain)
-        if len(reads) == 1 and len(writes) == 1:
-            (value,), (result,) = reads, writes
-            slot = slot_of[value]
-            if last_readers[value] == position and value != output_value:
-                slot_of[result] = slot  # the result takes the place of what it was made of
-                steps.append((op, hooks, slot, slot, (), position))
-            else:
-                steps.append((op, hooks, slot, take(result), (), position))
-            continue
-        sources = tuple(map(slot_of.__getitem__, reads))
-        released: list[int] = []
-        for value, slot in zip(reads, sources, strict=True):
-            if last_readers[value] == position and value != output_value and slot not in released:
-                released.append(slot)
-        target: int | tuple[int, ...] | None
-        if len(writes) == 1 and released:
-            target = slot_of[writes[0]] = released.pop()
-            free.extend(released)
-        elif len(writes) == 1:
-            target = take(writes[0])
-        else:
-            free.extend(released)
-            target = tuple(map(take, writes))
-            released = [slot for slot in released if slot not in target]
-        source = sources[0] if len(sources) == 1 else sources
-        steps.append((op, hooks, source, target, tuple(released) if released else (), position))
-    output_slot = None if output_value is None else slot_of[output_value]
-    return Plan(steps, used, input_slot, output_slot)
+    steps: list[Step] = []
+    for position, (node, reads, writes) in enumerate(zip(nodes, graph.inputs, graph.outputs, strict=True)):
+        op, hooks = _target(node, plain)
+        source = reads[0] if len(reads) == 1 else reads
+        target = writes[0] if len(writes) == 1 else writes
+        steps.append((op, hooks, source, target, clears[position], position))
+    return Plan(steps, len(graph.labels), last_readers[INPUT_VALUE] >= 0, output_value)
 
 
 def _target(node: BaseNode, plain: dict[type, bool]) -> tuple[BaseOp | None, Sequence[Any]]:

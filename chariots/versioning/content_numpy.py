@@ -111,9 +111,10 @@ def _dtype_parts(dtype: numpy.dtype[Any]) -> Any:
 
 def _sparse(encoder: Encoder, value: Any) -> bytes:
     """A sparse matrix by its shape and the places and values it stores."""
+    np = sys.modules["numpy"]
     coordinates = value.tocoo(copy=True)
     coordinates.sum_duplicates()
     places = getattr(coordinates, "coords", None) or (coordinates.row, coordinates.col)
-    return encoder.parts(
-        "sparse", type(value), coordinates.shape, [place.astype("<i8") for place in places], coordinates.data
-    )
+    order = np.lexsort(places[::-1])
+    sorted_places = [place[order].astype("<i8") for place in places]
+    return encoder.parts("sparse", type(value), coordinates.shape, sorted_places, coordinates.data[order])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,20 @@ def test_the_wheel_carries_the_migrations(names: set[str]) -> None:
 def test_the_wheel_says_that_it_is_typed_and_under_which_license(names: set[str]) -> None:
     assert "chariots/py.typed" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_every_extra_that_a_text_names_exists(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        offered = set(re.findall(r"^Provides-Extra: (.+)$", archive.read(metadata).decode(), re.MULTILINE))
+    named = {
+        extra
+        for path in project_files()
+        if path.suffix in {".py", ".md", ".rst", ".txt"}
+        for group in re.findall(r"\bchariots\[([a-z0-9,]+)\]", path.read_text(encoding="utf-8"))
+        for extra in group.split(",")
+    }
+    assert named - offered == set()
 
 
 def test_the_wheel_carries_nothing_else(names: set[str]) -> None:

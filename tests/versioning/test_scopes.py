@@ -74,7 +74,8 @@ CASES = {
     "a walrus in a comprehension": ("def f():\n    [a := b for b in c]\n    return a", ["c"]),
     "an exception": ("def f():\n    try:\n        pass\n    except A as e:\n        return e", ["A"]),
     "a pattern": (
-        "def f(a):\n    match a:\n        case B(x=c) as d:\n            return c, d\n        case {'k': e, **g} | [e, *g]:\n            return e, g",
+        "def f(a):\n    match a:\n        case B(x=c) as d:\n            return c, d\n"
+        "        case {'k': e, **g} | [e, *g]:\n            return e, g",
         ["B"],
     ),
     "a loop": ("def f():\n    for a, b in c:\n        return a, b", ["c"]),
