@@ -84,7 +84,7 @@ $(BENCH_VENV)/.installed: $(VENV)/.installed-dev benchmarks/requirements.txt
 bench: $(BENCH_VENV)/.installed ## Measure against the targets and print the table.
 	$(BENCH_VENV)/bin/python benchmarks/run.py $(BENCH_ARGS)
 
-bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions.
+bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions, which decide nothing.
 	$(BENCH_VENV)/bin/python benchmarks/run.py --short $(BENCH_ARGS)
 
 faults: $(VENV)/.installed-dev ## Kill things in the middle of their work, many times.

@@ -70,6 +70,7 @@ def handler_of(hint: Any) -> Handler | None:
     Returns:
         the handler of a numpy or pandas class, or of bytes; None for every other hint.
     """
+    hint = _unaliased(hint)
     kind = typing.get_origin(hint) or hint
     if not isinstance(kind, type):
         return None
@@ -90,6 +91,17 @@ def handler_of(hint: Any) -> Handler | None:
         if kind is pandas.Timestamp:
             return Handler(to_timestamp, {"type": "string", "format": "date-time"})
     return None
+
+
+def _unaliased(hint: Any) -> Any:
+    """What the name of a ``type`` statement stands for; ``NDArray`` of numpy 2.5 is one."""
+    for _ in range(10):  # one may stand for another; one that stands for itself never ends
+        alias = typing.get_origin(hint) or hint
+        if not hasattr(alias, "__value__") or not hasattr(alias, "__type_params__"):
+            break
+        arguments = typing.get_args(hint)
+        hint = alias.__value__[arguments] if arguments else alias.__value__
+    return hint
 
 
 def _element_type(hint: Any) -> Any:

@@ -13,9 +13,9 @@ from chariots._lazy import lazy_names
 if TYPE_CHECKING:
     from chariots.serving.client import AbstractPipelinesClient, PipelinesClient
     from chariots.serving.embedded import Chariots
-    from chariots.serving.loading import load_app
     from chariots.serving.response import PipelineResponse
     from chariots.serving.server import PipelinesServer
+    from chariots.workers.app_loading import load_app
 
 __getattr__, __dir__, _ = lazy_names(
     __name__,
@@ -26,7 +26,7 @@ __getattr__, __dir__, _ = lazy_names(
         "AbstractPipelinesClient": "chariots.serving.client",
         "Client": "chariots.serving.client:PipelinesClient",
         "PipelineResponse": "chariots.serving.response",
-        "load_app": "chariots.serving.loading",
+        "load_app": "chariots.workers.app_loading",
     },
 )
 __all__ = [

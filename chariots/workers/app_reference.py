@@ -6,14 +6,14 @@ that holds the very object, and read back by importing that module, once per wor
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from chariots.errors import ConflictError, UnknownNameError, nearest
+from chariots.errors import ConflictError
+from chariots.workers.app_loading import load_app
 
 if TYPE_CHECKING:
     from chariots.serving import PipelinesServer
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["CONFIG_KEY", "find", "find_where", "load"]
 
 CONFIG_KEY = "CHARIOTS_APP"
-ENTRY_POINT = "execute_pipeline"  # what makes an object an app, for a worker
 
 _loaded: dict[str, PipelinesServer] = {}
 
@@ -92,7 +91,7 @@ def load(reference: str) -> PipelinesServer:
     """
     app = _loaded.get(reference)
     if app is None:
-        app = _loaded[reference] = _import(reference)
+        app = _loaded[reference] = load_app(reference)
     return app
 
 
@@ -113,36 +112,3 @@ def _why_not(app: PipelinesServer) -> str:
     if path is None:
         return f" (it is {names[0]!r} of a notebook or an interactive session)"
     return f" (it is {names[0]!r} of {Path(path).name}, which runs as a script)"
-
-
-def _import(reference: str) -> PipelinesServer:
-    module_name, _, attribute = reference.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except (ModuleNotFoundError, ValueError) as error:
-        missing = getattr(error, "name", None) or ""
-        if isinstance(error, ModuleNotFoundError) and not f"{module_name}.".startswith(f"{missing}."):
-            raise  # the module is there; what it imports is not
-        raise UnknownNameError(
-            f"app {reference!r} was asked for, but there is no module {module_name!r} here. "
-            "Start the worker from the folder the server was started from, with the same environment."
-        ) from error
-    for part in filter(None, attribute.removesuffix("()").split(".")):
-        if not hasattr(found, part):
-            raise UnknownNameError(
-                f"app {reference!r} was asked for, but module {module_name!r} has no {attribute!r}."
-                f"{nearest(part, dir(found))} Write module:app."
-            )
-        found = getattr(found, part)
-    if not hasattr(found, ENTRY_POINT) and callable(found) and not isinstance(found, type):
-        found = found()
-    if not hasattr(found, ENTRY_POINT):
-        raise UnknownNameError(
-            f"app {reference!r} was asked for, but that is a {type(found).__name__}. "
-            "Name a PipelinesServer or Chariots object, or a function that makes one: module:app."
-        )
-    app: PipelinesServer = found
-    return app

@@ -132,7 +132,7 @@ def test_an_interface_that_is_not_there_is_told(folder: Path) -> None:
     [
         ("my_ap:app", "there is no module 'my_ap'"),
         ("my_app:ap", "module 'my_app' has no 'ap'. Did you mean 'app'?"),
-        ("my_app:IsOdd", "that is a IsOdd"),
+        ("my_app:IsOdd", "that is the class IsOdd"),
     ],
 )
 def test_an_app_that_is_not_there_is_told_in_one_line(folder: Path, name: str, told: str) -> None:

@@ -131,7 +131,7 @@ def test_a_module_in_the_current_folder_is_found(tmp_path, monkeypatch, request)
         (":app", "there is no module ''"),
         ("wrong_app:ap", "has no 'ap'. Did you mean 'app'?"),
         ("wrong_app:text", "that is a str"),
-        ("wrong_app", "that is a module"),
+        ("wrong_app:PipelinesServer", "that is the class PipelinesServer"),
         ("wrong_app:returns_nothing", "that is a NoneType"),
     ],
 )

@@ -6,12 +6,21 @@ import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chariots.errors import nearest
-from chariots.serving.server import PipelinesServer
+from chariots.errors import UnknownNameError, nearest
 
-__all__ = ["load_app"]
+if TYPE_CHECKING:
+    from chariots.serving import PipelinesServer
+
+__all__ = ["is_app", "load_app"]
+
+_ENTRY_POINT = "execute_pipeline"  # what makes an object an app, on a floor that must not know servers
+
+
+def is_app(value: object) -> bool:
+    """Whether a value is a pipelines server."""
+    return not isinstance(value, type) and hasattr(value, _ENTRY_POINT)
 
 
 def load_app(location: str) -> PipelinesServer:
@@ -27,21 +36,26 @@ def load_app(location: str) -> PipelinesServer:
         the server, its ``location`` set to the text.
 
     Raises:
-        ValueError: if there is no such module or name, or the module holds several servers and none was named.
-        TypeError: if what is there is not a pipelines server.
+        UnknownNameError: if there is no such module or name, what is there is not a pipelines server, or the module
+            holds several and none was named.
     """
     module_name, _, attribute = location.strip().partition(":")
     module = _import(module_name.removesuffix(".py").replace("/", "."), location)
     found = _named(module, attribute.removesuffix("()"), location) if attribute else _only_app(module, location)
-    if callable(found) and not isinstance(found, PipelinesServer):
+    if callable(found) and not is_app(found) and not isinstance(found, type):
         found = found()
-    if not isinstance(found, PipelinesServer):
-        raise TypeError(
-            f"app {location!r} was asked for, but that is a {type(found).__name__}. "
+    if not is_app(found):
+        raise UnknownNameError(
+            f"app {location!r} was asked for, but that is {_kind(found)}. "
             "Name a PipelinesServer or Chariots object, or a function that returns one."
         )
-    found.location = location
-    return found
+    app: PipelinesServer = found
+    app.location = location
+    return app
+
+
+def _kind(found: object) -> str:
+    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
 
 
 def _import(module_name: str, location: str) -> ModuleType:
@@ -55,7 +69,7 @@ def _import(module_name: str, location: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and not _is_part(error.name, module_name):
             raise  # the module is there; what it imports is not
-        raise ValueError(
+        raise UnknownNameError(
             f"app {location!r} was asked for, but there is no module {module_name!r} in {here} nor installed. "
             "Write module:app, and start from the folder that holds the module."
         ) from error
@@ -71,9 +85,9 @@ def _named(module: ModuleType, attribute: str, location: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError as error:
-            known = [name for name, value in vars(module).items() if isinstance(value, PipelinesServer)]
+            known = [name for name, value in vars(module).items() if is_app(value)]
             listed = f" Its apps are: {', '.join(known)}." if known else " It holds no pipelines server."
-            raise ValueError(
+            raise UnknownNameError(
                 f"app {location!r} was asked for, but module {module.__name__!r} has no {attribute!r}."
                 f"{nearest(attribute, known)}{listed}"
             ) from error
@@ -82,18 +96,18 @@ def _named(module: ModuleType, attribute: str, location: str) -> Any:
 
 def _only_app(module: ModuleType, location: str) -> Any:
     # One app under two names is still one app.
-    found = {id(value): name for name, value in vars(module).items() if isinstance(value, PipelinesServer)}
+    found = {id(value): name for name, value in vars(module).items() if is_app(value)}
     if len(found) == 1:
         return getattr(module, next(iter(found.values())))
     for factory in ("create_app", "make_app"):
         if not found and callable(getattr(module, factory, None)):
             return getattr(module, factory)
     if found:
-        raise ValueError(
+        raise UnknownNameError(
             f"app {location!r} was asked for, but the module holds several: {', '.join(found.values())}. "
             f"Name one, for example {module.__name__}:{next(iter(found.values()))}."
         )
-    raise ValueError(
+    raise UnknownNameError(
         f"app {location!r} was asked for, but the module holds no PipelinesServer. "
         f"Create one there, or name where it is: {module.__name__}:name."
     )

@@ -98,7 +98,7 @@ def test_a_missing_name_suggests_the_nearest(module):
 
 
 def test_what_is_no_app_is_refused(module):
-    with pytest.raises(TypeError, match="is a int"):
+    with pytest.raises(ValueError, match="is a int"):
         load_app(f"{module('app = 3')}:app")
 
 
