@@ -71,20 +71,23 @@ def tagged(tag: str, payload: bytes) -> bytes:
     return b"%s:%s%s" % (tag.encode(), len(payload).to_bytes(8, "big"), payload)
 
 
+_NO_STEP = object()
+
+
 class Encoder:
     """Encodes one value, remembering the way to the part it is at."""
 
     def __init__(self, where: str) -> None:
         self.where = where
         self._active: dict[int, Any] = {}
-        self._steps: list[str] = []
+        self._steps: list[Any] = []
 
-    def encode(self, value: Any, step: str = "") -> bytes:
+    def encode(self, value: Any, step: Any = _NO_STEP) -> bytes:
         """The encoded form of a value.
 
         Args:
             value: what to encode.
-            step: how to get to it from the value around it, such as ``[3]``.
+            step: the index or key under which the value around it holds it.
 
         Raises:
             TypeError: if it has no stable content.
@@ -121,7 +124,7 @@ class Encoder:
 
     def sequence(self, tag: str, values: Iterable[Any]) -> bytes:
         """A tag around encoded values whose order counts."""
-        return tagged(tag, b"".join([self.encode(value, f"[{index}]") for index, value in enumerate(values)]))
+        return tagged(tag, b"".join([self.encode(value, index) for index, value in enumerate(values)]))
 
     def unordered(self, tag: str, values: Iterable[Any]) -> bytes:
         """A tag around encoded values whose order does not count."""
@@ -129,7 +132,7 @@ class Encoder:
 
     def mapping(self, tag: str, pairs: Iterable[tuple[Any, Any]]) -> bytes:
         """A tag around encoded keys and values, in the order of the encoded keys."""
-        encoded_pairs = [(self.encode(key), self.encode(value, f"[{key!r:.40}]")) for key, value in pairs]
+        encoded_pairs = [(self.encode(key), self.encode(value, key)) for key, value in pairs]
         return tagged(tag, b"".join([key + value for key, value in sorted(encoded_pairs)]))
 
     def refusal(self, value: Any, why: str) -> TypeError:
@@ -140,7 +143,7 @@ class Encoder:
             why: what is wrong with it, as the end of a sentence.
         """
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        way = "".join(self._steps)
+        way = "".join(f"[{_shown(step)}]" for step in self._steps if step is not _NO_STEP)
         place = f" (at value{way})" if way else ""
         return TypeError(
             f"{self.where} was to be hashed by its content, but it holds a {kind}{place}, which has no stable"
@@ -148,6 +151,11 @@ class Encoder:
             "made from instead, or give its class a method __chariots_hash__() that returns what identifies "
             "it"
         )
+
+
+def _shown(step: Any) -> str:
+    """An index or key, as far as it can be shown in a sentence."""
+    return f"{step!r:.40}" if type(step) is str or (type(step) is int and abs(step) < 10**9) else type(step).__name__
 
 
 def _integer(value: int) -> bytes:

@@ -95,7 +95,8 @@ class Graph:
 
     def _data(self, value: Any) -> Iterator[Target]:
         """A value by its content; one of a class of the project also by that class."""
-        owner = self._definition(type(value))
+        builtin = type(value).__module__ == "builtins"
+        owner = None if builtin else self._definition(type(value))
         if isinstance(owner, Part):
             yield owner
         try:
@@ -181,8 +182,19 @@ def _items(value: Any) -> list[Any]:
     if isinstance(value, Mapping):
         return [item for pair in value.items() for item in pair]
     if isinstance(value, (set, frozenset)):
-        return sorted(value, key=lambda item: getattr(item, "__qualname__", "") or repr(item))
+        return sorted(value, key=_place)
     return list(value)
+
+
+def _place(item: Any) -> tuple[str, int, str]:
+    """What a member of a set is sorted by."""
+    if isinstance(item, (type, types.FunctionType)):
+        line = item.__code__.co_firstlineno if isinstance(item, types.FunctionType) else 0
+        return qualified_name(item), line, ""
+    try:
+        return "", 0, content_hash(item)
+    except TypeError:
+        return qualified_name(type(item)), 0, ""
 
 
 def _holds_code(value: Any, depth: int = _DEPTH) -> bool:

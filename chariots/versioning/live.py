@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chariots.versioning.modules import parsed
-from chariots.versioning.project import is_standard, source_of_file
+from chariots.versioning.project import attributes_of, is_standard, source_of_file, typed_in
 from chariots.versioning.scopes import bound_names
 from chariots.versioning.syntax import dump
 
@@ -182,9 +182,14 @@ def code_file(target: Any) -> tuple[str, dict[str, Any]] | None:
     for function in functions_of(target):
         if home(function)[0] == target.__module__:
             return function.__code__.co_filename, function.__globals__
-    module = sys.modules.get(target.__module__)
-    file = getattr(module, "__file__", None)
-    return (str(file), vars(module)) if module is not None and file else None
+    namespace = dict(attributes_of(sys.modules.get(target.__module__)))
+    if namespace.get("__file__"):
+        return str(namespace["__file__"]), namespace
+    for file in typed_in():
+        source = source_of_file(file, namespace)
+        if source is not None and target.__name__ in source and find_node(source, target) is not None:
+            return file, namespace
+    return None
 
 
 def _definitions(node: Any) -> Iterator[Any]:

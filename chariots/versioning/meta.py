@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -16,6 +17,8 @@ __all__ = ["VersionableMeta"]
 _Declared = VersionedField | VersionedFieldDict
 _DECLARED = (VersionedField, VersionedFieldDict)
 _RECORD = "_version_declarations"
+_CHAIN = itertools.accumulate(range(32), lambda digest, _: combine(digest, EMPTY), initial=EMPTY)
+_UNTOUCHED = dict(itertools.pairwise(_CHAIN))
 _MAJOR, _MINOR, _PATCH = VersionType.MAJOR, VersionType.MINOR, VersionType.PATCH
 
 
@@ -105,12 +108,22 @@ def _fold(fields: Mapping[str, VersionedField], owner: str) -> Version:
     major = minor = patch = EMPTY
     for name in sorted(fields):
         field = fields[name]
-        digest = sha1_hex(content_hash(field.value, where=f"field {name!r} of class {owner!r}").encode())
+        try:
+            content = content_hash(field.value)
+        except TypeError:
+            # Once more, to say which field it is: naming each beforehand would cost as much as hashing it.
+            content = content_hash(field.value, where=f"field {name!r} of class {owner!r}")
+        digest = sha1_hex(content.encode())
         affected = field.affected_version
-        major = combine(major, digest if affected is _MAJOR else EMPTY)
-        minor = combine(minor, digest if affected is _MINOR else EMPTY)
-        patch = combine(patch, digest if affected is _PATCH else EMPTY)
+        major = combine(major, digest) if affected is _MAJOR else _passed_over(major)
+        minor = combine(minor, digest) if affected is _MINOR else _passed_over(minor)
+        patch = combine(patch, digest) if affected is _PATCH else _passed_over(patch)
     return Version._of(major, minor, patch, time.time())
+
+
+def _passed_over(digest: str) -> str:
+    """A subversion after a field that does not affect it; what it was in every class before it was affected."""
+    return _UNTOUCHED.get(digest) or combine(digest, EMPTY)
 
 
 def _code_version(cls: type, code_version: Any) -> Version:

@@ -78,7 +78,7 @@ class Table:
         mutations: for every name, the statements that change it.
         calls: for every function called at the top level (as a statement or a decorator), those statements.
         stars: what is imported with a star, in order.
-        exported: the content of a literal ``__all__``, None without one.
+        exported: the content of a literal ``__all__``; None where it is missing or only a run would tell.
     """
 
     bindings: dict[str, list[Item]] = field(default_factory=dict)
@@ -88,18 +88,23 @@ class Table:
     exported: frozenset[str] | None = None
 
 
+# Kept by the text itself, so that an edited file is never taken for its past.
 @functools.lru_cache(maxsize=128)
+def _parse(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def parsed(source: str) -> ast.Module | None:
-    """The tree of a source text; kept by the text itself, so that an edited file is never taken for its past.
+    """The tree of a source text.
 
     Args:
         source: the text of a module or a notebook cell.
 
     Returns:
-        the tree, or None where the text is not valid Python.
+        the tree, the same one for the same text; None where the text is not valid Python.
     """
     try:
-        return ast.parse(source)
+        return _parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -119,6 +124,8 @@ def table_of(source: str) -> Table:
     if tree is not None:
         for position, (pieces, guards) in enumerate(_flattened(tree.body)):
             _enter(table, position, pieces, guards)
+    if "__all__" in table.mutations:
+        table.exported = None
     return table
 
 
@@ -182,7 +189,10 @@ def _enter(table: Table, position: int, pieces: tuple[ast.AST, ...], guards: _Gu
     for name in names:
         table.bindings.setdefault(name, []).append(item)
     if "__all__" in names:
-        table.exported = _literal_names(node)
+        listed = _literal_names(node)
+        if isinstance(node, ast.AugAssign):
+            listed = None if listed is None or table.exported is None else listed | table.exported
+        table.exported = listed
     if not _is_main_guard(guards):
         for name, path, how in _changes(pieces):
             table.mutations.setdefault(name, []).append(Mutation(path, item, how))

@@ -18,7 +18,16 @@ from typing import Any
 from chariots.versioning.modules import Table, table_of
 from chariots.versioning.scopes import ImportBinding
 
-__all__ = ["Module", "Project", "attributes_of", "is_standard", "real_name", "source_of_file"]
+__all__ = [
+    "Module",
+    "Project",
+    "attributes_of",
+    "is_standard",
+    "is_typed_in",
+    "real_name",
+    "source_of_file",
+    "typed_in",
+]
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _STANDARD = Path(os.__file__).parent
@@ -87,7 +96,7 @@ class Project:
             namespace: its globals, for code that was typed in.
         """
         name = real_name(name)
-        if not _is_typed_in(file):
+        if not is_typed_in(file):
             module = self.find(name)
             if module is not None and _same_file(module.file, file):
                 return module
@@ -96,7 +105,7 @@ class Project:
         source = source_of_file(file, namespace)
         if source is None:
             return None
-        return Module(name, file, source, namespace=namespace if _is_typed_in(file) else None)
+        return Module(name, file, source, namespace=namespace if is_typed_in(file) else None)
 
     def _found(self, name: str) -> Module | None:
         origin, folders = _origin(name)
@@ -120,6 +129,11 @@ class Project:
         if top == self._top and top != "__main__":
             return True
         return not _is_installed(self._root) and _is_under(file, self._root)
+
+
+def typed_in() -> list[str]:
+    """The names under which the pieces of this session are known, the latest first."""
+    return [file for file in reversed(list(linecache.cache)) if is_typed_in(file)]
 
 
 def real_name(name: str) -> str:
@@ -161,16 +175,17 @@ def source_of_file(file: str, namespace: Mapping[str, Any]) -> str | None:
         return importlib.util.decode_source(Path(file).read_bytes())
     except (OSError, ValueError, SyntaxError):
         pass
-    loader = namespace.get("__loader__")
-    if not _is_typed_in(file) and hasattr(loader, "get_source"):
+    loader: Any = namespace.get("__loader__")
+    if not is_typed_in(file) and hasattr(loader, "get_source"):
         try:
-            return loader.get_source(namespace.get("__name__"))  # type: ignore[no-any-return, union-attr]
+            source: str | None = loader.get_source(namespace.get("__name__"))
         except (ImportError, OSError):
             return None
+        return source
     return "".join(linecache.getlines(file)) or None
 
 
-def _is_typed_in(file: str) -> bool:
+def is_typed_in(file: str) -> bool:
     """Whether code comes from a session: ``<stdin>``, ``<doctest ...>``, or a cell, which is in no file."""
     return file.startswith("<") or (not Path(file).exists() and file in linecache.cache)
 
@@ -220,7 +235,7 @@ def _source_path(file: str) -> str:
 
 def _root_of(name: str, file: str) -> Path:
     """The folder from which a module is imported."""
-    if _is_typed_in(file):
+    if is_typed_in(file):
         return Path.cwd()
     path = Path(file).resolve()
     parts = name.split(".")

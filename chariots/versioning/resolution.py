@@ -105,10 +105,9 @@ class Names:
         module = self._project.find(name)
         if module is None or not path:
             return [self.module(".".join([name, *path]))]
-        if path[0] not in module.table.bindings and module.is_package:
-            inner = f"{name}.{path[0]}"
-            if self._project.find(inner) is not None:
-                return self._member(inner, path[1:], seen)
+        inner = f"{name}.{path[0]}"
+        if module.is_package and not _binds(module, path[0]) and self._project.find(inner) is not None:
+            return self._member(inner, path[1:], seen)
         return self.resolve(module, path[0], path[1:], seen)
 
     def _unbound(self, module: Module, name: str, path: _Path, seen: set[Any]) -> list[Target]:
@@ -168,6 +167,15 @@ class Names:
             defined = [item for item in items if isinstance(item.pieces[0], _DEFINITIONS)]
             self._touched[key] = {use.name for item in defined for use in item.reads}
         return self._touched[key]
+
+
+def _binds(module: Module, name: str) -> bool:
+    """Whether a package gives a name a value of its own; ``from . import name`` only gives it the module."""
+    itself = (module.name, name)
+    items = module.table.bindings.get(name, [])
+    return any(
+        item.imported is None or (module.absolute(item.imported), item.imported.attribute) != itself for item in items
+    )
 
 
 def _definition(module: Module, name: str, items: Iterable[Item]) -> Part:

@@ -6,7 +6,23 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_OURS = {".git", ".venv", ".bench-venv", ".tox", "build", "dist", "_build", "__pycache__", ".demo"}
+NOT_OURS = {
+    ".git",
+    ".venv",
+    ".bench-venv",
+    ".tox",
+    "build",
+    "dist",
+    "_build",
+    "__pycache__",
+    ".demo",
+    ".hypothesis",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".import_linter_cache",
+    "chariots.egg-info",
+}
 
 
 def project_files() -> list[Path]:

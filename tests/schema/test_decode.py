@@ -136,3 +136,10 @@ def test_no_more_is_accepted_than_orjson_accepts(text: str) -> None:
         assert loads(dumps(value)) == value
     else:
         assert dumps(loads(text))
+
+
+def test_digits_behind_an_escape_are_no_huge_integer() -> None:
+    assert loads(r'["\u12345678901234567890", 20000000000000000000000]') == [
+        "\u12345678901234567890",
+        20000000000000000000000,
+    ]

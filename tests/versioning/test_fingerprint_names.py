@@ -106,9 +106,33 @@ CASES += [
     ),
     Case(
         "a name that __all__ hides",
-        project("from app.helpers import *\n" + op("help(x)", "help = abs"), helpers="__all__ = ['other']\n" + HELP),
+        project(op("help(x)", "from app.helpers import *"), helpers="__all__ = ['other']\n" + HELP),
         EDIT,
         False,
+    ),
+    Case(
+        "a name added to __all__",
+        project(
+            op("help(x)", "from app.helpers import *"), helpers="__all__ = ['other']\n__all__ += ['help']\n" + HELP
+        ),
+        EDIT,
+    ),
+    Case(
+        "a name appended to __all__",
+        project(op("help(x)", "from app.helpers import *"), helpers="__all__ = []\n__all__.append('help')\n" + HELP),
+        EDIT,
+    ),
+    Case(
+        "a module that its package imports",
+        project(op("helpers.help(x)", "from app import helpers"), init="from . import helpers\n", helpers=HELP),
+        EDIT,
+    ),
+    Case(
+        "a module and a function of one name",
+        project(
+            op("helpers(x)", "from app import helpers"), init="from .helpers import help as helpers\n", helpers=HELP
+        ),
+        EDIT,
     ),
     Case("a module handed on", project(op("getattr(helpers, x)", "from app import helpers"), helpers=HELP), EDIT),
     Case(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import chariots
-from chariots.versioning import Version, VersionableMeta, VersionType, code_fingerprint
+from chariots.versioning import Version, VersionableMeta, VersionType, code_fingerprint, content_hash
 from tests.versioning.sources import Sources
 
 REPOSITORY = Path(chariots.__file__).parent.parent
@@ -59,10 +59,11 @@ def test_an_instance_stands_for_its_class(tmp_path: Path) -> None:
 
 def test_a_program_has_the_fingerprint_of_the_module_it_is(tmp_path: Path) -> None:
     program = "from helpers import help\nclass Op:\n    def execute(self, x):\n        return help(x)\n"
-    program += "if __name__ == '__main__':\n    from chariots.versioning import code_fingerprint\n"
-    program += "    print(code_fingerprint(Op))\n"
+    program += "if __name__ == '__main__':\n    from chariots.versioning import code_fingerprint, content_hash\n"
+    program += "    print(code_fingerprint(Op), content_hash(Op))\n"
     sources = Sources(tmp_path, {"main.py": program, "helpers.py": "def help(x):\n    return x\n"})
-    imported = sources.fingerprint("main:Op")
+    with sources.written().imported("main") as module:
+        imported = f"{code_fingerprint(module.Op)} {content_hash(module.Op)}"
     command = [sys.executable, str(tmp_path / "main.py")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(REPOSITORY)})
     assert ran.stdout.strip() == imported
@@ -117,6 +118,14 @@ def test_a_class_in_a_notebook_follows_values_in_other_cells(notebook: dict[str,
     cell(3, "OTHER = 5\n", notebook)
     assert code_fingerprint(notebook["Op"]) == before
     cell(4, "LIMIT = 4\n", notebook)
+    assert code_fingerprint(notebook["Op"]) != before
+
+
+def test_a_class_in_a_notebook_needs_no_methods(notebook: dict[str, object]) -> None:
+    cell(1, "class Op:\n    size = 3\n", notebook)
+    before = code_fingerprint(notebook["Op"])
+    cell(2, "class Op:\n    size = 4\n", notebook)
+    assert before is not None
     assert code_fingerprint(notebook["Op"]) != before
 
 
@@ -204,6 +213,18 @@ def test_code_counts_for_subclasses_of_such_a_class(tmp_path: Path) -> None:
 def test_a_class_that_does_not_say_so_keeps_its_version_when_its_code_changes(tmp_path: Path) -> None:
     sources = Sources(tmp_path, {"app/ops.py": VERSIONED.replace("VersionType.MINOR\n", "None\n", 1)})
     assert version_of(sources) == version_of(sources.edited("app/ops.py", "x + 1", "x + 2"))
+
+
+def test_source_is_not_looked_at_unless_a_class_says_so() -> None:
+    program = (
+        "import sys; from chariots.versioning import VersionableMeta, VersionedField, VersionType;"
+        "VersionableMeta('Op', (), {'a': VersionedField([3], VersionType.MAJOR)});"
+        "print(*{'ast', 'chariots.versioning.fingerprint', 'chariots.versioning.project'} & set(sys.modules))"
+    )
+    environment = {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-S", "-c", program]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert ran.stdout.strip() == ""
 
 
 def test_code_that_should_count_and_has_no_source_is_refused() -> None:
