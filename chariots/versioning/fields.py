@@ -11,7 +11,13 @@ from chariots.versioning.version import Version, VersionType
 __all__ = ["VersionedField", "VersionedFieldDict"]
 
 
-class VersionedField:
+class Declared:
+    """What both kinds of declarations are; asking for it is quick, as no abstract base class has a say."""
+
+    __slots__ = ()
+
+
+class VersionedField(Declared):
     """A class attribute whose value counts for the version of its class.
 
     Read from the class or from an instance it is its value. Assigned on an instance it is an ordinary
@@ -53,7 +59,7 @@ class VersionedField:
         return f"VersionedField({self.value!r}, {self.affected_version})"
 
 
-class VersionedFieldDict(MutableMapping[str, Any]):
+class VersionedFieldDict(Declared, MutableMapping[str, Any]):
     """A dictionary whose every value counts for the version of the class it is an attribute of.
 
     Reading gives plain values. A key assigned again keeps the subversion it was declared with. Each instance

@@ -9,13 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from chariots.versioning.content import content_hash
-from chariots.versioning.fields import VersionedField, VersionedFieldDict, checked_version_type
+from chariots.versioning.fields import Declared, VersionedField, VersionedFieldDict, checked_version_type
 from chariots.versioning.version import EMPTY, Version, VersionType, combine, sha1_hex
 
 __all__ = ["VersionableMeta"]
 
-_Declared = VersionedField | VersionedFieldDict
-_DECLARED = (VersionedField, VersionedFieldDict)
 _RECORD = "_version_declarations"
 _CHAIN = itertools.accumulate(range(32), lambda digest, _: combine(digest, EMPTY), initial=EMPTY)
 _UNTOUCHED = dict(itertools.pairwise(_CHAIN))
@@ -59,9 +57,9 @@ class VersionableMeta(type):
         cls.__version__ = version
 
 
-def _declarations(cls: type) -> dict[str, _Declared]:
+def _declarations(cls: type) -> dict[str, Declared]:
     """Every attribute of a class that counts for its version, with the value it has in this class."""
-    declared: dict[str, _Declared] = {}
+    declared: dict[str, Declared] = {}
     for base in cls.__mro__[-2::-1]:  # without object, which declares nothing
         attributes = vars(base)
         # Declared when that class was created and assigned since: a subclass counts the value it will see.
@@ -69,36 +67,41 @@ def _declarations(cls: type) -> dict[str, _Declared]:
         for name, field in before.items():
             if name in attributes:
                 _redeclare(declared, name, attributes[name], field)
-        declared.update([item for item in attributes.items() if isinstance(item[1], _DECLARED)])
+        declared.update([item for item in attributes.items() if isinstance(item[1], Declared)])
     return declared
 
 
-def _redeclare(declared: dict[str, _Declared], name: str, value: Any, before: _Declared) -> None:
+def _redeclare(declared: dict[str, Declared], name: str, value: Any, before: Declared) -> None:
     """What a field becomes where a class assigns its name again."""
-    if isinstance(value, _DECLARED):
+    if isinstance(value, Declared):
         declared[name] = value
     elif hasattr(type(value), "__get__"):
         declared.pop(name, None)
     elif isinstance(before, VersionedField):
         declared[name] = VersionedField(value, before.affected_version)
-    elif isinstance(value, Mapping):
-        fields = before.fields
-        renewed = VersionedFieldDict(before.default_version)
-        for key, item in value.items():
-            known = fields.get(key)
-            keeps = known is not None and not isinstance(item, VersionedField)
-            renewed[key] = VersionedField(item, known.affected_version) if known and keeps else item
-        declared[name] = renewed
-    else:
-        declared[name] = VersionedField(value, before.default_version)
+    elif isinstance(before, VersionedFieldDict):
+        declared[name] = _renewed(value, before)
 
 
-def _flattened(declared: Mapping[str, _Declared]) -> Iterator[tuple[str, VersionedField]]:
+def _renewed(value: Any, before: VersionedFieldDict) -> Declared:
+    """What a dictionary of fields becomes where a plain value takes its place."""
+    if not isinstance(value, Mapping):
+        return VersionedField(value, before.default_version)
+    fields = before.fields
+    renewed = VersionedFieldDict(before.default_version)
+    for key, item in value.items():
+        if key in fields and not isinstance(item, VersionedField):
+            item = VersionedField(item, fields[key].affected_version)
+        renewed[key] = item
+    return renewed
+
+
+def _flattened(declared: Mapping[str, Declared]) -> Iterator[tuple[str, VersionedField]]:
     """Every single field with its qualified name."""
     for name, value in declared.items():
         if isinstance(value, VersionedField):
             yield name, value
-        else:
+        elif isinstance(value, VersionedFieldDict):
             for key, field in value.fields.items():
                 yield f"{name}.{key}", field
 

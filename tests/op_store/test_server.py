@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,17 +79,25 @@ def test_a_relative_database_starts_at_the_working_directory(tmp_path: Path, mon
 
 
 def test_a_child_process_opens_connections_of_its_own(tmp_path: Path) -> None:
-    client = file_store(tmp_path).client()
-    save_pair(client, 1)
-    child = os.fork()
-    if child == 0:
-        try:
-            save_pair(client, 2)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
-    save_pair(client, 3)
+    # In a process of its own: what other tests have imported here (JAX, say) must not be forked.
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from tests.op_store.support import file_store, save_pair\n"
+        "client = file_store(Path(sys.argv[1])).client()\n"
+        "save_pair(client, 1)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    try:\n"
+        "        save_pair(client, 2)\n"
+        "        os._exit(0)\n"
+        "    finally:\n"
+        "        os._exit(1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "save_pair(client, 3)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[2])
     assert count_rows(tmp_path)["version"] == 6
 
 
