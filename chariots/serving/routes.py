@@ -138,7 +138,7 @@ class _Views:
     def _pool(self, asked: str) -> BaseWorkerPool:
         if self._app.worker_pool is None:
             raise NoWorkerPoolError(
-                f"{asked}, but this server has no workers. Start it with the setting worker_pool="
+                f"{asked}, but this server has no workers. Give it a pool with the setting worker_pool "
                 "(worker_pool=RQWorkerPool(...), for example), or do not ask for a worker."
             )
         return self._app.worker_pool

@@ -51,6 +51,7 @@ class ServedPipeline:
         #: Whether the store could not be asked yet what to load.
         self.start_is_pending = False
         self._pristine = self.current.pipeline
+        self._served_before = False
         self._deployment: Mapping[str, int] = {}  # the versions that were put into service
         self._refused: Mapping[str, int] | None = None  # those that could not be
         self._logger = logger
@@ -222,6 +223,7 @@ class ServedPipeline:
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _restore(self, store: OpStoreProtocol, pinned: Mapping[str, int] | None) -> None:
+        self._served_before = self._served_before or bool(pinned)
         before = self.current  # a training that ends meanwhile is newer than anything in the store
         if pinned:
             try:
@@ -263,7 +265,9 @@ class ServedPipeline:
         if self.obstacle == known:
             return
         if not self.current.is_ready:
-            self._logger.warning("pipeline %r is not loaded: %s", self.name, self.obstacle)
+            # On the very first start nothing is trained yet, and nobody needs to be warned of that.
+            level = logging.WARNING if self._served_before else logging.INFO
+            self._logger.log(level, "pipeline %r is not loaded: %s", self.name, self.obstacle)
         elif not isinstance(error, VersionError):
             self._logger.warning("pipeline %r starts without its saved ops: %s", self.name, self.obstacle)
 

@@ -15,6 +15,7 @@ from chariots.versioning.version import EMPTY, Version, VersionType, combine, sh
 __all__ = ["VersionableMeta"]
 
 _RECORD = "_version_declarations"
+# What a subversion that nothing affected yet becomes after one more field: the same for every class.
 _CHAIN = itertools.accumulate(range(32), lambda digest, _: combine(digest, EMPTY), initial=EMPTY)
 _UNTOUCHED = dict(itertools.pairwise(_CHAIN))
 _MAJOR, _MINOR, _PATCH = VersionType.MAJOR, VersionType.MINOR, VersionType.PATCH

@@ -174,10 +174,11 @@ def test_a_training_goes_on_from_the_last_one(client):
 
 def test_a_server_says_at_its_start_what_is_not_loaded_and_why(tmp_path, caplog):
     train, pred = iris()
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         Chariots([train, pred], tmp_path, import_name="saying")
     told = [record.getMessage() for record in caplog.records if record.name == "saying"]
     assert len(told) == 1
+    assert [record.levelname for record in caplog.records if record.name == "saying"] == ["INFO"]
     assert "'pred' is not loaded" in told[0]
     assert "pcaop" in told[0]
 
