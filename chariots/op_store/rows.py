@@ -116,7 +116,6 @@ def find_version(
     connection: sa.Connection,
     op: int,
     wanted: Version,
-    sha256: str | None = None,
     *,
     with_bytes: bool = False,
 ) -> StoredRow | None:
@@ -126,7 +125,6 @@ def find_version(
         connection: the transaction.
         op: the number of the op.
         wanted: the version; when it was created does not matter.
-        sha256: which bytes it must have; None for any.
         with_bytes: whether it must have some.
 
     Returns:
@@ -145,15 +143,13 @@ def find_version(
         .order_by(table.c.id.desc())
         .limit(1)
     )
-    if sha256 is not None:
-        query = query.where(table.c.sha256 == sha256)
     if with_bytes:
         query = query.where(table.c.sha256 != "")
     return connection.execute(query).first()
 
 
 def add_version(connection: sa.Connection, op: int, version: Version, record: VersionRecord) -> int:
-    """Registers a version, unless it is there already with these bytes.
+    """Registers a version, unless these are its newest bytes already.
 
     Args:
         connection: the transaction.
@@ -164,8 +160,9 @@ def add_version(connection: sa.Connection, op: int, version: Version, record: Ve
     Returns:
         the store's number for it.
     """
-    found = find_version(connection, op, version, record.sha256)
-    if found is None:
+    found = find_version(connection, op, version, with_bytes=record.sha256 is not None)
+    if found is None or (record.sha256 is not None and found.sha256 != record.sha256):
+        follows = 0 if found is None else found.id
         code = None if record.code_version is None else Version.parse(record.code_version)
         row = {
             "op_id": op,
@@ -177,12 +174,13 @@ def add_version(connection: sa.Connection, op: int, version: Version, record: Ve
             "code_minor": code and code.minor,
             "code_patch": code and code.patch,
             "sha256": record.sha256 or "",
+            "follows": follows,
             "size": record.size,
             "fields": dict(record.fields),
             "fingerprint": record.fingerprint,
         }
         insert_new(connection, tables.version, [row])
-        found = find_version(connection, op, version, record.sha256)
+        found = find_version(connection, op, version, with_bytes=record.sha256 is not None)
     if found is None:
         raise RuntimeError(f"the version {version} of {record.op!r} was inserted but cannot be found")
     return int(found.id)

@@ -59,11 +59,14 @@ version = sa.Table(
     sa.Column("code_minor", Digest),
     sa.Column("code_patch", Digest),
     sa.Column("sha256", sa.String(64), nullable=False, server_default=""),
+    # The row of the same version that this one replaced as its newest bytes; 0 for the first. An op without a
+    # version of its state may go from one state to another and back, and the last one saved is the one to load.
+    sa.Column("follows", RowId, nullable=False, server_default="0"),
     sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("fields", sa.JSON, nullable=False),
     sa.Column("fingerprint", sa.Text),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
-    sa.UniqueConstraint("op_id", "major", "minor", "patch", "sha256"),
+    sa.UniqueConstraint("op_id", "major", "minor", "patch", "sha256", "follows"),
     sa.Index(None, "op_id", "code_major", "id"),
     sa.Index(None, "sha256"),
     sqlite_autoincrement=True,

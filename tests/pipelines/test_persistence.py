@@ -131,6 +131,16 @@ def test_an_op_of_ones_own_is_saved_and_loaded(store):
     assert SequentialRunner().run(chain(Counter(0)).load(store), 1) == 5
 
 
+def test_a_state_that_returns_is_the_newest_again(store, tmp_path):
+    for state in (3, 4, 3):
+        chain(Counter(state)).save(store)
+    assert SequentialRunner().run(chain(Counter(0)).load(store), 0) == 3
+    before = rows(tmp_path)
+    chain(Counter(3)).save(store)
+    assert rows(tmp_path) == before
+    assert before["files"] == 2
+
+
 def test_retraining_upstream_alone_makes_the_load_fail_and_change_nothing(store):
     train(store, First(True), Second(True), value=10)
     prediction = chain(First(), Second(), name="predict").load(store)

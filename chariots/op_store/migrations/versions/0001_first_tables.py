@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("code_minor", digest),
         sa.Column("code_patch", digest),
         sa.Column("sha256", sa.String(64), nullable=False, server_default=""),
+        sa.Column("follows", row_id, nullable=False, server_default="0"),
         sa.Column("size", sa.BigInteger(), nullable=False, server_default="0"),
         sa.Column("fields", sa.JSON(), nullable=False),
         sa.Column("fingerprint", sa.Text()),
@@ -43,7 +44,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_version"),
         sa.ForeignKeyConstraint(["op_id"], ["op.id"], name="fk_version_op_id"),
         sa.UniqueConstraint(
-            "op_id", "major", "minor", "patch", "sha256", name="uq_version_op_id_major_minor_patch_sha256"
+            "op_id",
+            "major",
+            "minor",
+            "patch",
+            "sha256",
+            "follows",
+            name="uq_version_op_id_major_minor_patch_sha256_follows",
         ),
         sqlite_autoincrement=True,
     )
