@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,20 @@ def _literal(answer: str) -> str:
     return f"{{% raw %}}{answer}{{% endraw %}}" if "{" in answer else answer
 
 
+@contextmanager
+def _temporary_files_in(folder: str) -> Iterator[None]:
+    """Makes Python put temporary files into one folder.
+
+    The hooks of a template run as temporary scripts, and Python imports from the folder of a script first: in the
+    one that everybody shares, somebody's ``re.py`` would be taken for the standard library's.
+    """
+    before, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
 def _generate(answers: dict[str, str], output_dir: str, *, ask: bool) -> Path:
     """Makes the project and returns its folder."""
     from cookiecutter.exceptions import CookiecutterException, FailedHookException, OutputDirExistsException
@@ -125,7 +141,7 @@ def _generate(answers: dict[str, str], output_dir: str, *, ask: bool) -> Path:
     # cookiecutter logs what it raises; it shall be told once.
     logging.getLogger("cookiecutter").addHandler(logging.NullHandler())
     logging.getLogger("cookiecutter").propagate = False
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _temporary_files_in(scratch):
         try:
             made = cookiecutter(
                 str(template_directory()),

@@ -245,3 +245,15 @@ def test_nothing_is_written_into_the_home_folder(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HOME", str(home))
     assert made(tmp_path, use_git="n").exit_code == 0
     assert list(home.iterdir()) == []
+
+
+def test_a_module_in_the_shared_temporary_folder_breaks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for name in ("keyword", "shutil", "subprocess", "pathlib"):
+        (shared / f"{name}.py").write_text("raise SystemExit('taken for the standard library')\n")
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    assert made(tmp_path).exit_code == 0
+    assert (tmp_path / "flowers" / "setup.py").is_file()
