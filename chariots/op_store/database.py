@@ -211,6 +211,8 @@ _inherited: list[sa.Pool] = []
 
 
 def _start_afresh_in_child() -> None:
+    global _migrating
+    _migrating = threading.Lock()  # another thread of the parent may have held it
     # Connections must not be used, nor even closed, by the child of the process that opened them.
     for database in list(_databases):
         if database.url.get_backend_name() != "sqlite" or not _in_memory(database.url):

@@ -11,7 +11,7 @@ from typing import Self
 __all__ = ["PassingHash"]
 
 # Bytes. Handing over less costs more than hashing it at once; more would leave the cache of the processor.
-_WORTH_A_THREAD = int(__import__("os").environ.get("WT", 2**20))
+_WORTH_A_THREAD = 2**20
 
 
 class PassingHash:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import flask
 from werkzeug.wsgi import wrap_file
 
-from chariots.errors import MalformedRequestError
 from chariots.op_store.blobs import blob_path, check_sha256
+from chariots.op_store.raw_body import raw_body
 from chariots.op_store.registry import Registry
 from chariots.op_store.routes import Route
 from chariots.op_store.routes_v1 import LARGEST_TEXT, decode_bytes
@@ -143,7 +142,7 @@ def add_blob_routes(app: flask.Flask, registry: Registry) -> None:
 
     def put(sha256: str) -> flask.Response:
         accept_any_size()
-        registry.blobs.put(check_sha256(sha256, "sha256"), _body())
+        registry.blobs.put(check_sha256(sha256, "sha256"), raw_body())
         return json_response({"sha256": sha256})
 
     def get(sha256: str) -> flask.Response:
@@ -159,18 +158,6 @@ def add_blob_routes(app: flask.Flask, registry: Registry) -> None:
 
     app.add_url_rule("/v2/blobs/<sha256>", "put_blob", put, methods=["PUT"])
     app.add_url_rule("/v2/blobs/<sha256>", "get_blob", get, methods=["GET"])
-
-
-def _body() -> Iterator[bytes]:
-    stream = flask.request.stream
-    while True:
-        try:
-            piece = stream.read(_PIECE)
-        except OSError as error:
-            raise MalformedRequestError(f"the body broke off ({error}); send it again") from error
-        if not piece:
-            return
-        yield piece
 
 
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}

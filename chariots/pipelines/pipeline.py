@@ -71,7 +71,7 @@ class Pipeline(BaseOp):
         self._graph = build_graph(list(pipeline_nodes), name)
         self.graph_nodes: Sequence[BaseNode] = self._graph.nodes
         self._plan: Plan | None = None
-        self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]
+        self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]  # an op's are of another kind
         self.use_worker = use_worker
         #: Every version that `load` chose, by node name; empty before the first load.
         self.loaded: Mapping[str, StoredVersion] = {}
@@ -295,7 +295,7 @@ class Pipeline(BaseOp):
             if isinstance(node, Node) and node.is_loadable:
                 op = copies.get(id(node.op))
                 if op is None:
-                    op = node.nested.clone() if node.nested else node.op.copy_for_snapshot()  # type: ignore[attr-defined]
+                    op = node.nested.clone() if node.nested else node.op.copy_for_snapshot()  # type: ignore[attr-defined]  # loadable
                     copies[id(node.op)] = op
                 nodes.append(node.with_op(op))
             else:

@@ -87,7 +87,7 @@ class ServedPipeline:
             return self.current
 
     def load(self, store: OpStoreProtocol) -> None:
-        """Loads the newest versions that fit together, and remembers them for the next start.
+        """Loads the newest versions, if they fit together, and remembers them for the next start.
 
         Args:
             store: the op store.

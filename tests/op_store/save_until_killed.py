@@ -1,4 +1,4 @@
-"""Saves pairs of ops that belong together into a folder, one save after the other, until it is killed."""
+"""Saves pairs of ops that belong together into a folder: so many saves, or one after the other until it is killed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from tests.op_store.support import file_store, save_pair
 
 if __name__ == "__main__":
     client = file_store(Path(sys.argv[1])).client()
-    for number in itertools.count():
+    for number in range(int(sys.argv[3])) if len(sys.argv) > 3 else itertools.count():
         save_pair(client, f"{sys.argv[2]}-{number}")
         print(number, flush=True)

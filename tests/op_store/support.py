@@ -123,6 +123,12 @@ def count_rows(folder: Path) -> dict[str, int]:
         return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in sorted(names)}
 
 
+def all_rows(folder: Path) -> list[str]:
+    """Everything that the database of a store holds, as SQL."""
+    with sqlite3.connect(folder / "db.sqlite") as connection:
+        return list(connection.iterdump())
+
+
 def blob_files(folder: Path) -> list[Path]:
     """The files that a store keeps bytes in, those half written too."""
     return sorted(path for path in (folder / "ops").rglob("*") if path.is_file())

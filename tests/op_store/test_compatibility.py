@@ -86,6 +86,14 @@ def test_a_version_of_an_old_client_fits_any_code(client: BaseOpStoreClient) -> 
     assert set(resolve(client, query("pca", code=OTHER_CODE)).versions) == {"pca"}
 
 
+def test_the_newest_is_chosen_whether_an_old_client_saved_it_or_not(client: BaseOpStoreClient) -> None:
+    save_one(client, "pca", b"1")
+    client.save_op_bytes("pca", version("by an old client"), b"2")
+    assert resolve(client, query("pca")).versions["pca"].version == str(version("by an old client"))
+    newest = save_one(client, "pca", b"3")
+    assert ids(resolve(client, query("pca"))) == {"pca": newest}
+
+
 @pytest.mark.parametrize("role", ["load", "optional"])
 def test_only_versions_by_other_code_stand_in_the_way(client: BaseOpStoreClient, role: str) -> None:
     number = save_one(client, "pca", b"1", code=OTHER_CODE)

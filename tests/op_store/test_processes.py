@@ -44,6 +44,16 @@ def test_two_server_processes_on_one_file_lose_and_double_nothing(tmp_path: Path
         assert len(versions or ()) == different
 
 
+def test_processes_that_write_to_one_file_wait_for_each_other(tmp_path: Path) -> None:
+    # Without a server between, so that no client tries again what failed.
+    processes = [python_process("tests.op_store.save_until_killed", str(tmp_path), "same", "20") for _ in range(4)]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    for process in processes:
+        process.communicate()
+    assert count_rows(tmp_path)["version"] == 2 * 20
+    check_whole(file_store(tmp_path))
+
+
 def test_a_process_that_is_killed_in_the_middle_of_saves_leaves_whole_saves(tmp_path: Path) -> None:
     finished = 0
     for kill in range(KILLS):

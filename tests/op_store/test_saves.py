@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from chariots.errors import ConflictError, InputError
 from chariots.op_store import BaseOpStoreClient, OpStoreServer, tables
-from tests.op_store.support import CODE, blob_files, count_rows, query, record, save_pair, version
+from tests.op_store.support import CODE, all_rows, blob_files, count_rows, query, record, save_pair, version
 
 MISSING = hashlib.sha256(b"never sent").hexdigest()
 
@@ -51,6 +51,13 @@ def test_saving_an_unchanged_pipeline_adds_nothing(client: BaseOpStoreClient, tm
     rows, files = count_rows(tmp_path), blob_files(tmp_path)
     assert save_pair(client, 1) == numbers
     assert (count_rows(tmp_path), blob_files(tmp_path)) == (rows, files)
+
+
+def test_saving_an_unchanged_pipeline_touches_no_row(client: BaseOpStoreClient, tmp_path: Path) -> None:
+    save_pair(client, 1)
+    before = all_rows(tmp_path)
+    save_pair(client, 1)
+    assert all_rows(tmp_path) == before
 
 
 def test_a_save_registers_its_pipeline(client: BaseOpStoreClient) -> None:

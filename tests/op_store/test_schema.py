@@ -56,6 +56,14 @@ def test_an_upgrade_keeps_what_was_saved(tmp_path: Path) -> None:
     assert file_store(tmp_path).client().get_all_versions_of_op("pca") == {version("pca 1")}
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)]
+)
+def test_every_connection_is_set_up_for_several_processes(store: OpStoreServer, setting: str, value: object) -> None:
+    with store.registry.database.reading() as connection:
+        assert connection.exec_driver_sql(f"PRAGMA {setting}").scalar() == value
+
+
 def test_migrations_make_the_tables_that_the_code_uses(store: OpStoreServer) -> None:
     store.upgrade()
     with store.registry.database.engine.connect() as connection:

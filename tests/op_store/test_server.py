@@ -89,6 +89,7 @@ def test_a_child_process_opens_connections_of_its_own(tmp_path: Path) -> None:
         "child = os.fork()\n"
         "if child == 0:\n"
         "    try:\n"
+        "        assert client.server.registry.database.engine.pool.checkedin() == 0\n"
         "        save_pair(client, 2)\n"
         "        os._exit(0)\n"
         "    finally:\n"

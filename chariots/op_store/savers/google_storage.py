@@ -77,7 +77,7 @@ class GoogleStorageSaver(BaseSaver):
         whole = io.BytesIO()
         for chunk in chunks:
             whole.write(chunk)
-        self._bucket.blob(self.object_name(path)).upload_from_file(whole, rewind=True)
+        self._bucket.blob(self.object_name(path)).upload_from_file(whole, rewind=True, size=whole.tell())
         return True
 
     def exists(self, path: str) -> bool:
