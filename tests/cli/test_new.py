@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from click.testing import CliRunner, Result
 
 from chariots import __version__
 from chariots.cli import main
+
+# A project can be made without git, so what it does with git is tested where there is one (on CI always).
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 ALWAYS = [
     "AUTHORS.rst",
@@ -66,6 +70,7 @@ def files(project: Path) -> set[str]:
     }
 
 
+@needs_git
 def test_the_defaults_make_a_project_with_a_command_and_a_repository(tmp_path: Path) -> None:
     shown = made(tmp_path)
     assert shown.exit_code == 0, shown.output
@@ -89,12 +94,23 @@ def test_without_a_command_nothing_speaks_of_one(tmp_path: Path) -> None:
     assert "chariots serve flowers.app:flowers_app" in (project / "README.rst").read_text()
 
 
+def test_without_git_on_the_machine_a_project_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    shown = made(tmp_path)
+    assert shown.exit_code == 0, shown.output
+    assert not (tmp_path / "flowers/.git").exists()
+    assert (tmp_path / "flowers/setup.py").is_file()
+
+
 def test_without_git_there_is_neither_repository_nor_gitignore(tmp_path: Path) -> None:
     made(tmp_path, use_git=False)
     assert not (tmp_path / "flowers/.git").exists()
     assert not (tmp_path / "flowers/.gitignore").exists()
 
 
+@needs_git
 @pytest.mark.parametrize(("answer", "ignored"), [("y", False), ("n", True)])
 def test_notebooks_and_local_data_are_ignored_as_asked(tmp_path: Path, answer: str, ignored: bool) -> None:
     made(tmp_path, include_ipynb_in_git=answer)
@@ -112,6 +128,7 @@ def test_notebooks_and_local_data_are_ignored_as_asked(tmp_path: Path, answer: s
     assert "flowers/app.py" in seen
 
 
+@needs_git
 def test_no_repository_is_started_inside_another_one(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     assert made(tmp_path).exit_code == 0

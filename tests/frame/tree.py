@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -31,15 +32,13 @@ def project_files() -> list[Path]:
     Returns:
         what git tracks or would track; where there is no git, everything outside build folders and caches.
     """
-    asked = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if asked.returncode == 0:
-        names = [name for name in asked.stdout.decode().split("\0") if name]
-        return sorted(path for path in (ROOT / name for name in names) if path.is_file())
+    git = shutil.which("git")
+    if git is not None:
+        command = [git, "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        asked = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        if asked.returncode == 0:
+            names = [name for name in asked.stdout.decode().split("\0") if name]
+            return sorted(path for path in (ROOT / name for name in names) if path.is_file())
     return sorted(
         path for path in ROOT.rglob("*") if path.is_file() and not NOT_OURS.intersection(path.relative_to(ROOT).parts)
     )
