@@ -35,12 +35,13 @@ def problem_of(exc: BaseException) -> dict[str, Any]:
         exc: a `ChariotsError`, an HTTP exception of werkzeug, or any other exception.
 
     Returns:
-        ``type``, ``title``, ``status``, ``detail`` and further members; for failures of code (5xx) the
+        ``type``, ``title``, ``status``, ``detail`` and further members; for failures of code (500) the
         ``remote_stack``: of what a `ChariotsError` was raised from, or of the exception itself.
     """
     if isinstance(exc, ChariotsError):
         problem = exc.problem()
-        if exc.status >= 500 and "remote_stack" not in problem and exc.__cause__ is not None:
+        # Not for a 503: which line of a library met the closed door helps nobody who reads the sentence.
+        if exc.status == 500 and "remote_stack" not in problem and exc.__cause__ is not None:
             problem["remote_stack"] = remote_stack(exc.__cause__)
         return problem
     code = getattr(exc, "code", None)

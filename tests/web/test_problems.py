@@ -143,3 +143,15 @@ def test_the_cause_is_a_remote_traceback() -> None:
     error = error_from_problem(problem_of(ValueError("x")), 500)
     assert isinstance(error.__cause__, RemoteTraceback)
     assert error.__cause__.text == "ValueError: x"
+
+
+def test_a_service_that_was_not_reached_shows_no_stack_of_a_library() -> None:
+    try:
+        try:
+            raise ConnectionRefusedError("nobody there")
+        except ConnectionRefusedError as error:
+            raise errors.UnreachableError("the op store did not answer") from error
+    except errors.UnreachableError as error:
+        problem = problem_of(error)
+    assert problem["status"] == 503
+    assert "remote_stack" not in problem
