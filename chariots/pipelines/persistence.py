@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chariots.errors import VERSION_HINT, VersionError
+from chariots.pipelines.graph import INPUT_VALUE
 from chariots.pipelines.nodes import BaseNode, Node
 from chariots.pipelines.ops import BaseOp, LoadableOp
 from chariots.pipelines.store import NodeQuery, OpStoreProtocol, Role, StoredVersion, VersionRecord
@@ -32,17 +33,19 @@ class _Slot:
         return self.node.op if isinstance(self.node, Node) else None
 
 
-def _flatten(pipeline: Pipeline, given: tuple[int, ...] = (), slots: list[_Slot] | None = None) -> list[_Slot]:
+def _flatten(pipeline: Pipeline, given: tuple[int, ...], slots: list[_Slot]) -> tuple[int, ...]:
     """Lays nested pipelines open: their nodes read what the nested pipeline was given.
 
     Args:
         pipeline: the pipeline.
         given: positions of the slots that fill the pipeline's input.
-        slots: what is laid open already; the result is added to it.
+        slots: what is laid open already; the slots of the pipeline are added to it.
+
+    Returns:
+        the positions of the slots that fill the pipeline's output.
     """
-    slots = [] if slots is None else slots
     graph = pipeline._graph
-    filled_by: dict[int, tuple[int, ...]] = {0: given}  # value -> slots that fill it
+    filled_by: dict[int | None, tuple[int, ...]] = {INPUT_VALUE: given}  # value -> slots that fill it
     for position, node in enumerate(pipeline.graph_nodes):
         upstream = tuple(dict.fromkeys(slot for value in graph.inputs[position] for slot in filled_by[value]))
         nested = node.nested if isinstance(node, Node) else None
@@ -50,33 +53,15 @@ def _flatten(pipeline: Pipeline, given: tuple[int, ...] = (), slots: list[_Slot]
             slots.append(_Slot(node, upstream))
             ends: tuple[int, ...] = (len(slots) - 1,)
         else:
-            ends = _nested_ends(nested, upstream, slots)
-        for value in graph.outputs[position]:
-            filled_by[value] = ends
-    return slots
-
-
-def _nested_ends(nested: Pipeline, given: tuple[int, ...], slots: list[_Slot]) -> tuple[int, ...]:
-    """Lays one nested pipeline open and says which slot fills its output."""
-    first = len(slots)
-    _flatten(nested, given, slots)
-    output = nested._graph.output_value
-    if output is None:
-        return ()
-    # The output's node may itself be a nested pipeline, so its slot is found by walking down to an op.
-    node = nested.graph_nodes[nested._graph.producers[output]]
-    while isinstance(node, Node) and node.nested is not None:
-        inner = node.nested
-        inner_output = inner._graph.output_value
-        if inner_output is None:
-            return ()
-        node = inner.graph_nodes[inner._graph.producers[inner_output]]
-    return tuple(position for position in range(first, len(slots)) if slots[position].node is node)
+            ends = _flatten(nested, upstream, slots)
+        filled_by.update(dict.fromkeys(graph.outputs[position], ends))
+    return filled_by.get(graph.output_value, ())
 
 
 def _checked_slots(pipeline: Pipeline) -> list[_Slot]:
     """The slots of a pipeline, refused if one name stands for two different trained ops."""
-    slots = _flatten(pipeline)
+    slots: list[_Slot] = []
+    _flatten(pipeline, (), slots)
     ops: dict[str, BaseOp | None] = {}
     for slot in slots:
         other = ops.setdefault(slot.node.name, slot.op)

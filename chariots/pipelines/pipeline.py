@@ -71,6 +71,7 @@ class Pipeline(BaseOp):
         self._graph = build_graph(list(pipeline_nodes), name)
         self.graph_nodes: Sequence[BaseNode] = self._graph.nodes
         self._plan: Plan | None = None
+        self._positions: dict[int, int] | None = None  # id(node) -> its position, for runners that go node by node
         self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]  # an op's are of another kind
         self.use_worker = use_worker
         #: Every version that `load` chose, by node name; empty before the first load.
@@ -225,7 +226,9 @@ class Pipeline(BaseOp):
             ValueError: if the node's output does not match the outputs it declares, or an input is missing.
         """
         graph = self._graph
-        position = next((i for i, mine in enumerate(self.graph_nodes) if mine is node), None)
+        if self._positions is None:
+            self._positions = {id(mine): position for position, mine in enumerate(self.graph_nodes)}
+        position = self._positions.get(id(node))
         if position is None:
             raise ValueError(f"node {node.name!r} is not a node of pipeline {self.name!r}")
         args = []
@@ -288,7 +291,7 @@ class Pipeline(BaseOp):
         other = copy.copy(self)
         other.callbacks = [*self.callbacks, *extra_callbacks]
         other.loaded = dict(self.loaded)
-        other._plan = None
+        other._plan = other._positions = None
         copies: dict[int, BaseOp] = {}  # one op object in two nodes stays one object
         nodes: list[BaseNode] = []
         for node in self.graph_nodes:

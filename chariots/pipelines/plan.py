@@ -6,10 +6,12 @@ lives in its slot until its last reader has run; then the slot is emptied, which
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from chariots.pipelines.callbacks import PipelineCallback
 from chariots.pipelines.graph import INPUT_VALUE, Graph
 from chariots.pipelines.nodes import BaseNode, Node
 from chariots.pipelines.ops import BaseOp
@@ -22,7 +24,8 @@ __all__ = ["Plan", "call_node", "compile_plan", "split_outputs"]
 
 # (op, hooks, reads, writes, clears, position): `hooks` is empty while calling op.execute is all there is to do;
 # `reads` and `writes` are a bare slot number in the common case of one, else a tuple of them.
-Step: TypeAlias = tuple[Any, Any, Any, Any, tuple[int, ...], int]
+Step: TypeAlias = tuple[Any, Any, Any, Any, list[int], int]
+_NOTHING: list[int] = []  # shared by the steps that free no slot, and never appended to
 _ALWAYS = ("this node is always called through its own execute",)
 
 
@@ -126,8 +129,6 @@ def _fill(slots: list[Any], writes: Sequence[int], parts: Sequence[Any]) -> None
 
 def _overrides(callback: object, method: str) -> bool:
     """Whether a callback has its own version of a method; calling the empty one costs as much as a small op."""
-    from chariots.pipelines.callbacks import PipelineCallback
-
     found = getattr(type(callback), method, None)
     return found is not getattr(PipelineCallback, method) or method in vars(callback)
 
@@ -144,13 +145,12 @@ def call_node(node: BaseNode, args: list[Any], runner: BaseRunner | None) -> Any
 
     A node may define ``execute(self, *params)``, as documented, or ``execute(self, params, runner=None)``.
     """
-    if isinstance(node, Node):
-        return node.execute(args, runner)
-    if _takes_a_list(type(node)):
+    if isinstance(node, Node) or _takes_a_list(type(node)):
         return node.execute(args, runner)
     return node.execute(*args)
 
 
+@functools.lru_cache(maxsize=256)
 def _takes_a_list(node_class: type[BaseNode]) -> bool:
     parameters = list(inspect.signature(node_class.execute).parameters.values())[1:]
     return any(parameter.name == "runner" for parameter in parameters)
@@ -184,10 +184,13 @@ def compile_plan(graph: Graph, nodes: Sequence[BaseNode]) -> Plan:
         the plan; linear in the number of links, in time and in size.
     """
     last_readers, output_value = graph.last_readers, graph.output_value
-    clears: list[tuple[int, ...]] = [()] * len(nodes)
+    clears: list[list[int]] = [_NOTHING] * len(nodes)
     for value, reader in enumerate(last_readers):
         if reader >= 0 and value != output_value:
-            clears[reader] += (value,)
+            if clears[reader] is _NOTHING:
+                clears[reader] = [value]
+            else:
+                clears[reader].append(value)
     plain: dict[type, bool] = {}
     steps: list[Step] = []
     for position, (node, reads, writes) in enumerate(zip(nodes, graph.inputs, graph.outputs, strict=True)):
