@@ -24,6 +24,12 @@ __all__ = [
     "NoWorkerPoolError",
     "UnreachableError",
     "StoreError",
+    "DamagedError",
+    "StoreFullError",
+    "StoreUnavailableError",
+    "UntrustedError",
+    "ForbiddenError",
+    "UnauthorizedError",
     "nearest",
     "VERSION_HINT",
 ]
@@ -187,3 +193,51 @@ class StoreError(ChariotsError, ValueError):
 
     slug = "store-failed"
     title = "Op store failure"
+
+
+class DamagedError(StoreError):
+    """Raised when bytes are not those that were saved: their SHA-256 is another."""
+
+    status = 422
+    slug = "damaged"
+    title = "Damaged bytes"
+
+
+class StoreFullError(StoreError):
+    """Raised when the disk, the bucket or the quota of the op store is full; nothing of the save is left behind."""
+
+    status = 507
+    slug = "store-full"
+    title = "Op store full"
+
+
+class StoreUnavailableError(StoreError):
+    """Raised when the op store's database or the place of its bytes cannot be reached at the moment."""
+
+    status = 503
+    slug = "store-unavailable"
+    title = "Op store unavailable"
+
+
+class UntrustedError(ChariotsError, PermissionError):
+    """Raised when bytes are not of a trusted format, or not signed by a trusted key; they are never read then."""
+
+    status = 403
+    slug = "untrusted"
+    title = "Untrusted bytes"
+
+
+class ForbiddenError(ChariotsError, PermissionError):
+    """Raised when a request's token does not allow what it asks for, or it comes from where none may come."""
+
+    status = 403
+    slug = "forbidden"
+    title = "Forbidden"
+
+
+class UnauthorizedError(ForbiddenError):
+    """Raised when a request brings no token, or an unknown one, where one is needed."""
+
+    status = 401
+    slug = "unauthorized"
+    title = "Unauthorized"

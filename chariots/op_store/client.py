@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from chariots.errors import StoreError
 from chariots.op_store.hashing import PassingHash
-from chariots.pipelines.store import NodeQuery, Resolution, StoredVersion, VersionRecord
+from chariots.pipelines.store import FieldChange, NodeQuery, Origin, Refusal, Resolution, StoredVersion, VersionRecord
 from chariots.versioning import Version
 from chariots.web import Session
 
@@ -167,7 +167,8 @@ class BaseOpStoreClient(ABC):
         }
         answer = self.post("/v2/resolve", asked)
         versions = {name: StoredVersion(**found) for name, found in answer["versions"].items()}
-        return Resolution(versions=versions, problems=answer["problems"])
+        refusals = [_refusal(described) for described in answer.get("refusals", ())]
+        return Resolution(versions=versions, problems=answer["problems"], refusals=refusals)
 
     def commit_save(
         self,
@@ -175,6 +176,7 @@ class BaseOpStoreClient(ABC):
         last_op: str,
         versions: Sequence[VersionRecord],
         links: Sequence[tuple[str, str]],
+        origin: Origin | None = None,
     ) -> Mapping[str, int]:
         """Registers everything that one save of a pipeline holds, all of it or nothing.
 
@@ -183,6 +185,7 @@ class BaseOpStoreClient(ABC):
             last_op: the name of its last op.
             versions: the versions, one an op; their bytes must have been written.
             links: pairs of names of ops among them, (upstream, downstream), trained together.
+            origin: who saves, where, and with which code.
 
         Returns:
             the store's number for the version of each op.
@@ -192,6 +195,7 @@ class BaseOpStoreClient(ABC):
             "last_op": last_op,
             "versions": [asdict(version) for version in versions],
             "links": [list(link) for link in links],
+            "origin": None if origin is None else asdict(origin),
         }
         numbers: dict[str, int] = self.post("/v2/saves", asked)["versions"]
         return numbers
@@ -254,6 +258,20 @@ class BaseOpStoreClient(ABC):
         )
         raise StoreError(problem, sha256=sha256)
 
+    def read_version(self, version: StoredVersion) -> bytes:
+        """Returns the bytes of a version once they are known to be what is trusted here.
+
+        Args:
+            version: the version, as `resolve` chose it.
+
+        Returns:
+            the bytes; their SHA-256, format and signature were checked, in this very buffer.
+
+        Raises:
+            StoreError: if the store has the bytes no longer, or damaged.
+        """
+        return self.read_blob(str(version.sha256))
+
     def _put_blob(self, sha256: str, data: bytes) -> None:
         self.post("/v2/blobs", {"bytes": base64.b64encode(data).decode()})
 
@@ -310,6 +328,11 @@ class OpStoreClient(BaseOpStoreClient):
                 found.update(piece)
                 whole.write(piece)
             return whole.getvalue(), found.hexdigest()
+
+
+def _refusal(described: Mapping[str, Any]) -> Refusal:
+    changes = [FieldChange(**change) for change in described["changes"]]
+    return Refusal(**{**described, "changes": changes})
 
 
 def _name(op: Named | str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chariots.op_store.client import BaseOpStoreClient
-from chariots.pipelines.store import NodeQuery, Resolution, VersionRecord
+from chariots.pipelines.store import NodeQuery, Origin, Resolution, VersionRecord
 from chariots.web import Reply
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ class LocalOpStoreClient(BaseOpStoreClient):
         last_op: str,
         versions: Sequence[VersionRecord],
         links: Sequence[tuple[str, str]],
+        origin: Origin | None = None,
     ) -> Mapping[str, int]:
         """Registers everything that one save of a pipeline holds; see `BaseOpStoreClient`."""
-        return self.server.registry.commit_save(pipeline, last_op, versions, links)
+        return self.server.registry.commit_save(pipeline, last_op, versions, links, origin)
 
     def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
         """Remembers which versions a pipeline now serves; see `BaseOpStoreClient`."""

@@ -19,7 +19,7 @@ from chariots.op_store.checks import (
     invalid,
 )
 from chariots.op_store.database import Database
-from chariots.pipelines.store import NodeQuery, Resolution, StoredVersion, VersionRecord
+from chariots.pipelines.store import NodeQuery, Origin, Resolution, StoredVersion, VersionRecord
 
 if TYPE_CHECKING:
     from chariots.op_store.savers import BaseSaver
@@ -164,6 +164,7 @@ class Registry:
         last_op: str,
         versions: Sequence[VersionRecord],
         links: Sequence[tuple[str, str]],
+        origin: Origin | None = None,
     ) -> dict[str, int]:
         """Registers everything that one save of a pipeline holds, in one transaction.
 
@@ -172,6 +173,7 @@ class Registry:
             last_op: the name of its last op.
             versions: the versions, one an op; their bytes must have been written.
             links: pairs of names of ops among them, (upstream, downstream), trained together.
+            origin: who saves, where, and with which code.
 
         Returns:
             the store's number for the version of each op.
@@ -188,9 +190,11 @@ class Registry:
         _check_unique(names, "versions.op")
         _check_pairs(links, names, "links")
         with self.database.writing() as connection:
+            known = deployments.add_pipeline(connection, pipeline, last_op) if pipeline else None
+            save = rows.add_save(connection, known, origin)
             ops = rows.add_ops(connection, names)
             numbers = {
-                record.op: rows.add_version(connection, ops[record.op], version, record)
+                record.op: rows.add_version(connection, ops[record.op], version, record, save)
                 for record, version in zip(versions, parsed, strict=True)
             }
             found = [
@@ -203,8 +207,7 @@ class Registry:
                 for upstream, downstream in dict.fromkeys(map(tuple, links))
             ]
             rows.insert_new(connection, tables.link, found)
-            if pipeline:
-                deployments.add_pipeline(connection, pipeline, last_op)
+            rows.drop_save_without_versions(connection, save)
         return numbers
 
     def add_version(self, record: VersionRecord) -> int:

@@ -14,7 +14,7 @@ from chariots.op_store.raw_body import raw_body
 from chariots.op_store.registry import Registry
 from chariots.op_store.routes import Route
 from chariots.op_store.routes_v1 import LARGEST_TEXT, decode_bytes
-from chariots.pipelines.store import NodeQuery, VersionRecord
+from chariots.pipelines.store import NodeQuery, Origin, VersionRecord
 from chariots.web import accept_any_size, json_response
 
 __all__ = ["ROUTES", "RAW_PATHS", "add_blob_routes"]
@@ -40,6 +40,7 @@ class Save:
     last_op: str
     versions: list[VersionRecord]
     links: list[tuple[str, str]]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _resolve(registry: Registry, asked: Resolve) -> Any:
 
 
 def _save(registry: Registry, asked: Save) -> Any:
-    numbers = registry.commit_save(asked.pipeline, asked.last_op, asked.versions, asked.links)
+    numbers = registry.commit_save(asked.pipeline, asked.last_op, asked.versions, asked.links, asked.origin)
     return {"versions": numbers}
 
 

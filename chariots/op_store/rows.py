@@ -6,19 +6,22 @@ Rows are only ever added through unique constraints: whoever comes second finds 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from chariots.op_store import tables
-from chariots.pipelines.store import StoredVersion, VersionRecord
+from chariots.pipelines.store import Origin, StoredVersion, VersionRecord
 from chariots.versioning import Version
 
 __all__ = [
     "STORED",
     "StoredRow",
     "add_ops",
+    "add_save",
     "add_version",
+    "drop_save_without_versions",
     "find_version",
     "insert_new",
     "op_id",
@@ -45,6 +48,9 @@ STORED = (
     tables.version.c.code_patch,
     tables.version.c.sha256,
     tables.version.c.size,
+    tables.version.c.format,
+    tables.version.c.signature,
+    tables.version.c.signed_by,
 )
 
 
@@ -63,6 +69,9 @@ def stored_version(row: StoredRow) -> StoredVersion:
         code_version=code,
         sha256=row.sha256 or None,
         size=row.size,
+        format=row.format,
+        signature=row.signature,
+        signed_by=row.signed_by,
     )
 
 
@@ -132,7 +141,7 @@ def find_version(
     """
     table = tables.version
     query = (
-        sa.select(*STORED)
+        sa.select(*STORED, table.c.pruned_at)
         .join(tables.op)
         .where(
             table.c.op_id == op,
@@ -148,7 +157,9 @@ def find_version(
     return connection.execute(query).first()
 
 
-def add_version(connection: sa.Connection, op: int, version: Version, record: VersionRecord) -> int:
+def add_version(
+    connection: sa.Connection, op: int, version: Version, record: VersionRecord, save: int | None = None
+) -> int:
     """Registers a version, unless these are its newest bytes already.
 
     Args:
@@ -156,6 +167,7 @@ def add_version(connection: sa.Connection, op: int, version: Version, record: Ve
         op: the number of the op.
         version: the version, parsed.
         record: everything else about it. Without bytes it stands for any row of the same version.
+        save: the number of the save it is part of, if it is part of one.
 
     Returns:
         the store's number for it.
@@ -178,12 +190,42 @@ def add_version(connection: sa.Connection, op: int, version: Version, record: Ve
             "size": record.size,
             "fields": dict(record.fields),
             "fingerprint": record.fingerprint,
+            "format": record.format,
+            "signature": record.signature,
+            "signed_by": record.signed_by,
+            "save_id": save,
+            "training": dict(record.training),
         }
         insert_new(connection, tables.version, [row])
         found = find_version(connection, op, version, with_bytes=record.sha256 is not None)
     if found is None:
         raise RuntimeError(f"the version {version} of {record.op!r} was inserted but cannot be found")
+    if record.sha256 is not None and found.pruned_at is not None:
+        # Its bytes had been given up, and were just sent again.
+        revived = sa.update(tables.version).where(tables.version.c.id == found.id).values(pruned_at=None)
+        connection.execute(revived)
     return int(found.id)
+
+
+def add_save(connection: sa.Connection, pipeline: int | None, origin: Origin | None) -> int:
+    """Notes that something is being saved, by whom and with which code.
+
+    Args:
+        connection: the transaction.
+        pipeline: the number of the pipeline; None where ops are saved without one.
+        origin: what is known of it.
+
+    Returns:
+        the number of the save.
+    """
+    values = {"pipeline_id": pipeline, **(asdict(origin) if origin is not None else {})}
+    return int(connection.execute(sa.insert(tables.save).values(values).returning(tables.save.c.id)).scalar_one())
+
+
+def drop_save_without_versions(connection: sa.Connection, save: int) -> None:
+    """Takes the note of a save back that brought no version the store had not."""
+    brought = sa.exists().where(tables.version.c.save_id == tables.save.c.id)
+    connection.execute(sa.delete(tables.save).where(tables.save.c.id == save, ~brought))
 
 
 def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:

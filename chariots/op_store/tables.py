@@ -19,9 +19,11 @@ __all__ = [
     "pipeline",
     "deployment",
     "deployment_version",
+    "save",
+    "event",
 ]
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 # Constraints get the same names on every database, so that a later migration can name what it drops.
 metadata = sa.MetaData(
@@ -66,8 +68,16 @@ version = sa.Table(
     sa.Column("fields", sa.JSON, nullable=False),
     sa.Column("fingerprint", sa.Text),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Column("format", sa.Text),
+    sa.Column("signature", sa.Text),
+    sa.Column("signed_by", sa.Text),
+    sa.Column("save_id", RowId, sa.ForeignKey("save.id")),  # the save that brought it; NULL if it came alone
+    sa.Column("training", sa.JSON, nullable=False, server_default="{}"),
+    # When `gc` gave up the bytes. The row stays: links and history go on naming it, and no number is given twice.
+    sa.Column("pruned_at", sa.DateTime(timezone=True)),
     sa.UniqueConstraint("op_id", "major", "minor", "patch", "sha256", "follows"),
     sa.Index(None, "op_id", "code_major", "id"),
+    sa.Index(None, "save_id"),
     sa.Index(None, "sha256"),
     sqlite_autoincrement=True,
 )
@@ -82,6 +92,9 @@ link = sa.Table(
     sa.Column("upstream_version_id", RowId, sa.ForeignKey("version.id"), nullable=False),
     sa.Column("downstream_op_id", RowId, sa.ForeignKey("op.id"), nullable=False),
     sa.Column("downstream_version_id", RowId, sa.ForeignKey("version.id")),
+    # The acceptance by which a person vouched for the pair; NULL where a training or a 0.2 client did.
+    sa.Column("event_id", RowId, sa.ForeignKey("event.id")),
+    sa.Index(None, "downstream_version_id"),
     sa.Index(None, "upstream_op_id", "downstream_op_id", "downstream_version_id"),
 )
 # Two partial indices, because a plain one takes any two missing downstream versions for different ones.
@@ -108,6 +121,8 @@ pipeline = sa.Table(
     sa.Column("id", RowId, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("last_op", sa.Text),
+    # {"nodes": [NodeQuery as a mapping, ...], "edges": [[upstream, downstream], ...]}, as it was last loaded or saved.
+    sa.Column("shape", sa.JSON),
     sa.UniqueConstraint("name"),
 )
 
@@ -127,4 +142,36 @@ deployment_version = sa.Table(
     sa.Column("deployment_id", RowId, sa.ForeignKey("deployment.id"), primary_key=True),
     sa.Column("node", sa.Text, primary_key=True),
     sa.Column("version_id", RowId, sa.ForeignKey("version.id"), nullable=False),
+)
+
+save = sa.Table(
+    "save",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("pipeline_id", RowId, sa.ForeignKey("pipeline.id")),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Column("who", sa.Text),
+    sa.Column("host", sa.Text),
+    sa.Column("git_commit", sa.Text),
+    sa.Column("code_version", sa.Text),
+    sa.Index(None, "pipeline_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# The history of a pipeline: promotions, rollbacks and acceptances. Rows are added, never changed; what an alias
+# stands for is what the newest row that names it says.
+event = sa.Table(
+    "event",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("pipeline_id", RowId, sa.ForeignKey("pipeline.id"), nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Column("kind", sa.Text, nullable=False),  # promote, rollback, accept
+    sa.Column("alias", sa.Text),  # NULL for an acceptance
+    sa.Column("before", sa.JSON),  # node -> number of the version
+    sa.Column("after", sa.JSON),
+    sa.Column("who", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Index(None, "pipeline_id", "alias", "id"),
+    sqlite_autoincrement=True,
 )

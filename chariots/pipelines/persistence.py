@@ -132,7 +132,7 @@ def load_pipeline(pipeline: Pipeline, store: OpStoreProtocol, pinned: Mapping[st
         elif isinstance(op, LoadableOp) and id(op) not in done:
             done.add(id(op))
             if chosen is not None and chosen.sha256:
-                op.load(store.read_blob(chosen.sha256))
+                op.load(store.read_version(chosen))
                 loaded[slot.node.name] = chosen
             elif op.allow_version_change:
                 # It learned with upstream ops that may just have been replaced.
@@ -154,7 +154,7 @@ def load_node(node: Node, store: OpStoreProtocol) -> bool:
     found = store.resolve("", [_query(node)], []).versions.get(node.name)
     if found is None or not found.sha256:
         return False
-    node.op.load(store.read_blob(found.sha256))
+    node.op.load(store.read_version(found))
     return True
 
 

@@ -6,9 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-__all__ = ["NodeQuery", "OpStoreProtocol", "Resolution", "Role", "StoredVersion", "VersionRecord"]
+__all__ = [
+    "Cause",
+    "FieldChange",
+    "Level",
+    "NodeQuery",
+    "OpStoreProtocol",
+    "Origin",
+    "Refusal",
+    "Resolution",
+    "Role",
+    "StoredVersion",
+    "VersionRecord",
+]
 
 Role = Literal["load", "optional", "retrain", "code"]
+Level = Literal["major", "minor", "patch"]
+Cause = Literal["missing", "pin", "code", "data", "upstream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +35,18 @@ class NodeQuery:
             and never checked, for it will learn again; ``code`` has nothing to load.
         version: the text of the node's present version.
         code_version: the text of the version that the running class declares.
+        mismatch_on: the finest subversion in which a difference counts as a mismatch.
+        fields: the declared fields of the running class, in the form of `VersionRecord.fields`.
+        fingerprint: the fingerprint of the running code; None where the source is not to be had.
     """
 
     name: str
     role: Role
     version: str
     code_version: str
+    mismatch_on: Level = "major"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,9 @@ class StoredVersion:
         code_version: the text of the class version the op was saved by; None if a 0.2 client saved it.
         sha256: the hexadecimal SHA-256 of the op's bytes; None for an op that has none.
         size: how many bytes.
+        format: the name of the format of the bytes, such as ``dill``; None where the op named none.
+        signature: the signature over op, version, format and SHA-256, as text; None if there is none.
+        signed_by: the name of the key that signed; None without a signature.
     """
 
     id: int
@@ -48,6 +71,52 @@ class StoredVersion:
     code_version: str | None
     sha256: str | None
     size: int
+    format: str | None = None
+    signature: str | None = None
+    signed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One declared field that differs between the code that saved a version and the code that runs.
+
+    Attributes:
+        name: the name of the field.
+        affects: the subversion it counts in.
+        before: its value when the version was saved, as text; None if it was not declared.
+        after: its value in the running code, as text; None if it is not declared any more.
+    """
+
+    name: str
+    affects: Level
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason why a pipeline may not be loaded.
+
+    Attributes:
+        node: the node that cannot run.
+        cause: ``missing`` (never saved), ``pin`` (not the pinned version), ``code`` (a declared field changed),
+            ``data`` (the same code learned again) or ``upstream`` (what it reads was replaced).
+        sentence: what is wrong and what to do, for people.
+        upstream: the node whose version does not fit; None where the node itself is what does not fit.
+        trained_with: the versions, as text, that would fit.
+        running_with: the version, as text, that is there instead; None if there is none.
+        changes: the declared fields that changed.
+        retrain: the names of the pipelines that have saved the node before, the latest first.
+    """
+
+    node: str
+    cause: Cause
+    sentence: str
+    upstream: str | None = None
+    trained_with: Sequence[str] = ()
+    running_with: str | None = None
+    changes: Sequence[FieldChange] = ()
+    retrain: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +126,12 @@ class Resolution:
     Attributes:
         versions: the chosen version of every op that has one to load, by node name.
         problems: one finished sentence for each obstacle; empty if the pipeline may be loaded.
+        refusals: the same obstacles, taken apart.
     """
 
     versions: Mapping[str, StoredVersion]
     problems: Sequence[str]
+    refusals: Sequence[Refusal] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +146,11 @@ class VersionRecord:
         fingerprint: the code fingerprint; None where the source is not to be had.
         sha256: the hexadecimal SHA-256 of bytes already written to the store; None for an op that has none.
         size: how many bytes.
+        format: the name of the format of the bytes; None where the op names none.
+        signature: the signature over op, version, format and SHA-256, as text.
+        signed_by: the name of the key that signed.
+        training: what is known of the training (``metrics``, ``parameters``, ``data_fingerprint``, ``duration`` in
+            seconds, ``trained_at`` in seconds since the epoch), as far as it is known.
     """
 
     op: str
@@ -84,6 +160,28 @@ class VersionRecord:
     fingerprint: str | None = None
     sha256: str | None = None
     size: int = 0
+    format: str | None = None
+    signature: str | None = None
+    signed_by: str | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who saved a pipeline, where, and with which code.
+
+    Attributes:
+        who: the name of the user.
+        host: the name of the machine.
+        git_commit: the commit of the code, with ``-dirty`` behind it where files were changed since; None outside
+            of a repository.
+        code_version: the version of the project's package; None where it has none.
+    """
+
+    who: str | None = None
+    host: str | None = None
+    git_commit: str | None = None
+    code_version: str | None = None
 
 
 class OpStoreProtocol(Protocol):
@@ -110,8 +208,12 @@ class OpStoreProtocol(Protocol):
         last_op: str,
         versions: Sequence[VersionRecord],
         links: Sequence[tuple[str, str]],
+        origin: Origin | None = None,
     ) -> Mapping[str, int]:
         """Registers versions and links in one transaction; returns the store's number for each op."""
+
+    def read_version(self, version: StoredVersion) -> bytes:
+        """Returns the bytes of a version once hash, format and signature are what is trusted here."""
 
     def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
         """Remembers which versions a pipeline now serves, so that a restarted server serves the same."""
