@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
 
 import sqlalchemy as sa
@@ -191,7 +192,7 @@ class Registry:
         _check_pairs(links, names, "links")
         with self.database.writing() as connection:
             known = deployments.add_pipeline(connection, pipeline, last_op) if pipeline else None
-            save = rows.add_save(connection, known, origin)
+            save = cache(partial(rows.add_save, connection, known, origin))
             ops = rows.add_ops(connection, names)
             numbers = {
                 record.op: rows.add_version(connection, ops[record.op], version, record, save)
@@ -207,7 +208,6 @@ class Registry:
                 for upstream, downstream in dict.fromkeys(map(tuple, links))
             ]
             rows.insert_new(connection, tables.link, found)
-            rows.drop_save_without_versions(connection, save)
         return numbers
 
     def add_version(self, record: VersionRecord) -> int:

@@ -5,7 +5,7 @@ Rows are only ever added through unique constraints: whoever comes second finds 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
@@ -21,7 +21,6 @@ __all__ = [
     "add_ops",
     "add_save",
     "add_version",
-    "drop_save_without_versions",
     "find_version",
     "insert_new",
     "op_id",
@@ -158,7 +157,7 @@ def find_version(
 
 
 def add_version(
-    connection: sa.Connection, op: int, version: Version, record: VersionRecord, save: int | None = None
+    connection: sa.Connection, op: int, version: Version, record: VersionRecord, save: Callable[[], int] | None = None
 ) -> int:
     """Registers a version, unless these are its newest bytes already.
 
@@ -167,7 +166,7 @@ def add_version(
         op: the number of the op.
         version: the version, parsed.
         record: everything else about it. Without bytes it stands for any row of the same version.
-        save: the number of the save it is part of, if it is part of one.
+        save: gives the number of the save it is part of, if it is part of one; called only where the version is new.
 
     Returns:
         the store's number for it.
@@ -193,7 +192,7 @@ def add_version(
             "format": record.format,
             "signature": record.signature,
             "signed_by": record.signed_by,
-            "save_id": save,
+            "save_id": None if save is None else save(),
             "training": dict(record.training),
         }
         insert_new(connection, tables.version, [row])
@@ -220,12 +219,6 @@ def add_save(connection: sa.Connection, pipeline: int | None, origin: Origin | N
     """
     values = {"pipeline_id": pipeline, **(asdict(origin) if origin is not None else {})}
     return int(connection.execute(sa.insert(tables.save).values(values).returning(tables.save.c.id)).scalar_one())
-
-
-def drop_save_without_versions(connection: sa.Connection, save: int) -> None:
-    """Takes the note of a save back that brought no version the store had not."""
-    brought = sa.exists().where(tables.version.c.save_id == tables.save.c.id)
-    connection.execute(sa.delete(tables.save).where(tables.save.c.id == save, ~brought))
 
 
 def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
