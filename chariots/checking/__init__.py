@@ -1,0 +1,1 @@
+"""Does the code on disk fit what is trained and live?"""
