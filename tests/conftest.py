@@ -1,4 +1,4 @@
-"""What do tests of every room share? A real Redis, quiet numeric libraries, and no silent skips on CI."""
+"""What do tests of every room share? A real Redis and PostgreSQL, quiet numeric libraries, no silent skips on CI."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.postgres_server import PostgresServer, drop_database, new_database
 from tests.redis_server import RedisServer
 
 # Chosen before anything imports keras or a BLAS: the lightest backend, one thread for tiny matrices.
@@ -48,6 +49,43 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.stop()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the markers of our own known."""
+    config.addinivalue_line("markers", "sqlite: tests something that only SQLite has, so it does not run on PostgreSQL")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test session alone, on a loopback port, stopped at the end."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """A PostgreSQL to make databases on: DATABASE_URL where it is set, else a server of our own."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        return given
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.url
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """The address of an empty database for one test alone."""
+    url = new_database(postgres_url)
+    yield url
+    drop_database(url)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL for one test alone, which that test may stop, kill and start again."""
+    with PostgresServer() as server:
+        yield server
 
 
 def _fail_when_skipped(report: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chariots.errors import ConflictError
@@ -13,6 +14,7 @@ from chariots.ml._ml_mode import MLMode
 from chariots.ml._op_bytes import Manifest, UnreadableOpError, pack, unpack
 from chariots.ml.serializers import BaseSerializer, DillSerializer
 from chariots.ml.serializers._base_serializer import format_of
+from chariots.pipelines.lineage import TrainingRecord, open_record, recording
 from chariots.pipelines.ops import LoadableOp
 from chariots.versioning import Version, VersionType
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from chariots.pipelines.callbacks import OpCallBack
 
 __all__ = ["BaseMLOp"]
+
+_logger = logging.getLogger(__name__)
 
 
 class BaseMLOp(LoadableOp):
@@ -129,6 +133,11 @@ class BaseMLOp(LoadableOp):
         return self._mode is MLMode.PREDICT
 
     @property
+    def bytes_format(self) -> str:
+        """The name of the format that `serializer_cls` writes and reads."""
+        return format_of(self.serializer_cls)
+
+    @property
     def is_ready(self) -> bool:
         """Whether the op was trained or loaded."""
         return self._learned is not None
@@ -156,11 +165,18 @@ class BaseMLOp(LoadableOp):
         """
         if self._mode is MLMode.PREDICT:
             return self.predict(*args, **kwargs)
-        with self._training(args):
+        with self._training(args) as training:
             self.fit(*args, **kwargs)
+            training.stop_clock()
             if self._mode is MLMode.FIT:
                 return None
             return self.predict(*_accepted(self.predict, args), **_accepted_by_name(self.predict, kwargs))
+
+    @property
+    def training_record(self) -> Mapping[str, Any]:
+        """What is known of the training of the present model; empty where that was loaded."""
+        record = None if self._learned is None else self._learned.record
+        return {} if record is None else record.as_json()
 
     def serialize(self) -> bytes:
         """Returns the model and its training time as bytes.
@@ -190,7 +206,7 @@ class BaseMLOp(LoadableOp):
             UnreadableOpError: if the bytes are damaged, or in another format than that of `serializer_cls`.
         """
         manifest, data = unpack(serialized_object, self.name)
-        expected = format_of(self.serializer_cls)
+        expected = self.bytes_format
         if manifest.format not in (None, expected):
             raise UnreadableOpError(
                 f"op {self.name!r} cannot be loaded: it was saved in the format {manifest.format!r}, and its "
@@ -242,6 +258,21 @@ class BaseMLOp(LoadableOp):
         assert self._untrained is not None
         return self._untrained
 
+    def _record_for(self, what: str) -> TrainingRecord | None:
+        training = training_of(self)
+        record = training.record if training is not None else open_record(self)
+        if record is None and self._learned is not None:
+            record = self._learned.record
+        elif record is None and self._mode is not MLMode.PREDICT:
+            raise ConflictError(
+                f"op {self.name!r} was to record {what} and was not trained yet, so there is nothing to keep it with; "
+                "record it in fit, in a callback of the op, or when the pipeline has run"
+            )
+        return record
+
+    def _recording(self) -> AbstractContextManager[Any]:
+        return super()._recording() if self._mode is MLMode.PREDICT else recording(self)
+
     @contextmanager
     def _training(self, data: Sequence[Any]) -> Iterator[Training]:
         """Makes the calling code train a new model, which is published if that code does not fail.
@@ -260,8 +291,24 @@ class BaseMLOp(LoadableOp):
             yield training
         finally:
             ONGOING.reset(token)
-        self._learned = Learned(training.learned.model, next_train_time(self._train_time))
+        self._describe(training)
+        self._learned = training.succeeded(next_train_time(self._train_time))
         self.has_learned = True
+
+    def _describe(self, training: Training) -> None:
+        """Adds the parameters that the model tells of itself; a model that cannot tell was trained all the same."""
+        try:
+            training.record.add_parameters(self._parameters_of(training.learned.model))
+        except Exception:
+            _logger.warning("the parameters of the model of op %r are not recorded", self.name, exc_info=True)
+
+    def _parameters_of(self, model: Any) -> Mapping[Any, Any]:
+        """What to record as parameters of a training beside what is recorded by name.
+
+        Args:
+            model: the model that was trained.
+        """
+        return {}
 
     def _new_model(self, data: Sequence[Any]) -> Any:
         parameters = inspect.signature(self._init_model).parameters.values()
@@ -272,7 +319,7 @@ class BaseMLOp(LoadableOp):
         kind = type(learned.model)
         manifest = Manifest(
             train_time=learned.train_time,
-            format=format_of(self.serializer_cls),
+            format=self.bytes_format,
             op=self.name,
             model=f"{kind.__module__}.{kind.__qualname__}",
         )

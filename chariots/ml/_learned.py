@@ -13,7 +13,9 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Learned", "Training", "next_train_time", "training_of"]
+from chariots.pipelines.lineage import TrainingRecord, open_record
+
+__all__ = ["ONGOING", "Learned", "Training", "next_train_time", "training_of"]
 
 _latest = 0.0
 _latest_lock = threading.Lock()
@@ -41,34 +43,54 @@ class Learned:
     Attributes:
         model: the model.
         train_time: seconds since the epoch; None for a model that was given rather than trained.
+        record: what is known of the training; None for a model that was given or loaded.
         lock: for frameworks whose models cannot predict in two threads at once.
         view: what the op derives from the model at the first prediction.
     """
 
-    __slots__ = ("lock", "model", "train_time", "view")
+    __slots__ = ("lock", "model", "record", "train_time", "view")
 
-    def __init__(self, model: Any, train_time: float | None = None) -> None:
+    def __init__(self, model: Any, train_time: float | None = None, record: TrainingRecord | None = None) -> None:
         self.model = model
         self.train_time = train_time
+        self.record = record
         self.lock = threading.Lock()
         self.view: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Learned:
         return self
 
-    def __reduce__(self) -> tuple[type[Learned], tuple[Any, float | None]]:
-        return Learned, (self.model, self.train_time)
+    def __reduce__(self) -> tuple[type[Learned], tuple[Any, float | None, TrainingRecord | None]]:
+        return Learned, (self.model, self.train_time, self.record)
 
 
 class Training:
     """A training that is going on: `training_of` finds it from the code it runs, and from nowhere else."""
 
-    __slots__ = ("learned", "op", "outer")
+    __slots__ = ("duration", "learned", "op", "outer", "record", "started")
 
     def __init__(self, op: object, model: Any, outer: Training | None) -> None:
         self.op = op
         self.outer = outer
         self.learned = Learned(model)
+        self.record = open_record(op) or TrainingRecord()
+        self.duration: float | None = None
+        self.started = time.perf_counter()
+
+    def stop_clock(self) -> None:
+        """Notes how long it took; what follows (a prediction, say) is not part of the training."""
+        if self.duration is None:
+            self.duration = time.perf_counter() - self.started
+
+    def succeeded(self, train_time: float) -> Learned:
+        """Returns what was learned, with everything that is known of the training.
+
+        Args:
+            train_time: seconds since the epoch.
+        """
+        self.stop_clock()
+        self.record.duration, self.record.trained_at = self.duration, train_time
+        return Learned(self.learned.model, train_time, self.record)
 
 
 # Not an attribute of the op: another thread that predicts with the same op must not see the unfinished model.

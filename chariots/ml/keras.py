@@ -7,7 +7,8 @@ whichever is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chariots.ml._base_ml_op import BaseMLOp
@@ -69,7 +70,13 @@ class KerasOp(BaseMLOp):
                 **self.fit_params,
             }
             inputs = _arrays(input_data_sets, _count(model, "inputs"))
-            model.fit(inputs, _arrays(output_datasets, _count(model, "outputs")), **parameters)
+            history = model.fit(inputs, _arrays(output_datasets, _count(model, "outputs")), **parameters)
+            for name, values in getattr(history, "history", {}).items():
+                if values and isinstance(values[-1], Real):
+                    self.record_metric(name, values[-1])
+
+    def _parameters_of(self, model: Any) -> Mapping[Any, Any]:
+        return {**self.input_params, **self.fit_params}
 
     def predict(self, input_datasets: Any) -> Any:
         """Predicts with the model.

@@ -79,6 +79,10 @@ class BaseSKOp(BaseMLOp):
             )
         return model_class(**_values(self.model_parameters))
 
+    def _parameters_of(self, model: Any) -> Mapping[Any, Any]:
+        tell = getattr(model, "get_params", None)
+        return tell() if callable(tell) else _values(self.model_parameters)
+
     def _before_training(self) -> Learned:
         raise NotLoadedError(
             f"op {self.name!r} was asked to predict and is not fitted: it was neither trained nor loaded. "

@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from chariots.errors import StoreError
+from chariots.errors import DamagedError
+from chariots.op_store.client_lineage import LineageQuestions
 from chariots.op_store.hashing import PassingHash
+from chariots.op_store.origin import present_origin
+from chariots.op_store.trust import Trust
 from chariots.pipelines.store import FieldChange, NodeQuery, Origin, Refusal, Resolution, StoredVersion, VersionRecord
 from chariots.versioning import Version
 from chariots.web import Session
@@ -29,12 +32,17 @@ class Named(Protocol):
         """The name."""
 
 
-class BaseOpStoreClient(ABC):
+class BaseOpStoreClient(LineageQuestions, ABC):
     """Everything that can be asked of an op store, over a way of asking that a subclass defines.
 
     A subclass needs only `post`; bytes then travel as base64 text. Ops and pipelines are given as objects
     with a ``name``, ops also by their name alone.
+
+    Attributes:
+        trust: signs what is saved, and decides what may be loaded; everything may, unless a subclass says otherwise.
     """
+
+    trust: Trust = Trust()
 
     @abstractmethod
     def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
@@ -106,10 +114,11 @@ class BaseOpStoreClient(ABC):
 
         Raises:
             UnknownNameError: if the store has no bytes of this version.
+            UntrustedError: if they are not trusted here.
             StoreError: if it has them no longer, or damaged.
         """
         found = self.post("/v2/versions/find", {"op": _name(desired_op), "version": str(version)})
-        return self.read_blob(found["sha256"])
+        return self.read_version(StoredVersion(**found))
 
     def save_op_bytes(self, op_to_save: Named | str, version: Version | str, op_bytes: bytes) -> None:
         """Keeps the bytes of a version of an op; registers the op and the version where they are new.
@@ -122,7 +131,7 @@ class BaseOpStoreClient(ABC):
         record = VersionRecord(
             op=_name(op_to_save), version=str(version), sha256=self.write_blob(op_bytes), size=len(op_bytes)
         )
-        self.post("/v2/versions", asdict(record))
+        self.post("/v2/versions", asdict(self.trust.signed(record)))
 
     def pipeline_exists(self, pipeline_name: str) -> bool:
         """Tells whether a pipeline was saved or registered.
@@ -185,7 +194,7 @@ class BaseOpStoreClient(ABC):
             last_op: the name of its last op.
             versions: the versions, one an op; their bytes must have been written.
             links: pairs of names of ops among them, (upstream, downstream), trained together.
-            origin: who saves, where, and with which code.
+            origin: who saves, where, and with which code; what `present_origin` finds, if not given.
 
         Returns:
             the store's number for the version of each op.
@@ -193,9 +202,9 @@ class BaseOpStoreClient(ABC):
         asked = {
             "pipeline": pipeline,
             "last_op": last_op,
-            "versions": [asdict(version) for version in versions],
+            "versions": [asdict(self.trust.signed(version)) for version in versions],
             "links": [list(link) for link in links],
-            "origin": None if origin is None else asdict(origin),
+            "origin": asdict(origin or present_origin()),
         }
         numbers: dict[str, int] = self.post("/v2/saves", asked)["versions"]
         return numbers
@@ -247,7 +256,8 @@ class BaseOpStoreClient(ABC):
 
         Raises:
             UnknownNameError: if the store has no such bytes.
-            StoreError: if it has them no longer, or damaged.
+            DamagedError: if they are not the bytes that were saved.
+            StoreError: if it has them no longer.
         """
         data, found = self._get_blob(sha256)
         if found == sha256:
@@ -256,7 +266,7 @@ class BaseOpStoreClient(ABC):
             f"the bytes {sha256} arrived with the SHA-256 {found}, although the op store has them undamaged, so "
             "nothing was loaded; look for what changes them on the way, then try again"
         )
-        raise StoreError(problem, sha256=sha256)
+        raise DamagedError(problem, sha256=sha256)
 
     def read_version(self, version: StoredVersion) -> bytes:
         """Returns the bytes of a version once they are known to be what is trusted here.
@@ -268,8 +278,10 @@ class BaseOpStoreClient(ABC):
             the bytes; their SHA-256, format and signature were checked, in this very buffer.
 
         Raises:
+            UntrustedError: if signature or format are not trusted here; nothing was fetched then.
             StoreError: if the store has the bytes no longer, or damaged.
         """
+        self.trust.check(version)
         return self.read_blob(str(version.sha256))
 
     def _put_blob(self, sha256: str, data: bytes) -> None:
@@ -286,14 +298,17 @@ class OpStoreClient(BaseOpStoreClient):
 
     Args:
         url: where the server is, ``http://127.0.0.1:5001`` for instance.
+        token: what the server knows this client by, where it wants tokens.
+        trust: signs what is saved, and decides what may be loaded; by default nothing is signed and everything loaded.
 
     Raises:
         ValueError: if that is not a URL.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None, trust: Trust | None = None) -> None:
         self.url = url
-        self._session = Session(url)
+        self.trust = trust or Trust()
+        self._session = Session(url, token=token)
 
     def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
         """Asks one question over HTTP.

@@ -1,16 +1,15 @@
-"""How does the op store reach its database, in which transactions, and with which tables?
+"""In which transactions does the op store use its database, with which tables, and what if it cannot?
 
 On SQLite several threads and processes share one file: write-ahead logging lets readers go on while somebody
 writes, every writing transaction takes its lock when it begins (a transaction that reads first and upgrades
-its lock later can only fail), and waiting for that lock is left to SQLite for up to half a minute.
+its lock later can only fail), and waiting for that lock is left to SQLite for up to half a minute. On PostgreSQL
+writers of the same op wait for one another at the row of that op.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +18,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chariots.errors import StoreError
+from chariots.errors import StoreError, StoreFullError, StoreUnavailableError
+from chariots.op_store.engines import BUSY_SECONDS, READ_ONLY, absolute, in_memory, make_engine
 from chariots.op_store.tables import SCHEMA_REVISION
 
 __all__ = ["MIGRATIONS", "Database"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_SECONDS = 30.0
-_READ_ONLY = "chariots_read_only"
 _SCHEMA_LOCK_NUMBER = 0x63686172  # any number will do, as long as every process asks PostgreSQL for the same
+_WRITERS_LOCK_NUMBER = 0x77726974
 _migrating = threading.Lock()  # Alembic keeps the migration under way in module globals
 
 
@@ -43,8 +42,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _absolute(url)
-        self.engine = _engine(self.url)
+        self.url = absolute(url)
+        self.engine = make_engine(self.url)
         self._schema_checked = False
         _databases.add(self)
 
@@ -52,19 +51,26 @@ class Database:
     def reading(self) -> Iterator[sa.Connection]:
         """Yields a connection whose queries all see the same state of the database."""
         self.check_schema()
-        options: dict[str, Any] = {_READ_ONLY: True}
+        options: dict[str, Any] = {READ_ONLY: True}
         if self.engine.dialect.name == "postgresql":
-            options["isolation_level"] = "REPEATABLE READ"
-        with self._reporting(), self.engine.connect() as connection:
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self._reporting("read"), self.engine.connect() as connection:
             connection.execution_options(**options)
             with connection.begin():
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Yields a connection whose changes all become visible together at the end, or never."""
+    def writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        """Yields a connection whose changes all become visible together at the end, or never.
+
+        Args:
+            alone: whether nobody else may be writing until the end, as when bytes are deleted that nothing names.
+        """
         self.check_schema()
-        with self._reporting(), self.engine.begin() as connection:
+        with self._reporting("change"), self.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # on SQLite there is one writer at a time anyway
+                lock = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
+                connection.execute(sa.select(lock(_WRITERS_LOCK_NUMBER)))
             yield connection
 
     def check_schema(self) -> None:
@@ -85,12 +91,15 @@ class Database:
         Raises:
             StoreError: if the tables were made by a newer release or by another program.
         """
-        with _migrating, self._reporting():
+        with _migrating, self._reporting("make or upgrade the tables of"):
             if self._revision() == SCHEMA_REVISION:
                 self._schema_checked = True
                 return False
             with self.engine.begin() as connection:
                 if connection.dialect.name == "postgresql":
+                    # A large table takes its time, and whoever comes second waits for the first to finish.
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK_NUMBER)))
                 _run_migrations(connection)
             self._schema_checked = True
@@ -99,7 +108,7 @@ class Database:
     def _revision(self) -> str | None:
         """The revision of the tables that are there; checked here because importing Alembic takes longer."""
         with self.engine.connect() as connection:
-            connection.execution_options(**{_READ_ONLY: True})
+            connection.execution_options(**{READ_ONLY: True})
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
@@ -113,88 +122,43 @@ class Database:
         return None if revision is None else str(revision)
 
     @contextmanager
-    def _reporting(self) -> Iterator[None]:
+    def _reporting(self, done: str) -> Iterator[None]:
         """Turns a database that cannot be reached or used into the failure that callers know."""
+        asked = f"the op store was to {done} its database {self._shown_url()}"
         try:
             yield
-        except sa.exc.DatabaseError as error:
+        except sa.exc.TimeoutError as error:
+            raise StoreUnavailableError(
+                f"{asked}, but all its connections were in use for {BUSY_SECONDS:.0f} s; try again, or share the "
+                "work among more server processes (nothing was changed)"
+            ) from error
+        except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError)):
                 raise
-            failure = StoreError(
-                f"the op store cannot use its database {self._shown_url()}: {error.orig}; check that it is "
-                "there, that it has room and that this process may read and write it, then try again"
-            )
-            failure.status = 503
-            raise failure from error
+            reason = str(error.orig).strip()
+            if _is_full(error.orig):
+                raise StoreFullError(
+                    f"{asked}, but there is no room left: {reason}; make room there, then try again (nothing was "
+                    "changed)"
+                ) from error
+            raise StoreUnavailableError(
+                f"{asked}, but {_tried(error.orig, reason)}; check that it is there and that this process may read "
+                "and write it, then try again (nothing is half done)"
+            ) from error
 
     def _shown_url(self) -> str:
         return self.url.render_as_string(hide_password=True)
 
 
-def _absolute(url: str) -> sa.URL:
-    parsed = sa.make_url(url)
-    kind = parsed.get_backend_name()
-    if kind not in ("sqlite", "postgresql"):
-        raise ValueError(
-            f"an op store keeps its versions in SQLite or PostgreSQL, not in {kind!r}; give a URL such as "
-            "'sqlite:////var/lib/chariots/db.sqlite' or 'postgresql://user:password@host/name'"
-        )
-    if kind == "sqlite" and not _in_memory(parsed) and not _is_uri(parsed):
-        path = Path(parsed.database or "").absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parsed = parsed.set(database=str(path))
-    return parsed
+def _is_full(error: object) -> bool:
+    return getattr(error, "sqlite_errorname", None) == "SQLITE_FULL" or getattr(error, "sqlstate", None) == "53100"
 
 
-def _in_memory(url: sa.URL) -> bool:
-    return url.database in (None, "", ":memory:")
-
-
-def _is_uri(url: sa.URL) -> bool:
-    return bool(url.query.get("uri"))
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url, pool_pre_ping=True)
-    if _in_memory(url):
-        # One connection for all threads, lent to one at a time: the database is gone when it closes.
-        engine = sa.create_engine(
-            url,
-            poolclass=sa.pool.QueuePool,
-            pool_size=1,
-            max_overflow=0,
-            pool_timeout=BUSY_SECONDS,
-            connect_args={"check_same_thread": False},
-        )
-    else:
-        engine = sa.create_engine(url, pool_timeout=BUSY_SECONDS, connect_args={"timeout": BUSY_SECONDS})
-    sa.event.listen(engine, "connect", _configure_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # By default the driver begins transactions when it sees fit, and none around CREATE TABLE.
-    connection.isolation_level = None
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            # SQLite does not wait by itself when two processes switch a new file to WAL at once.
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    read_only = connection.get_execution_options().get(_READ_ONLY)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+def _tried(error: object, reason: str) -> str:
+    """What is in the way, and for how long something was tried where the driver only says that it gave up."""
+    if str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f"another process held its lock for {BUSY_SECONDS:.0f} s ({reason})"
+    return reason
 
 
 def _run_migrations(connection: sa.Connection) -> None:
@@ -215,7 +179,7 @@ def _start_afresh_in_child() -> None:
     _migrating = threading.Lock()  # another thread of the parent may have held it
     # Connections must not be used, nor even closed, by the child of the process that opened them.
     for database in list(_databases):
-        if database.url.get_backend_name() != "sqlite" or not _in_memory(database.url):
+        if database.url.get_backend_name() != "sqlite" or not in_memory(database.url):
             _inherited.append(database.engine.pool)
             database.engine.dispose(close=False)
 

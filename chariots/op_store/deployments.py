@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from chariots.errors import UnknownNameError
 from chariots.op_store import rows, tables
 
-__all__ = ["add_pipeline", "last", "record"]
+__all__ = ["add_pipeline", "earlier", "last", "last_number", "record"]
+
+_PAGE = 100  # deployments that are looked at together
 
 
 def add_pipeline(connection: sa.Connection, name: str, last_op: str | None) -> int:
@@ -44,6 +46,12 @@ def last(connection: sa.Connection, pipeline: str) -> dict[str, int] | None:
     Returns:
         the number of the version of each node; None if it never served any.
     """
+    number = last_number(connection, pipeline)
+    return None if number is None else _versions(connection, number)
+
+
+def last_number(connection: sa.Connection, pipeline: str) -> int | None:
+    """The number of the last deployment of a pipeline; None if it never served."""
     newest = (
         sa.select(tables.deployment.c.id)
         .join(tables.pipeline)
@@ -52,10 +60,38 @@ def last(connection: sa.Connection, pipeline: str) -> dict[str, int] | None:
         .limit(1)
     )
     number = connection.scalar(newest)
-    if number is None:
-        return None
+    return None if number is None else int(number)
+
+
+def earlier(
+    connection: sa.Connection, pipeline: int, other_than: Mapping[str, int], up_to: int | None
+) -> tuple[int, dict[str, int]] | None:
+    """Looks for what a pipeline served before.
+
+    Args:
+        connection: the transaction.
+        pipeline: the number of the pipeline.
+        other_than: versions that do not count.
+        up_to: the number of the newest deployment that counts; None if none does.
+
+    Returns:
+        the newest deployment with other versions, as its number and its versions; None if there is none.
+    """
+    table = tables.deployment
+    while up_to is not None:
+        query = sa.select(table.c.id).where(table.c.pipeline_id == pipeline, table.c.id <= up_to)
+        numbers = connection.scalars(query.order_by(table.c.id.desc()).limit(_PAGE)).all()
+        for number in numbers:
+            versions = _versions(connection, number)
+            if versions != dict(other_than):
+                return int(number), versions
+        up_to = numbers[-1] - 1 if numbers else None
+    return None
+
+
+def _versions(connection: sa.Connection, deployment: int) -> dict[str, int]:
     served = tables.deployment_version
-    query = sa.select(served.c.node, served.c.version_id).where(served.c.deployment_id == number)
+    query = sa.select(served.c.node, served.c.version_id).where(served.c.deployment_id == deployment)
     return {node: int(version) for node, version in connection.execute(query)}
 
 

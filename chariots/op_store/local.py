@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chariots.op_store.client import BaseOpStoreClient
+from chariots.op_store.origin import present_origin
+from chariots.op_store.trust import Trust
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, VersionRecord
 from chariots.web import Reply
+from chariots.web.access import INSIDE
 
 if TYPE_CHECKING:
     from chariots.op_store.server import OpStoreServer
@@ -23,10 +26,12 @@ class LocalOpStoreClient(BaseOpStoreClient):
 
     Args:
         server: the server, which need not run.
+        trust: signs what is saved, and decides what may be loaded; what the server trusts by default.
     """
 
-    def __init__(self, server: OpStoreServer) -> None:
+    def __init__(self, server: OpStoreServer, trust: Trust | None = None) -> None:
         self.server = server
+        self.trust = trust or server.trust
 
     def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
         """Asks one question of the application in this process.
@@ -41,7 +46,9 @@ class LocalOpStoreClient(BaseOpStoreClient):
         Raises:
             ChariotsError: the failure that the store answered with.
         """
-        answer = self.server.flask.test_client().post(route, json=arguments_json)
+        # Whoever holds the server object needs no token: the request says so where no client can.
+        inside = {INSIDE: True}
+        answer = self.server.flask.test_client().post(route, json=arguments_json, environ_overrides=inside)
         asked = f"POST {route} of the embedded op store"
         reply = Reply(answer.status_code, dict(answer.headers), answer.get_data(), asked)
         return reply.raise_for_problem().json()
@@ -65,7 +72,8 @@ class LocalOpStoreClient(BaseOpStoreClient):
         origin: Origin | None = None,
     ) -> Mapping[str, int]:
         """Registers everything that one save of a pipeline holds; see `BaseOpStoreClient`."""
-        return self.server.registry.commit_save(pipeline, last_op, versions, links, origin)
+        signed = [self.trust.signed(version) for version in versions]
+        return self.server.registry.commit_save(pipeline, last_op, signed, links, origin or present_origin())
 
     def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
         """Remembers which versions a pipeline now serves; see `BaseOpStoreClient`."""

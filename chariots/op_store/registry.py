@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
 
 import sqlalchemy as sa
 
-from chariots.errors import ConflictError, UnknownNameError, nearest
-from chariots.op_store import deployments, lookup, rows, tables
-from chariots.op_store.blobs import BlobStore, check_sha256
+from chariots.errors import UnknownNameError, nearest
+from chariots.op_store import deployments, lookup, presence, rows, tables
+from chariots.op_store.blobs import BlobStore
 from chariots.op_store.checks import (
     LARGEST_NUMBER,
     check_name,
@@ -20,6 +21,8 @@ from chariots.op_store.checks import (
     invalid,
 )
 from chariots.op_store.database import Database
+from chariots.op_store.lineage import Lineage
+from chariots.op_store.trust import Trust
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, StoredVersion, VersionRecord
 
 if TYPE_CHECKING:
@@ -39,15 +42,20 @@ class Registry:
     Args:
         database: where versions and links are kept.
         saver: where bytes are kept.
+        trust: which bytes are taken and given out; all of them by default.
 
     Attributes:
         database: the database.
         blobs: the bytes.
+        trust: which bytes are taken and given out.
+        lineage: where versions come from.
     """
 
-    def __init__(self, database: Database, saver: BaseSaver) -> None:
+    def __init__(self, database: Database, saver: BaseSaver, trust: Trust | None = None) -> None:
         self.database = database
+        self.trust = trust or Trust()
         self.blobs = BlobStore(saver, self._owners)
+        self.lineage = Lineage(database.reading)
 
     # What clients of chariots 0.2 ask for.
 
@@ -77,16 +85,21 @@ class Registry:
 
         Raises:
             UnknownNameError: if there is no such op, no such version or no bytes of it.
+            UntrustedError: if the store trusts them no longer.
             StoreError: if the bytes are lost or damaged.
         """
-        return self.blobs.read(str(self.find_version(op, version).sha256))
+        found = self.find_version(op, version)
+        self.trust.check(found)
+        return self.blobs.read(str(found.sha256))
 
     def save_op_bytes(self, op: str, version: str, data: bytes) -> None:
         """Keeps the bytes of a version of an op, registering both where they are new."""
         check_name(op, "op_name")
         check_version(version, "version")
-        sha256 = self.blobs.write(data)
-        self.add_version(VersionRecord(op=op, version=version, sha256=sha256, size=len(data)))
+        record = VersionRecord(op=op, version=version, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+        self.trust.check(record, "saved")
+        self.blobs.write(data)
+        self.add_version(record)
 
     def register_valid_link(self, downstream_op: str | None, upstream_op: str, upstream_version: str) -> None:
         """Vouches for a version of an upstream op, for any version of a downstream op.
@@ -181,16 +194,19 @@ class Registry:
 
         Raises:
             InputError: if a name, a version or a link is none.
+            UntrustedError: if bytes are not signed, or not of a format, that the store trusts.
             ConflictError: if bytes are named that the store does not have.
         """
         if pipeline:
             check_name(pipeline, "pipeline")
         check_name(last_op, "last_op")
+        before = self._moment()
         parsed = [self._check_record(record, "versions.") for record in versions]
         names = [record.op for record in versions]
         _check_unique(names, "versions.op")
         _check_pairs(links, names, "links")
         with self.database.writing() as connection:
+            presence.check_bytes_again(connection, before, versions, self.blobs.exists)
             known = deployments.add_pipeline(connection, pipeline, last_op) if pipeline else None
             save = cache(partial(rows.add_save, connection, known, origin))
             ops = rows.add_ops(connection, names)
@@ -215,10 +231,13 @@ class Registry:
 
         Raises:
             InputError: if the name or the version is none.
+            UntrustedError: if its bytes are not signed, or not of a format, that the store trusts.
             ConflictError: if bytes are named that the store does not have.
         """
+        before = self._moment()
         version = self._check_record(record, "")
         with self.database.writing() as connection:
+            presence.check_bytes_again(connection, before, [record], self.blobs.exists)
             number = rows.add_ops(connection, (record.op,))[record.op]
             return rows.add_version(connection, number, version, record)
 
@@ -262,6 +281,10 @@ class Registry:
         with self.database.reading() as connection:
             return deployments.last(connection, pipeline)
 
+    def _moment(self) -> presence.Moment:
+        with self.database.reading() as connection:
+            return presence.moment(connection)
+
     def _check_record(self, record: VersionRecord, where: str) -> Version:
         """Refuses a version that cannot be registered; returns it parsed."""
         check_name(record.op, f"{where}op")
@@ -272,11 +295,12 @@ class Registry:
             check_name(record.fingerprint, f"{where}fingerprint")
         if not 0 <= record.size <= LARGEST_NUMBER:
             raise invalid(f"{where}size", "a number of bytes", record.size)
-        if record.sha256 is not None and not self.blobs.exists(check_sha256(record.sha256, f"{where}sha256")):
-            raise ConflictError(
-                f"op {record.op!r} was to be saved with the bytes {record.sha256}, which the op store does "
-                "not have; send the bytes first, then save again (nothing was registered)"
-            )
+        for label in ("format", "signature", "signed_by"):
+            text = getattr(record, label)
+            if text is not None:
+                check_name(text, f"{where}{label}")
+        self.trust.check(record, "saved")
+        presence.check_bytes(record, where, self.blobs.exists)
         return version
 
     def _refuse_version(self, connection: sa.Connection, op: str, number: int, version: str) -> NoReturn:

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import flask
 
 from chariots.schema import adapter
-from chariots.web import json_response, openapi_document, read_json
+from chariots.web import json_response, needs, openapi_document, read_json
+from chariots.web.access import Scope
 
 if TYPE_CHECKING:
     from chariots.op_store.registry import Registry
 
-__all__ = ["Route", "add_routes", "openapi"]
+__all__ = ["Route", "Scope", "add_routes", "openapi"]
 
 _REFERENCES = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True)
 class Route:
-    """One question that the store answers: ``POST`` with a JSON object, answered with JSON.
+    """One question that the store answers with JSON.
 
     Attributes:
         path: the path of the route.
         summary: the question, for the OpenAPI document.
-        request: a dataclass whose fields are the members of the object.
+        request: a dataclass whose fields are the members of the JSON object in the body; with ``method="GET"``
+            they are the parameters of the query string, and each is text, a number or a flag, or a list of them,
+            whose parameter may come several times.
         answer: makes the answer from the registry and an instance of that dataclass.
         max_body: the largest body in bytes, where it is another than the server's.
+        scope: what a token must allow for this question to be answered; admin includes write, write includes read.
+        method: how the question is asked.
     """
 
     path: str
@@ -36,6 +42,8 @@ class Route:
     request: type
     answer: Callable[[Registry, Any], Any]
     max_body: int | None = None
+    scope: Scope = "read"
+    method: Literal["GET", "POST"] = "POST"
 
 
 def add_routes(app: flask.Flask, registry: Registry, routes: Iterable[Route]) -> None:
@@ -47,7 +55,8 @@ def add_routes(app: flask.Flask, registry: Registry, routes: Iterable[Route]) ->
         routes: the table.
     """
     for route in routes:
-        app.add_url_rule(route.path, route.path, _view(registry, route), methods=["POST"])
+        view = needs(route.scope)(_view(registry, route))
+        app.add_url_rule(route.path, f"{route.method} {route.path}", view, methods=[route.method])
 
 
 def openapi(title: str, routes: Iterable[Route], paths: dict[str, Any]) -> dict[str, Any]:
@@ -66,17 +75,19 @@ def openapi(title: str, routes: Iterable[Route], paths: dict[str, Any]) -> dict[
     for route in routes:
         schema = adapter(route.request).json_schema(_REFERENCES)
         schemas.update(schema.pop("$defs", {}))
-        schemas[route.request.__name__] = schema
-        reference = {"$ref": _REFERENCES.format(model=route.request.__name__)}
-        described[route.path] = {
-            "post": {
-                "summary": route.summary,
-                "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}},
-                "responses": {
-                    "200": {"description": "the answer", "content": {"application/json": {"schema": {}}}},
-                    "4XX": {"$ref": "#/components/responses/Problem"},
-                },
-            }
+        if route.method == "GET":
+            asked: dict[str, Any] = {"parameters": _parameters(schema)}
+        else:
+            schemas[route.request.__name__] = schema
+            reference = {"$ref": _REFERENCES.format(model=route.request.__name__)}
+            asked = {"requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}}
+        described.setdefault(route.path, {})[route.method.lower()] = {
+            "summary": f"{route.summary} (needs the scope {route.scope}, where tokens are used)",
+            **asked,
+            "responses": {
+                "200": {"description": "the answer", "content": {"application/json": {"schema": {}}}},
+                "4XX": {"$ref": "#/components/responses/Problem"},
+            },
         }
     return openapi_document(title, described, schemas)
 
@@ -85,7 +96,44 @@ def _view(registry: Registry, route: Route) -> Callable[[], flask.Response]:
     def view() -> flask.Response:
         if route.max_body is not None:
             flask.request.max_content_length = route.max_body
-        asked = adapter(route.request).decode(read_json())
+        members = _query_string(route.request) if route.method == "GET" else read_json()
+        asked = adapter(route.request).decode(members)
         return json_response(route.answer(registry, asked))
 
     return view
+
+
+def _parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    required = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": described}
+        for name, described in schema.get("properties", {}).items()
+    ]
+
+
+def _query_string(kind: type) -> dict[str, Any]:
+    """The parameters of the current request, in the form they would have in JSON."""
+    hints = get_type_hints(kind)
+    members: dict[str, Any] = {}
+    for name, texts in flask.request.args.lists():
+        hint = hints.get(name)
+        kinds = {*get_args(hint)} if get_origin(hint) in (Union, UnionType) else {hint}
+        listed = next((one for one in kinds if get_origin(one) in (list, tuple)), None)
+        if listed is not None:
+            members[name] = [_from_text(text, set(get_args(listed))) for text in texts]
+        else:
+            members[name] = _from_text(texts[-1], kinds)
+    return members
+
+
+def _from_text(text: str, kinds: set[Any]) -> Any:
+    """A number or a flag where one is declared and the text is one; the text itself where not."""
+    if bool in kinds and text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        if number in kinds:
+            try:
+                return number(text)
+            except ValueError:
+                continue
+    return text

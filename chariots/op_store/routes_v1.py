@@ -148,13 +148,21 @@ ROUTES = (
         SaveOpBytes,
         _save_op_bytes,
         max_body=LARGEST_TEXT,
+        scope="write",
     ),
     Route(
         "/v1/register_valid_link",
         "Vouch for a version of an upstream op.",
         RegisterValidLink,
         _register_valid_link,
+        scope="write",
     ),
     Route("/v1/pipeline_exists", "Was a pipeline registered?", PipelineExists, _pipeline_exists),
-    Route("/v1/register_new_pipeline", "Register a pipeline.", RegisterNewPipeline, _register_new_pipeline),
+    Route(
+        "/v1/register_new_pipeline",
+        "Register a pipeline.",
+        RegisterNewPipeline,
+        _register_new_pipeline,
+        scope="write",
+    ),
 )

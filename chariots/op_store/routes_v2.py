@@ -15,7 +15,7 @@ from chariots.op_store.registry import Registry
 from chariots.op_store.routes import Route
 from chariots.op_store.routes_v1 import LARGEST_TEXT, decode_bytes
 from chariots.pipelines.store import NodeQuery, Origin, VersionRecord
-from chariots.web import accept_any_size, json_response
+from chariots.web import accept_any_size, json_response, needs
 
 __all__ = ["ROUTES", "RAW_PATHS", "add_blob_routes"]
 
@@ -122,12 +122,12 @@ def _check_blob(registry: Registry, asked: BlobOf) -> Any:
 
 ROUTES = (
     Route("/v2/resolve", "Which versions would a pipeline load, and do they fit?", Resolve, _resolve),
-    Route("/v2/saves", "Register everything that one save of a pipeline holds.", Save, _save),
-    Route("/v2/versions", "Register one version of an op.", VersionRecord, _add_version),
+    Route("/v2/saves", "Register everything that one save of a pipeline holds.", Save, _save, scope="write"),
+    Route("/v2/versions", "Register one version of an op.", VersionRecord, _add_version, scope="write"),
     Route("/v2/versions/find", "Which bytes does a version of an op have?", FindVersion, _find_version),
-    Route("/v2/deployments", "Remember what a pipeline serves.", Deployment, _record_deployment),
+    Route("/v2/deployments", "Remember what a pipeline serves.", Deployment, _record_deployment, scope="write"),
     Route("/v2/deployments/last", "What did a pipeline serve last?", LastDeployment, _last_deployment),
-    Route("/v2/blobs", "Keep bytes sent as base64.", BlobText, _write_blob, max_body=LARGEST_TEXT),
+    Route("/v2/blobs", "Keep bytes sent as base64.", BlobText, _write_blob, max_body=LARGEST_TEXT, scope="write"),
     Route("/v2/blobs/read", "Read bytes as base64.", BlobOf, _read_blob),
     Route("/v2/blobs/check", "Are these bytes there, and undamaged?", BlobOf, _check_blob),
 )
@@ -157,7 +157,7 @@ def add_blob_routes(app: flask.Flask, registry: Registry) -> None:
             answer.content_length = size
         return answer
 
-    app.add_url_rule("/v2/blobs/<sha256>", "put_blob", put, methods=["PUT"])
+    app.add_url_rule("/v2/blobs/<sha256>", "put_blob", needs("write")(put), methods=["PUT"])
     app.add_url_rule("/v2/blobs/<sha256>", "get_blob", get, methods=["GET"])
 
 

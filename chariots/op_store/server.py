@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,11 @@ from flask.cli import AppGroup
 from flask_sqlalchemy import SQLAlchemy
 
 from chariots.errors import StoreError
-from chariots.op_store import routes, routes_v1, routes_v2, tables
+from chariots.op_store import routes, routes_check, routes_lineage, routes_v1, routes_v2, tables
 from chariots.op_store.database import MIGRATIONS, Database
 from chariots.op_store.registry import Registry
-from chariots.web import install
+from chariots.op_store.trust import Trust
+from chariots.web import Access, install
 
 if TYPE_CHECKING:
     from chariots.op_store.local import LocalOpStoreClient
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpStoreServer"]
 
-_ROUTES = (*routes_v1.ROUTES, *routes_v2.ROUTES)
+_ROUTES = (*routes_v1.ROUTES, *routes_v2.ROUTES, *routes_check.ROUTES, *routes_lineage.ROUTES)
 
 
 class OpStoreServer:
@@ -38,24 +39,39 @@ class OpStoreServer:
         saver: where the bytes are kept.
         db_url: the SQLAlchemy URL of the database, SQLite or PostgreSQL. A relative SQLite path starts at the
             working directory.
+        trust: what the store takes and gives out as bytes of an op; everything by default.
+        tokens: for each of the scopes ``read``, ``write`` and ``admin``, a token or several. Without any, whoever
+            reaches the port may do everything, but only by a loopback name or an allowed one.
+        allowed_hosts: names that clients may call the service by, beside those of loopback; ``"*"`` for any.
 
     Attributes:
         flask: the application; any WSGI server can run it.
+        trust: what the store takes and gives out.
         db: the database as Flask-SQLAlchemy offers it, for use inside of ``flask.app_context()``.
         saver: the saver.
         registry: everything the service answers from.
 
     Raises:
-        ValueError: if the URL is of another kind of database.
+        ValueError: if the URL is of another kind of database, a scope is none or a token too short.
     """
 
-    def __init__(self, saver: BaseSaver, db_url: str = "sqlite:///:memory:") -> None:
+    def __init__(
+        self,
+        saver: BaseSaver,
+        db_url: str = "sqlite:///:memory:",
+        *,
+        trust: Trust | None = None,
+        tokens: Mapping[str, str | Sequence[str]] | None = None,
+        allowed_hosts: Iterable[str] = (),
+    ) -> None:
         self.saver = saver
-        self.registry = Registry(Database(db_url), saver)
+        self.trust = trust or Trust()
+        self.registry = Registry(Database(db_url), saver, self.trust)
+        access = Access(tokens, allowed_hosts)
         self.flask = flask.Flask("OpStoreServer", static_folder=None, root_path=str(Path(__file__).parent))
         self.db = _database_extension(self.flask, self.registry.database)
         self.flask.cli = _Commands(self)
-        install(self.flask, title="chariots op store", openapi=_document, ready=self._missing)
+        install(self.flask, title="chariots op store", openapi=_document, ready=self._missing, access=access)
         routes.add_routes(self.flask, self.registry, _ROUTES)
         routes_v2.add_blob_routes(self.flask, self.registry)
 

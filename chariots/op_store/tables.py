@@ -21,6 +21,7 @@ __all__ = [
     "deployment_version",
     "save",
     "event",
+    "collection",
 ]
 
 SCHEMA_REVISION = "0002"
@@ -77,6 +78,7 @@ version = sa.Table(
     sa.Column("pruned_at", sa.DateTime(timezone=True)),
     sa.UniqueConstraint("op_id", "major", "minor", "patch", "sha256", "follows"),
     sa.Index(None, "op_id", "code_major", "id"),
+    sa.Index(None, "op_id", "id"),
     sa.Index(None, "save_id"),
     sa.Index(None, "sha256"),
     sqlite_autoincrement=True,
@@ -172,6 +174,25 @@ event = sa.Table(
     sa.Column("after", sa.JSON),
     sa.Column("who", sa.Text),
     sa.Column("reason", sa.Text),
+    # For a rollback: the promotion whose set it brought back; NULL where it brought back a deployment.
+    sa.Column("restores", RowId, sa.ForeignKey("event.id")),
+    # For a promotion: the last deployment when it was made. For a rollback to a deployment: that deployment.
+    sa.Column("deployment_id", RowId, sa.ForeignKey("deployment.id")),
+    sa.Column("key", sa.Text),  # chosen by who asks, so that asking again after no answer adds nothing
+    sa.UniqueConstraint("key"),
+    sa.Index(None, "pipeline_id", "id"),
     sa.Index(None, "pipeline_id", "alias", "id"),
+    sqlite_autoincrement=True,
+)
+
+# A run of `gc --delete`. Only the newest are kept: they tell a save whether bytes may have gone since it looked.
+collection = sa.Table(
+    "collection",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Column("finished_at", sa.DateTime(timezone=True)),  # NULL while it deletes, and where it was killed
+    sa.Column("versions", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Self
 
 from chariots.pipelines.callbacks import OpCallBack
+from chariots.pipelines.lineage import TrainingRecord, fingerprint_of
 from chariots.versioning import Version, VersionableMeta, VersionType
 
 __all__ = ["BaseOp", "LoadableOp"]
+
+_NOTHING = nullcontext()
 
 
 class BaseOp(metaclass=VersionableMeta):
@@ -35,6 +39,10 @@ class BaseOp(metaclass=VersionableMeta):
 
     #: Set to a `VersionType` to let the code fingerprint count in that subversion.
     code_version: ClassVar[VersionType | None] = None
+
+    #: The finest subversion in which a difference keeps a saved version of this op from being loaded: between the code
+    #: that saved it and the code that runs, and between an upstream op and the one it was trained with.
+    mismatch_on: ClassVar[VersionType | str | None] = VersionType.MAJOR
 
     #: Whether this op is a pipeline, which only a runner can execute.
     holds_nodes: ClassVar[bool] = False
@@ -85,14 +93,76 @@ class BaseOp(metaclass=VersionableMeta):
             what `execute` returned.
         """
         arguments = list(args)
-        for callback in self.callbacks:
-            callback.before_execution(self, arguments)
-        self.before_execution(arguments)
-        output = self.execute(*arguments)
-        self.after_execution(arguments, output)
-        for callback in self.callbacks:
-            callback.after_execution(self, arguments, output)
-        return output
+        with self._recording():
+            for callback in self.callbacks:
+                callback.before_execution(self, arguments)
+            self.before_execution(arguments)
+            output = self.execute(*arguments)
+            self.after_execution(arguments, output)
+            for callback in self.callbacks:
+                callback.after_execution(self, arguments, output)
+            return output
+
+    def record_metric(self, name: str, value: Any) -> None:
+        """Keeps a number with the training that is going on, or else with the last one of this op object.
+
+        To be called from `execute` or ``fit``, from a callback, or after the training; what was recorded is saved
+        with the version. The last value under a name stands. Where the op did not learn but was loaded, or only
+        predicts, there is no training to keep it with, and nothing is kept.
+
+        Args:
+            name: what was measured, 1 to 255 printable characters.
+            value: the number.
+
+        Raises:
+            TypeError: if the value is no number, or this op has no state, and so no versions of its own.
+            ValueError: if the name is none, or this training has 1,000 metrics already.
+            ConflictError: if the op is to learn and has not yet.
+        """
+        record = self._record_for(f"the metric {name!r}")
+        if record is not None:
+            record.record_metric(name, value)
+
+    def record_parameter(self, name: str, value: Any) -> None:
+        """Keeps a value with the training, as `record_metric` keeps a number.
+
+        Args:
+            name: what it is called, 1 to 255 printable characters.
+            value: anything; what JSON has no form for is kept as a text that shows it.
+
+        Raises:
+            TypeError: if this op has no state, and so no versions of its own.
+            ValueError: if the name is none, or this training has 1,000 parameters already.
+            ConflictError: if the op is to learn and has not yet.
+        """
+        record = self._record_for(f"the parameter {name!r}")
+        if record is not None:
+            record.record_parameter(name, value)
+
+    def record_training_data(self, *data: Any) -> None:
+        """Keeps a fingerprint of the data with the training, as `record_metric` keeps a number.
+
+        Args:
+            *data: a fingerprint of your own, as one text; or the data, which is hashed by its content.
+
+        Raises:
+            TypeError: if this op has no state, and so no versions of its own; or if the data cannot be hashed.
+            ConflictError: if the op is to learn and has not yet.
+        """
+        record = self._record_for("the fingerprint of the training data")
+        if record is not None:
+            record.data_fingerprint = fingerprint_of(data)
+
+    def _record_for(self, what: str) -> TrainingRecord | None:
+        """Where to record something; None where there is no training that it could belong to."""
+        raise TypeError(
+            f"op {self.name!r} was to record {what}, but it has no state, so a run of it leaves no version to keep that "
+            "with; record it on the op that learned (in a PipelineCallback: pipeline.node_for_name['...'].op)"
+        )
+
+    def _recording(self) -> AbstractContextManager[Any]:
+        """What an execution with its callbacks runs inside of."""
+        return _NOTHING
 
     @property
     def name(self) -> str:
@@ -130,6 +200,22 @@ class LoadableOp(BaseOp):
     #: Whether this op object learned what it would save. Only what has learned vouches for its upstream ops.
     has_learned: bool = True
 
+    _training_record: TrainingRecord | None = None
+
+    @property
+    def training_record(self) -> Mapping[str, Any]:
+        """What is known of the training behind the present state, as it is saved with the version.
+
+        Any of ``metrics``, ``parameters``, ``data_fingerprint``, ``duration`` (in seconds) and ``trained_at`` (in
+        seconds since the epoch); empty where the state was loaded.
+        """
+        return {} if self._training_record is None else self._training_record.as_json()
+
+    @property
+    def bytes_format(self) -> str | None:
+        """The name of the format of what `serialize` returns, by which a server may say that it trusts it; or None."""
+        return None
+
     @property
     def needs_loading(self) -> bool:
         """Whether this op is of no use before `load` was called."""
@@ -158,6 +244,11 @@ class LoadableOp(BaseOp):
             NotImplementedError: if the subclass does not define it.
         """
         raise NotImplementedError(f"op {self.name!r} cannot be saved yet: define {type(self).__name__}.serialize")
+
+    def _record_for(self, what: str) -> TrainingRecord | None:
+        if self._training_record is None:
+            self._training_record = TrainingRecord()
+        return self._training_record
 
     def copy_for_snapshot(self) -> Self:
         """Returns an op whose state can be loaded or trained without this one noticing.

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chariots.errors import VERSION_HINT, VersionError
+from chariots.errors import VERSION_HINT, ConflictError, VersionError
+from chariots.pipelines import lineage
 from chariots.pipelines.graph import INPUT_VALUE
+from chariots.pipelines.mismatch import running_fingerprint, strictest
 from chariots.pipelines.nodes import BaseNode, Node
 from chariots.pipelines.ops import BaseOp, LoadableOp
-from chariots.pipelines.store import NodeQuery, OpStoreProtocol, Role, StoredVersion, VersionRecord
+from chariots.pipelines.store import Level, NodeQuery, OpStoreProtocol, Role, StoredVersion, VersionRecord
 from chariots.versioning import Version, content_hash
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
 
-__all__ = ["load_node", "load_pipeline", "persist_node", "save_pipeline"]
+__all__ = ["load_node", "load_pipeline", "persist_node", "questions", "save_pipeline"]
 
 _LONGEST_FIELD_TEXT = 200  # characters of a field's value that are kept for people to read
 
@@ -27,33 +29,38 @@ class _Slot:
 
     node: BaseNode
     upstream: tuple[int, ...]  # positions of the slots it reads
+    mismatch_on: Level = "major"  # what the pipelines that hold it ask for
 
     @property
     def op(self) -> BaseOp | None:
         return self.node.op if isinstance(self.node, Node) else None
 
 
-def _flatten(pipeline: Pipeline, given: tuple[int, ...], slots: list[_Slot]) -> tuple[int, ...]:
+def _flatten(
+    pipeline: Pipeline, given: tuple[int, ...], slots: list[_Slot], mismatch_on: Level = "major"
+) -> tuple[int, ...]:
     """Lays nested pipelines open: their nodes read what the nested pipeline was given.
 
     Args:
         pipeline: the pipeline.
         given: positions of the slots that fill the pipeline's input.
         slots: what is laid open already; the slots of the pipeline are added to it.
+        mismatch_on: what the pipelines around this one ask for.
 
     Returns:
         the positions of the slots that fill the pipeline's output.
     """
+    mismatch_on = strictest(mismatch_on, pipeline.mismatch_on)
     graph = pipeline._graph
     filled_by: dict[int | None, tuple[int, ...]] = {INPUT_VALUE: given}  # value -> slots that fill it
     for position, node in enumerate(pipeline.graph_nodes):
         upstream = tuple(dict.fromkeys(slot for value in graph.inputs[position] for slot in filled_by[value]))
         nested = node.nested if isinstance(node, Node) else None
         if nested is None:
-            slots.append(_Slot(node, upstream))
+            slots.append(_Slot(node, upstream, mismatch_on))
             ends: tuple[int, ...] = (len(slots) - 1,)
         else:
-            ends = _flatten(nested, upstream, slots)
+            ends = _flatten(nested, upstream, slots, mismatch_on)
         filled_by.update(dict.fromkeys(graph.outputs[position], ends))
     return filled_by.get(graph.output_value, ())
 
@@ -99,10 +106,43 @@ def _role(op: BaseOp | None) -> Role:
     return "load" if op.needs_loading else "optional"
 
 
-def _query(node: BaseNode) -> NodeQuery:
+def _query(node: BaseNode, mismatch_on: Level = "major") -> NodeQuery:
     op = node.op if isinstance(node, Node) else None
-    version = node.node_version
-    return NodeQuery(node.name, _role(op), str(version), str(version if op is None else op.__version__))
+    version = str(node.node_version)
+    if op is None:
+        return NodeQuery(node.name, "code", version, version, mismatch_on)
+    return NodeQuery(
+        name=node.name,
+        role=_role(op),
+        version=version,
+        code_version=str(op.__version__),
+        mismatch_on=strictest(mismatch_on, op.mismatch_on),
+        fields=_fields(op),
+        fingerprint=running_fingerprint(op),
+    )
+
+
+def questions(pipeline: Pipeline) -> tuple[list[NodeQuery], list[tuple[str, str]]]:
+    """What a pipeline asks an op store before it is loaded: its nodes, nested ones laid open, and what they read.
+
+    Args:
+        pipeline: the pipeline.
+
+    Returns:
+        a description of each node, and the edges whose versions have to fit, as names (upstream, downstream).
+
+    Raises:
+        ValueError: if one name stands for two different ops with a state.
+    """
+    return _questions(_checked_slots(pipeline))
+
+
+def _questions(slots: Sequence[_Slot]) -> tuple[list[NodeQuery], list[tuple[str, str]]]:
+    queries: dict[str, NodeQuery] = {}
+    for slot in slots:
+        queries[slot.node.name] = _query(slot.node, slot.mismatch_on)
+    names = [slot.node.name for slot in slots]
+    return list(queries.values()), list(dict.fromkeys((names[up], names[down]) for up, down in effective_edges(slots)))
 
 
 def load_pipeline(pipeline: Pipeline, store: OpStoreProtocol, pinned: Mapping[str, int] | None = None) -> None:
@@ -117,10 +157,8 @@ def load_pipeline(pipeline: Pipeline, store: OpStoreProtocol, pinned: Mapping[st
         VersionError: if the versions do not fit together.
     """
     slots = _checked_slots(pipeline)
-    queries = {slot.node.name: _query(slot.node) for slot in slots}
-    names = [slot.node.name for slot in slots]
-    edges = dict.fromkeys((names[up], names[down]) for up, down in effective_edges(slots))
-    resolution = store.resolve(pipeline.name, list(queries.values()), list(edges), pinned)
+    nodes, edges = _questions(slots)
+    resolution = store.resolve(pipeline.name, nodes, edges, pinned)
     if resolution.problems:
         raise VersionError("\n".join([VERSION_HINT, *resolution.problems]), problems=list(resolution.problems))
     done: set[int] = set()
@@ -132,12 +170,29 @@ def load_pipeline(pipeline: Pipeline, store: OpStoreProtocol, pinned: Mapping[st
         elif isinstance(op, LoadableOp) and id(op) not in done:
             done.add(id(op))
             if chosen is not None and chosen.sha256:
-                op.load(store.read_version(chosen))
+                _load_op(op, store, chosen)
                 loaded[slot.node.name] = chosen
             elif op.allow_version_change:
                 # It learned with upstream ops that may just have been replaced.
                 op.has_learned = False
     pipeline.loaded, pipeline.loaded_from = loaded, store
+
+
+def _load_op(op: LoadableOp, store: OpStoreProtocol, chosen: StoredVersion) -> None:
+    """Gives an op its bytes, if they are in the format that the op reads.
+
+    Whoever says which formats may be loaded goes by what the store has recorded, so nothing else may be what decides
+    how the bytes are read.
+    """
+    if chosen.format is not None and chosen.format != op.bytes_format:
+        reads = "names no format" if op.bytes_format is None else f"reads {op.bytes_format!r} only"
+        raise ConflictError(
+            f"op {chosen.op!r} was to be loaded in version {chosen.version}, which the op store has in the format "
+            f"{chosen.format!r}, and {type(op).__name__} {reads}; set the serializer_cls it was saved with (if you "
+            "trust the bytes), or train and save it again"
+        )
+    op.load(store.read_version(chosen))
+    lineage.forget(op)
 
 
 def load_node(node: Node, store: OpStoreProtocol) -> bool:
@@ -154,7 +209,7 @@ def load_node(node: Node, store: OpStoreProtocol) -> bool:
     found = store.resolve("", [_query(node)], []).versions.get(node.name)
     if found is None or not found.sha256:
         return False
-    node.op.load(store.read_version(found))
+    _load_op(node.op, store, found)
     return True
 
 
@@ -177,8 +232,9 @@ def _record(node: BaseNode, store: OpStoreProtocol, loaded: StoredVersion | None
     if op is None:
         return VersionRecord(node.name, str(version))
     sha256, size = None, 0
+    form = op.bytes_format if isinstance(op, LoadableOp) else None
     if isinstance(op, LoadableOp) and loaded is not None and not op.has_learned:
-        sha256, size = loaded.sha256, loaded.size
+        sha256, size, form = loaded.sha256, loaded.size, loaded.format or form
     elif isinstance(op, LoadableOp):
         data = op.serialize()
         sha256, size = store.write_blob(data), len(data)
@@ -190,6 +246,8 @@ def _record(node: BaseNode, store: OpStoreProtocol, loaded: StoredVersion | None
         fingerprint=op.code_fingerprint,
         sha256=sha256,
         size=size,
+        format=form,
+        training=op.training_record if isinstance(op, LoadableOp) and op.has_learned else {},
     )
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 from chariots.errors import InputError
 from chariots.pipelines.callbacks import PipelineCallback
 from chariots.pipelines.graph import INPUT_VALUE, build_graph
+from chariots.pipelines.mismatch import level
 from chariots.pipelines.nodes import BaseNode, Node, NodeReference, ReservedNodes
 from chariots.pipelines.ops import BaseOp, LoadableOp
 from chariots.pipelines.plan import Plan, annotate, call_node, compile_plan, split_outputs
 from chariots.pipelines.store import OpStoreProtocol, StoredVersion
-from chariots.versioning import Version
+from chariots.versioning import Version, VersionType
 
 if TYPE_CHECKING:
     from chariots.pipelines.runners import BaseRunner
@@ -46,6 +47,8 @@ class Pipeline(BaseOp):
         pipeline_callbacks: what to do around the pipeline and its nodes.
         use_worker: whether a server runs this pipeline in a worker by default; False forbids it, None leaves it to
             the server and the request.
+        mismatch_on: the finest subversion in which a difference keeps a saved version from being loaded, for all ops of
+            the pipeline: ``major``, ``minor`` or ``patch``. Where an op asks for a finer one, that holds for the op.
 
     Raises:
         ValueError: if the nodes do not form a graph that can run, or the name does not fit into a URL.
@@ -60,6 +63,7 @@ class Pipeline(BaseOp):
         name: str,
         pipeline_callbacks: Iterable[PipelineCallback] | None = None,
         use_worker: bool | None = None,
+        mismatch_on: VersionType | str | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(name, str) or not name or _FORBIDDEN_IN_NAMES & set(name) or name in (".", ".."):
@@ -74,6 +78,7 @@ class Pipeline(BaseOp):
         self._positions: dict[int, int] | None = None  # id(node) -> its position, for runners that go node by node
         self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]  # an op's are of another kind
         self.use_worker = use_worker
+        self.mismatch_on = None if mismatch_on is None else level(mismatch_on, f"Pipeline(..., {name!r})")  # type: ignore[misc]  # an op declares it, a pipeline is given it
         #: Every version that `load` chose, by node name; empty before the first load.
         self.loaded: Mapping[str, StoredVersion] = {}
         #: The store they came from.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chariots.serving.server import PipelinesServer
+from chariots.workers.app_loading import stand_in_folder
 
 if TYPE_CHECKING:
     from chariots.op_store.savers import BaseSaver
@@ -52,10 +53,11 @@ class Chariots(PipelinesServer):
                 "leave it out, or use PipelinesServer(pipelines, op_store_client=...)"
             )
         folder = Path(path).resolve()
-        ops = folder / "ops"
+        kept = stand_in_folder() or folder
+        ops = kept / "ops"
         ops.mkdir(parents=True, exist_ok=True)
         self.path = folder
         # Not an f-string: a folder may be called anything, and the database is a URL.
-        db_url = URL.create("sqlite", database=str(folder / "db.sqlite")).render_as_string()
+        db_url = URL.create("sqlite", database=str(kept / "db.sqlite")).render_as_string()
         self.op_store_server = OpStoreServer((saver_cls or FileSaver)(str(ops)), db_url=db_url)
         super().__init__(app_pipelines, *args, **{**kwargs, "op_store_client": self.op_store_server.client()})

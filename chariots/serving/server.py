@@ -16,6 +16,7 @@ from chariots.serving import execution, openapi, routes
 from chariots.serving.response import PipelineResponse
 from chariots.serving.served import ServedPipeline
 from chariots.versioning import Version
+from chariots.workers.app_loading import stand_in_folder
 
 if TYPE_CHECKING:
     from chariots.pipelines.callbacks import PipelineCallback
@@ -181,7 +182,7 @@ class PipelinesServer(Flask):
 
     def _restore(self) -> None:
         """Gives every pipeline what it served before; a store that does not answer is asked once only."""
-        store = self.op_store_client
+        store = None if stand_in_folder() is not None else self.op_store_client
         waiting = list(self.served.values()) if store is not None else []
         for position, served in enumerate(waiting):
             try:

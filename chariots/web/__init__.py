@@ -8,6 +8,7 @@ from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
     from chariots.web import deadline
+    from chariots.web.access import Access, is_loopback, needs, open_to_all
     from chariots.web.client import Reply, Session, Stream
     from chariots.web.problems import PROBLEM_TYPE, error_from_problem, problem_of
     from chariots.web.remote import remote_stack, render_stack
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "install": "chariots.web.service",
+    "Access": "chariots.web.access",
+    "needs": "chariots.web.access",
+    "open_to_all": "chariots.web.access",
+    "is_loopback": "chariots.web.access",
     "read_json": "chariots.web.service",
     "json_response": "chariots.web.service",
     "accept_any_size": "chariots.web.service",
@@ -37,6 +42,10 @@ _HOMES = {
 __getattr__, __dir__, _ = lazy_names(__name__, _HOMES)
 __all__ = [
     "install",
+    "Access",
+    "needs",
+    "open_to_all",
+    "is_loopback",
     "read_json",
     "json_response",
     "accept_any_size",

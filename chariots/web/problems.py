@@ -17,6 +17,8 @@ _STANDARD = ("type", "title", "status", "detail")
 
 _BY_STATUS: dict[int, type[ChariotsError]] = {
     400: errors.MalformedRequestError,
+    401: errors.UnauthorizedError,
+    403: errors.ForbiddenError,
     404: errors.UnknownNameError,
     409: errors.ConflictError,
     413: errors.BodyTooLargeError,

@@ -16,6 +16,7 @@ from chariots.errors import BodyTooLargeError, ChariotsError, nearest
 from chariots.schema import dumps, loads
 from chariots.schema.places import printable
 from chariots.web import deadline, request_ids
+from chariots.web.access import Access, open_to_all
 from chariots.web.problems import PROBLEM_TYPE, problem_of
 
 __all__ = ["install", "read_json", "json_response", "accept_any_size", "openapi_document"]
@@ -31,6 +32,7 @@ def install(
     openapi: Callable[[], dict[str, Any]] | None = None,
     ready: Callable[[], Mapping[str, Any] | None] | None = None,
     max_body: int | None = 64 * 2**20,
+    access: Access | None = None,
 ) -> None:
     """Gives a flask application what every service has.
 
@@ -45,6 +47,8 @@ def install(
             sentence); None or an empty mapping when nothing is.
         max_body: the largest request body in bytes, None for no limit; ``MAX_CONTENT_LENGTH`` in the
             configuration of the application comes first.
+        access: who may ask what, and from where; ``/livez`` and ``/readyz`` stay open. Everybody may ask anything
+            where it is None.
 
     Raises:
         ValueError: when the application has been through this before.
@@ -55,6 +59,8 @@ def install(
     if app.config.get("MAX_CONTENT_LENGTH") is None:
         app.config["MAX_CONTENT_LENGTH"] = max_body
     app.before_request(_take_deadline)
+    if access is not None:
+        app.before_request(access.check)
     app.after_request(_add_request_id)
     app.teardown_request(_drop_deadline)
     # One handler, at the widest class: any handler that the application registers is more specific and wins.
@@ -75,8 +81,8 @@ def install(
     def document() -> flask.Response:
         return json_response(openapi() if openapi is not None else openapi_document(title))
 
-    app.add_url_rule("/livez", "chariots_livez", livez)
-    app.add_url_rule("/readyz", "chariots_readyz", readyz)
+    app.add_url_rule("/livez", "chariots_livez", open_to_all(livez))
+    app.add_url_rule("/readyz", "chariots_readyz", open_to_all(readyz))
     app.add_url_rule("/openapi.json", "chariots_openapi", document)
 
 
@@ -201,7 +207,10 @@ def _problem_response(problem: dict[str, Any], status: int) -> flask.Response:
         body = dumps(problem)
     except TypeError:  # an exception's message or members may hold anything
         body = dumps({name: status if name == "status" else printable(problem[name]) for name in problem})
-    return current_app.response_class(body, status, content_type=PROBLEM_TYPE)
+    response = current_app.response_class(body, status, content_type=PROBLEM_TYPE)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _answer_error(exc: Exception) -> Any:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +17,10 @@ from chariots.errors import UnknownNameError, nearest
 if TYPE_CHECKING:
     from chariots.serving import PipelinesServer
 
-__all__ = ["is_app", "load_app"]
+__all__ = ["is_app", "load_app", "only_looking", "stand_in_folder"]
+
+# Where stores of apps go that are only looked at; None where apps are made to be used.
+_stand_in: ContextVar[Path | None] = ContextVar("chariots_stand_in", default=None)
 
 _ENTRY_POINT = "execute_pipeline"  # what makes an object an app, on a floor that must not know servers
 
@@ -21,6 +28,22 @@ _ENTRY_POINT = "execute_pipeline"  # what makes an object an app, on a floor tha
 def is_app(value: object) -> bool:
     """Whether a value is a pipelines server."""
     return not isinstance(value, type) and hasattr(value, _ENTRY_POINT)
+
+
+@contextmanager
+def only_looking() -> Iterator[None]:
+    """While this lasts, the apps that are made ask no op store and load nothing: somebody only looks at their code."""
+    with tempfile.TemporaryDirectory(prefix="chariots-look-") as folder:
+        token = _stand_in.set(Path(folder))
+        try:
+            yield
+        finally:
+            _stand_in.reset(token)
+
+
+def stand_in_folder() -> Path | None:
+    """Where an app that is only looked at may put what it would keep in its own folder; None for any other app."""
+    return _stand_in.get()
 
 
 def load_app(location: str) -> PipelinesServer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from chariots.op_store import BaseOpStoreClient, OpStoreServer
+from chariots.op_store.engines import absolute
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines.store import NodeQuery, VersionRecord
 from chariots.versioning import Version
@@ -35,9 +36,24 @@ def version(major: str = "", minor: str = "", patch: str = "", created: float = 
     return made
 
 
+def database_url(folder: Path) -> str:
+    """The URL of the database of a folder: an SQLite file in it, unless `set_database_url` said another."""
+    given = _note(folder)
+    return given.read_text(encoding="utf-8") if given.exists() else f"sqlite:///{folder / 'db.sqlite'}"
+
+
+def set_database_url(folder: Path, url: str) -> None:
+    """Gives a folder another database, for this process and for those that are started on it."""
+    _note(folder).write_text(url, encoding="utf-8")
+
+
+def _note(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-database.url")  # beside it: some tests list what is in the folder
+
+
 def file_store(folder: Path) -> OpStoreServer:
-    """A store that keeps everything in one folder."""
-    return OpStoreServer(FileSaver(str(folder / "ops")), f"sqlite:///{folder / 'db.sqlite'}")
+    """A store that keeps everything in one folder, and in the database that belongs to it."""
+    return OpStoreServer(FileSaver(str(folder / "ops")), database_url(folder))
 
 
 def record(
@@ -116,17 +132,27 @@ def python_process(module: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@contextmanager
+def open_database(folder: Path) -> Iterator[sa.Connection]:
+    """A connection to the database of a folder that knows nothing of ours: no pool, no settings."""
+    engine = sa.create_engine(absolute(database_url(folder)), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
 def count_rows(folder: Path) -> dict[str, int]:
     """How many rows each table of a store has."""
-    with sqlite3.connect(folder / "db.sqlite") as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in sorted(names)}
+    with open_database(folder) as connection:
+        names = sa.inspect(connection).get_table_names()
+        return {name: int(connection.scalar(sa.text(f'SELECT count(*) FROM "{name}"'))) for name in sorted(names)}
 
 
 def all_rows(folder: Path) -> list[str]:
-    """Everything that the database of a store holds, as SQL."""
-    with sqlite3.connect(folder / "db.sqlite") as connection:
-        return list(connection.iterdump())
+    """Everything that the database of a store holds, as text."""
+    with open_database(folder) as connection:
+        names = sa.inspect(connection).get_table_names()
+        found = {name: connection.execute(sa.text(f'SELECT * FROM "{name}"')).all() for name in sorted(names)}
+    return [f"{name} {row}" for name in found for row in sorted(map(str, found[name]))]
 
 
 def blob_files(folder: Path) -> list[Path]:

@@ -39,6 +39,7 @@ def run_python(program: str, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
 
 
+@pytest.mark.sqlite
 def test_the_tables_are_made_at_first_use(store: OpStoreServer, tmp_path: Path) -> None:
     assert not (tmp_path / "db.sqlite").exists()
     assert store.client().get_all_versions_of_op("pca") is None
@@ -56,6 +57,7 @@ def test_an_upgrade_keeps_what_was_saved(tmp_path: Path) -> None:
     assert file_store(tmp_path).client().get_all_versions_of_op("pca") == {version("pca 1")}
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("setting", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)]
 )
@@ -207,7 +209,7 @@ def test_tables_of_a_newer_release_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "db.sqlite").write_bytes(b"something else entirely" * 100)
-    with pytest.raises(StoreError, match=r"cannot use its database sqlite.*not a database"):
+    with pytest.raises(StoreError, match=r"was to make .* its database sqlite.*not a database; check"):
         file_store(tmp_path).upgrade()
 
 
@@ -217,7 +219,7 @@ def test_a_database_that_cannot_be_used_is_no_server_error_but_unavailable(tmp_p
     assert client.get("/readyz").status_code == 503
     assert client.get("/livez").status_code == 200
     answer = client.post("/v1/pipeline_exists", json={"pipeline_name": "p"})
-    assert (answer.status_code, answer.json["type"]) == (503, "urn:chariots:store-failed")
+    assert (answer.status_code, answer.json["type"]) == (503, "urn:chariots:store-unavailable")
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "oracle://host"])

@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-__all__ = ["BaseSaver", "path_parts"]
+__all__ = ["BaseSaver", "Kept", "is_leftover", "path_parts", "writing_name"]
+
+_WRITING = ".writing-"
+
+
+class Kept(NamedTuple):
+    """Something that a saver keeps.
+
+    Attributes:
+        path: where below the root, parts joined by slashes.
+        size: how many bytes it has.
+        modified: when it was written, in seconds since 1970, by the clock of the place.
+    """
+
+    path: str
+    size: int
+    modified: float
+
+
+def writing_name() -> str:
+    """A name that nobody else uses, for what is still being written; a killed save may leave it behind."""
+    return f"{_WRITING}{secrets.token_hex(8)}"
+
+
+def is_leftover(path: str) -> bool:
+    """Tells whether a path is that of something still being written, or left by a save that was killed.
+
+    Args:
+        path: a path that `BaseSaver.list` returned.
+    """
+    return path.rpartition("/")[2].startswith(_WRITING)
 
 
 def path_parts(path: str) -> list[str]:
@@ -133,4 +165,21 @@ class BaseSaver(ABC):
         """
         raise NotImplementedError(
             f"{type(self).__name__} was asked to delete {path!r} but does not define `delete`; define it"
+        )
+
+    def list(self, prefix: str = "") -> Iterator[Kept]:
+        """Names everything that is kept below a folder, what is still being written too (see `is_leftover`).
+
+        Args:
+            prefix: the folder, as a path below the root: ``blobs/ab`` does not stand for ``blobs/abc``. All
+                that is kept where it is empty.
+
+        Returns:
+            path, size and time of each, in no particular order; what comes and goes meanwhile may be missed.
+
+        Raises:
+            NotImplementedError: unless the saver defines it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} was asked to list {prefix!r} but does not define `list`; define it"
         )

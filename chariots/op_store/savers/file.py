@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from chariots.op_store.savers.base import BaseSaver, path_parts
+from chariots.op_store.savers.base import BaseSaver, Kept, path_parts, writing_name
 
 __all__ = ["FileSaver"]
 
@@ -76,7 +75,7 @@ class FileSaver(BaseSaver):
         """
         place = self._place(path)
         self._make_directory(place.parent)
-        temporary = place.parent / f".writing-{secrets.token_hex(8)}"
+        temporary = place.parent / writing_name()
         try:
             with temporary.open("xb", buffering=0) as file:
                 for chunk in chunks:
@@ -136,6 +135,23 @@ class FileSaver(BaseSaver):
         place.unlink()
         _sync_directory(place.parent)
 
+    def list(self, prefix: str = "") -> Iterator[Kept]:
+        """Names every file below a folder; symbolic links are passed over.
+
+        Args:
+            prefix: the folder, as a path below the root; everything where it is empty.
+
+        Returns:
+            path, size in bytes and time of the last change of each, sorted within a folder.
+
+        Raises:
+            ValueError: if the prefix leads out of the root or is not usable as a path.
+            OSError: if a folder cannot be read.
+        """
+        root = Path(self.root_path).resolve()
+        folder = self._place(prefix) if prefix.strip("/") else root
+        return _files(folder, "/".join(folder.relative_to(root).parts))
+
     def _place(self, path: str) -> Path:
         """The file for a path, once it is certain that it lies below the root."""
         parts = path_parts(path)
@@ -194,6 +210,25 @@ class _Pieces:
     def close(self) -> None:
         """Closes the file; WSGI servers call this when an answer ends early."""
         self._file.close()
+
+
+def _files(folder: Path, path: str) -> Iterator[Kept]:
+    """The files below a folder, whose path below the root is given; one that goes meanwhile is passed over."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        below = f"{path}/{entry.name}" if path else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(Path(entry.path), below)
+        elif entry.is_file(follow_symlinks=False):
+            try:
+                known = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            yield Kept(below, known.st_size, known.st_mtime)
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:

@@ -52,11 +52,28 @@ def upgrade() -> None:
         sa.Column("after", sa.JSON(), nullable=True),
         sa.Column("who", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("restores", row_id, nullable=True),
+        sa.Column("deployment_id", row_id, nullable=True),
+        sa.Column("key", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_event"),
+        sa.UniqueConstraint("key", name="uq_event_key"),
         sa.ForeignKeyConstraint(["pipeline_id"], ["pipeline.id"], name="fk_event_pipeline_id"),
+        sa.ForeignKeyConstraint(["restores"], ["event.id"], name="fk_event_restores"),
+        sa.ForeignKeyConstraint(["deployment_id"], ["deployment.id"], name="fk_event_deployment_id"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_event_pipeline_id_id", "event", ["pipeline_id", "id"])
     op.create_index("ix_event_pipeline_id_alias_id", "event", ["pipeline_id", "alias", "id"])
+    op.create_table(
+        "collection",
+        sa.Column("id", row_id, nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, server_default=now),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("versions", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("bytes", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.PrimaryKeyConstraint("id", name="pk_collection"),
+        sqlite_autoincrement=True,
+    )
 
     for name in ("format", "signature", "signed_by"):
         op.add_column("version", sa.Column(name, sa.Text(), nullable=True))
@@ -64,6 +81,7 @@ def upgrade() -> None:
     op.add_column("version", sa.Column("pruned_at", sa.DateTime(timezone=True), nullable=True))
     _add_reference("version", "save_id", "save", row_id)
     op.create_index("ix_version_save_id", "version", ["save_id"])
+    op.create_index("ix_version_op_id_id", "version", ["op_id", "id"])
     _add_reference("link", "event_id", "event", row_id)
     op.create_index("ix_link_downstream_version_id", "link", ["downstream_version_id"])
 
@@ -76,10 +94,11 @@ def downgrade() -> None:
         table.drop_column("event_id")
     with op.batch_alter_table("version") as table:
         table.drop_index("ix_version_save_id")
+        table.drop_index("ix_version_op_id_id")
         table.drop_constraint("fk_version_save_id", type_="foreignkey")
         for name in ("save_id", "pruned_at", "training", "signed_by", "signature", "format"):
             table.drop_column(name)
     with op.batch_alter_table("pipeline") as table:
         table.drop_column("shape")
-    for name in ("event", "save"):
+    for name in ("collection", "event", "save"):
         op.drop_table(name)

@@ -1,0 +1,266 @@
+"""Which pipelines of an app would a store refuse, and what must be trained again?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from chariots.checking.comparing import changed_levels, compare_op
+from chariots.checking.report import NodeCheck, OpCheck, PipelineCheck, Report
+from chariots.checking.retraining import Asked, Training, plan_training
+from chariots.checking.stores import ask_baseline
+from chariots.errors import UnknownNameError, nearest
+from chariots.op_store.baseline import Baseline, LivePipeline
+from chariots.op_store.shapes import Shape
+from chariots.pipelines import persistence
+from chariots.pipelines.nodes import Node
+from chariots.pipelines.store import Level, NodeQuery, Resolution
+from chariots.versioning import VersionType
+
+if TYPE_CHECKING:
+    from chariots.op_store import BaseOpStoreClient
+    from chariots.pipelines import Pipeline
+    from chariots.pipelines.ops import BaseOp
+
+__all__ = ["check_pipelines"]
+
+
+def check_pipelines(
+    pipelines: Sequence[Pipeline],
+    store: BaseOpStoreClient,
+    *,
+    app: str = "",
+    against: str = "",
+    alias: str | None = "production",
+    only: Collection[str] = (),
+) -> Report:
+    """Holds pipelines, as the running code declares them, against what a store has. Nothing is loaded or changed.
+
+    Args:
+        pipelines: all pipelines of an app.
+        store: the op store.
+        app: the name of the app, for the report.
+        against: the name of the store, for the report.
+        alias: the alias that says which versions serve; where a pipeline has none, its last deployment does.
+        only: the names of the pipelines to judge; all if empty. The others are still known as ways to train.
+
+    Returns:
+        what was found.
+
+    Raises:
+        UnknownNameError: if a pipeline to judge does not exist.
+        ValueError: if a pipeline holds two different ops of one name.
+        ChariotsError: if the store does not answer.
+    """
+    asked = [_asked(pipeline) for pipeline in pipelines]
+    _check_names(only, [one.name for one in asked])
+    chosen = [one for one in asked if not only or one.name in only]
+    queries: dict[str, NodeQuery] = {}
+    for one in chosen:
+        for name, node in one.nodes.items():
+            queries.setdefault(name, node)
+    baseline = ask_baseline(store, [name for one in asked for name in one.nodes], [one.name for one in asked], alias)
+    live = {number for one in baseline.pipelines.values() for number in (one.versions or {}).values()}
+    declared = _declared(baseline)
+    ops = {
+        name: compare_op(node, baseline.ops.get(name, ()), live, declared.get(name, ()))
+        for name, node in queries.items()
+    }
+    checks = [_judged(one, store, baseline, ops) for one in chosen]
+    needed = [name for check, one in zip(checks, chosen, strict=True) for name in _needed(check, one)]
+    saved_by = {
+        name: list(dict.fromkeys(version.saved_by for version in known if version.saved_by))
+        for name, known in baseline.ops.items()
+    }
+    plan = plan_training(asked, needed, _changes(pipelines, asked, baseline), saved_by)
+    fits = [check.state not in ("refuses", "stuck", "new") for check in checks]
+    return Report(
+        app=app,
+        against=against,
+        ops=[replace(op, retrain=name in plan.ops) for name, op in ops.items()],
+        pipelines=[
+            check if fit else _with_stale_links(check, plan) for check, fit in zip(checks, fits, strict=True)
+        ],
+        steps=plan.steps,
+        orphans=plan.orphans,
+        others=baseline.others,
+        warnings=_warnings(ops, checks, baseline),
+    )
+
+
+def _check_names(only: Collection[str], known: Sequence[str]) -> None:
+    for name in only:
+        if name not in known:
+            listed = ", ".join(repr(other) for other in known) or "none"
+            raise UnknownNameError(
+                f"pipeline {name!r} was to be checked, but the app has none of that name.{nearest(name, known)} "
+                f"Its pipelines are: {listed}."
+            )
+
+
+def _asked(pipeline: Pipeline) -> Asked:
+    nodes, edges = persistence.questions(pipeline)
+    by_name = {node.name: node for node in nodes}
+    direct = set(_direct_links(pipeline))
+    around = _Around(by_name, edges)
+    links = [edge for edge in edges if edge in direct or not around.leads_through_code(*edge)]
+    return Asked(pipeline.name, by_name, edges, links)
+
+
+def _direct_links(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    waiting = [pipeline]
+    while waiting:
+        one = waiting.pop()
+        yield from ((upstream.name, downstream.name) for upstream, downstream in one.get_all_op_links())
+        waiting += [node.nested for node in one.pipeline_nodes if isinstance(node, Node) and node.nested is not None]
+
+
+class _Around:
+    """The ways from one op with a state to another that lead through plain code."""
+
+    def __init__(self, nodes: Mapping[str, NodeQuery], edges: Sequence[tuple[str, str]]) -> None:
+        self._nodes = nodes
+        self._readers: dict[str, list[str]] = {}
+        for upstream, downstream in edges:
+            self._readers.setdefault(upstream, []).append(downstream)
+
+    def leads_through_code(self, upstream: str, downstream: str) -> bool:
+        """Whether there is such a way, so that a line between the two would say nothing new."""
+        seen: set[str] = set()
+        waiting = [name for name in self._readers.get(upstream, ()) if name != downstream]
+        while waiting:
+            name = waiting.pop()
+            if name in seen or self._nodes[name].role != "code":
+                continue
+            seen.add(name)
+            readers = self._readers.get(name, ())
+            if downstream in readers:
+                return True
+            waiting.extend(readers)
+        return False
+
+
+def _judged(one: Asked, store: BaseOpStoreClient, baseline: Baseline, ops: Mapping[str, OpCheck]) -> PipelineCheck:
+    """Asks the store what it would do with one pipeline."""
+    known = baseline.pipelines.get(one.name, LivePipeline())
+    nodes, edges = list(one.nodes.values()), list(one.edges)
+    serves = {
+        name: number
+        for name, number in (known.versions or {}).items()
+        if name in one.nodes and one.nodes[name].role != "retrain"
+    }
+    is_live = bool(serves)
+    found: Resolution | None = None
+    if serves:
+        found = store.resolve(one.name, nodes, edges, serves)
+    state: Any = "fits"
+    if found is None or found.problems:
+        found = store.resolve(one.name, nodes, edges)
+        trained = all(baseline.ops.get(name) for name in one.loads if one.nodes[name].role == "load")
+        if not found.problems:
+            state = "fits" if not serves else "other" if known.alias is None else "promote"
+        elif is_live:
+            state = "refuses"
+        elif not trained:
+            state = "new"
+        else:
+            changed = any(ops[name].state == "changed" for name in one.nodes)
+            state = "refuses" if changed else "stuck"
+    broken = {(refusal.upstream, refusal.node) for refusal in found.refusals if refusal.upstream is not None}
+    return PipelineCheck(
+        name=one.name,
+        state=state,
+        is_live=is_live,
+        gone=[node.name for node in Shape.from_json(known.shape).nodes if node.name not in one.nodes]
+        if known.shape
+        else [],
+        would_load={} if found.problems else {name: version.id for name, version in found.versions.items()},
+        refusals=list(found.refusals),
+        problems=list(found.problems),
+        nodes=[NodeCheck(name, node.role, serves.get(name)) for name, node in one.nodes.items()],
+        links=list(dict.fromkeys([*one.links, *(edge for edge in one.edges if edge in broken)])),
+        broken=[edge for edge in one.edges if edge in broken],
+    )
+
+
+def _needed(check: PipelineCheck, one: Asked) -> Iterator[str]:
+    """The ops that stand in the way of a pipeline until they were trained again."""
+    if check.state in ("refuses", "stuck", "new"):
+        for refusal in check.refusals:
+            name = refusal.node
+            if one.nodes[name].role == "code" and refusal.upstream is not None:
+                name = refusal.upstream
+            yield name
+
+
+def _with_stale_links(check: PipelineCheck, plan: Training) -> PipelineCheck:
+    """Adds the links that break because what they start from must be trained again."""
+    names = {node.name for node in check.nodes}
+    stale = [edge for edge in sorted(plan.stale) if names.issuperset(edge)]
+    return replace(
+        check,
+        links=list(dict.fromkeys([*check.links, *stale])),
+        broken=list(dict.fromkeys([*check.broken, *stale])),
+    )
+
+
+def _declared(baseline: Baseline) -> dict[str, list[NodeQuery]]:
+    """How the ops were declared by the code that was last saved or served; what serves comes first."""
+    found: dict[str, list[NodeQuery]] = {}
+    for known in sorted(baseline.pipelines.values(), key=lambda one: not one.versions):
+        for node in Shape.from_json(known.shape).nodes if known.shape else ():
+            found.setdefault(node.name, []).append(node)
+    return found
+
+
+def _changes(
+    pipelines: Sequence[Pipeline], asked: Sequence[Asked], baseline: Baseline
+) -> dict[str, Collection[Level]]:
+    """For each op, the subversions in which its next training differs from the versions there are."""
+    found: dict[str, set[Level]] = {}
+    for one in asked:
+        for name, node in one.nodes.items():
+            known = next((version for version in baseline.ops.get(name, ()) if version.code_version), None)
+            found.setdefault(name, set()).update(changed_levels(node.code_version, known and known.code_version))
+    for pipeline in pipelines:
+        for name, op in _ops(pipeline):
+            learning = getattr(op, "training_update_version", None)
+            if learning is not None:
+                found[name].add(VersionType(learning).value)
+    return dict(found)
+
+
+def _ops(pipeline: Pipeline) -> Iterator[tuple[str, BaseOp]]:
+    waiting = [pipeline]
+    while waiting:
+        for node in waiting.pop().pipeline_nodes:
+            if isinstance(node, Node):
+                if node.nested is not None:
+                    waiting.append(node.nested)
+                else:
+                    yield node.name, node.op
+
+
+def _warnings(ops: Mapping[str, OpCheck], checks: Sequence[PipelineCheck], baseline: Baseline) -> list[str]:
+    """What may be a mistake, in sentences."""
+    said = [
+        f"The code of {op.name!r} is not what it was when version number {op.number} was saved, and none of its "
+        "declared fields changed. If it computes something else now, change or add a VersionedField; if it only "
+        "reads better, save it again with this code."
+        for op in ops.values()
+        if op.state == "moved"
+    ]
+    said += [
+        f"Pipeline {check.name!r} refuses to load already, whatever this change does: nothing that it needs was changed."
+        for check in checks
+        if check.state == "stuck"
+    ]
+    if not checks:
+        said.append("The app has no pipelines, so nothing was checked.")
+    elif not any(baseline.ops.values()) and not any(one.is_known for one in baseline.pipelines.values()):
+        said.append(
+            "The store knows none of the ops and pipelines of this app, so there was nothing to hold it against; "
+            "look whether it is the right store."
+        )
+    return said

@@ -1,0 +1,148 @@
+"""How is a connection to the op store's database opened, set up and given up in time?
+
+No wait is without end. SQLite waits up to half a minute for the lock of another writer. PostgreSQL gets five seconds to
+take a connection, half a minute for a lock, a minute for a statement, and an idle transaction of a process that
+hangs is ended after a minute; what the URL says instead (``?connect_timeout=20``) comes first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+__all__ = ["BUSY_SECONDS", "READ_ONLY", "absolute", "in_memory", "make_engine"]
+
+BUSY_SECONDS = 30.0  # for a lock, and for a connection of the pool
+READ_ONLY = "chariots_read_only"  # the execution option of a transaction that only reads
+_POOL = {"pool_size": 10, "max_overflow": 20}  # a server answers with 8 threads for each of its processes
+# What libpq understands. The keepalives and the last one notice a machine that is gone without having said so.
+_POSTGRESQL = {
+    "application_name": "chariots",
+    "connect_timeout": "5",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+_POSTGRESQL_SETTINGS = {  # milliseconds
+    "statement_timeout": 60_000,
+    "lock_timeout": 30_000,
+    "idle_in_transaction_session_timeout": 60_000,
+}
+
+
+def absolute(url: str | sa.URL) -> sa.URL:
+    """Reads the URL of a database, so that it means the same whatever the working directory becomes.
+
+    Args:
+        url: an SQLAlchemy URL for SQLite or PostgreSQL. ``postgresql://`` and ``postgres://`` mean psycopg 3.
+
+    Returns:
+        the URL; the directories on the way to an SQLite file are there.
+
+    Raises:
+        ValueError: if it is none, or one of another kind of database.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ValueError(
+            f"an op store was given {str(url)[:80]!r} for its database, which is not a URL; give one such as "
+            "'sqlite:////var/lib/chariots/db.sqlite' or 'postgresql://user:password@host/name'"
+        ) from error
+    kind = parsed.get_backend_name()
+    if kind not in ("sqlite", "postgresql", "postgres"):
+        raise ValueError(
+            f"an op store keeps its versions in SQLite or PostgreSQL, not in {kind!r}; give a URL such as "
+            "'sqlite:////var/lib/chariots/db.sqlite' or 'postgresql://user:password@host/name'"
+        )
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if kind == "sqlite" and not in_memory(parsed) and not parsed.query.get("uri"):
+        path = Path(parsed.database or "").absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parsed = parsed.set(database=str(path))
+    return parsed
+
+
+def in_memory(url: sa.URL) -> bool:
+    """Whether a URL of SQLite means a database that lives in the memory of this process.
+
+    Args:
+        url: the URL.
+    """
+    return url.database in (None, "", ":memory:")
+
+
+def make_engine(url: sa.URL) -> sa.Engine:
+    """Makes what opens connections; none is opened yet.
+
+    Args:
+        url: what `absolute` returned.
+
+    Returns:
+        the engine.
+
+    Raises:
+        ImportError: if the driver is not installed; the message says how to get it.
+    """
+    if url.get_backend_name() == "postgresql":
+        return _postgresql_engine(url)
+    if in_memory(url):
+        # One connection for all threads, lent to one at a time: the database is gone when it closes.
+        engine = sa.create_engine(
+            url,
+            poolclass=sa.pool.QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=BUSY_SECONDS,
+            connect_args={"check_same_thread": False},
+        )
+    else:
+        engine = sa.create_engine(url, pool_timeout=BUSY_SECONDS, connect_args={"timeout": BUSY_SECONDS}, **_POOL)
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
+    settings = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+    options = " ".join(f"-c {name}={value}" for name, value in _POSTGRESQL_SETTINGS.items())
+    given = url.query.get("options", "")
+    # Given options come later, so that they win.
+    settings["options"] = f"{options} {given if isinstance(given, str) else ' '.join(given)}".strip()
+    try:
+        # Before it lends a connection the pool asks whether it is alive: the database may have been away meanwhile.
+        return sa.create_engine(url, pool_pre_ping=True, pool_timeout=BUSY_SECONDS, connect_args=settings, **_POOL)
+    except ImportError as error:
+        raise ImportError(
+            f"an op store was to use the database {url.render_as_string(hide_password=True)}, but the driver "
+            f"{error.name!r} for PostgreSQL is not installed; run `pip install 'chariots[postgresql]'`"
+        ) from error
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # By default the driver begins transactions when it sees fit, and none around CREATE TABLE.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait by itself when two processes switch a new file to WAL at once.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    read_only: Any = connection.get_execution_options().get(READ_ONLY)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

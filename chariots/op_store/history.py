@@ -1,0 +1,359 @@
+"""Which versions does a pipeline's alias stand for, since when, and who decided so?
+
+An alias, such as ``production``, is a view over a history that only grows: it stands for the set of versions that the
+newest promotion or rollback of it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from chariots.errors import ConflictError, UnknownNameError, nearest
+from chariots.op_store import deployments, events, shapes, tables
+from chariots.op_store.acceptances import Acceptance
+from chariots.op_store.checks import check_name, check_names, check_numbers, invalid
+from chariots.op_store.events import Event, NewEvent
+from chariots.op_store.promotions import Resolve, fitting, not_described, pins_for
+from chariots.op_store.rollbacks import target_of
+from chariots.op_store.sets import check_live, described
+from chariots.op_store.shapes import Shape
+from chariots.pipelines.store import NodeQuery
+
+if TYPE_CHECKING:
+    from chariots.op_store.database import Database
+
+__all__ = ["LARGEST_PAGE", "SERVING", "History"]
+
+LARGEST_PAGE = 1000
+LONGEST_REASON = 2000  # characters
+SERVING = "serving"  # a source that is no alias: what the pipeline was last seen to serve
+_MOST_NAMES = 10_000  # to look through for a suggestion
+
+
+class History:
+    """The promotions, rollbacks and acceptances of every pipeline.
+
+    Args:
+        database: where they are kept.
+        resolve: chooses versions that fit, as `Registry.resolve` does.
+    """
+
+    def __init__(self, database: Database, resolve: Resolve) -> None:
+        self._database = database
+        self._resolve = resolve
+
+    # -- what is known of a pipeline ------------------------------------------------------------------------------
+
+    def describe(self, pipeline: str, nodes: Sequence[NodeQuery], edges: Sequence[tuple[str, str]]) -> None:
+        """Notes what a pipeline is made of, so that versions for it can be chosen where its code is not.
+
+        Args:
+            pipeline: its name.
+            nodes: its nodes, each name once.
+            edges: pairs of names of nodes, (upstream, downstream).
+
+        Raises:
+            InputError: if a name, a version or an edge is none.
+        """
+        check_name(pipeline, "pipeline")
+        shape = Shape(nodes, edges)
+        shape.check()
+        wanted = shape.as_json()
+        with self._database.reading() as connection:
+            if shapes.read(connection, pipeline) == wanted:
+                return
+        with self._database.writing() as connection:
+            shapes.write(connection, pipeline, wanted)
+
+    def alias(self, pipeline: str, name: str) -> dict[str, int] | None:
+        """The numbers of the versions an alias stands for, by node; None if it stands for nothing."""
+        check_name(pipeline, "pipeline")
+        check_name(name, "alias")
+        with self._database.reading() as connection:
+            number = _number(connection, pipeline)
+            found = None if number is None else events.newest(connection, number, name)
+            return None if found is None else dict(found.after)
+
+    def aliases(self, pipeline: str | None = None) -> list[Event]:
+        """What every alias of a pipeline stands for, by name; the aliases of all pipelines if none is given.
+
+        Raises:
+            UnknownNameError: if there is no such pipeline.
+        """
+        with self._database.reading() as connection:
+            number = None if pipeline is None else self._pipeline(connection, pipeline, "asked for its aliases")
+            return events.standing(connection, number)
+
+    def history(
+        self, pipeline: str, limit: int = 100, before: int | None = None, alias: str | None = None
+    ) -> list[Event]:
+        """What was promoted, rolled back and accepted, newest first.
+
+        Args:
+            pipeline: the name of the pipeline.
+            limit: how many at most, up to 1,000.
+            before: the number of the last event of the page before; None to begin with the newest.
+            alias: only what was done with this alias.
+
+        Raises:
+            UnknownNameError: if there is no such pipeline.
+            InputError: if the limit is none.
+        """
+        if not 0 < limit <= LARGEST_PAGE:
+            raise invalid("limit", f"a number from 1 to {LARGEST_PAGE}", limit)
+        check_numbers([] if before is None else [before], "before")
+        with self._database.reading() as connection:
+            number = self._pipeline(connection, pipeline, "asked for its history")
+            return events.page(connection, number, limit, before, alias)
+
+    # -- what is done with it -------------------------------------------------------------------------------------
+
+    def promote(
+        self,
+        pipeline: str,
+        alias: str = "production",
+        versions: Mapping[str, int] | None = None,
+        source: str | None = None,
+        *,
+        who: str | None = None,
+        reason: str | None = None,
+        expected: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> Event:
+        """Lets an alias stand for another set of versions.
+
+        Args:
+            pipeline: the name of the pipeline.
+            alias: the name of the alias; it is new if it stood for nothing.
+            versions: for some of the nodes, the number of the version to take; the others take the newest that fit.
+            source: instead of versions, the alias to take them from, or ``serving`` for what the pipeline serves.
+            who: who promotes.
+            reason: why.
+            expected: what the alias must stand for until now; empty for nothing; not looked at if None.
+            key: chosen by who asks; the same promotion asked for twice is made once.
+
+        Returns:
+            the event; the one that is there, if the alias stands for this very set already.
+
+        Raises:
+            UnknownNameError: if there is no such pipeline, node, version or source.
+            VersionError: if the versions do not fit together.
+            ConflictError: if the alias stands for something else than expected, or nothing says which versions the
+                pipeline needs.
+        """
+        _check_words(pipeline, alias, who, reason, key)
+        if versions is not None and source is not None:
+            raise invalid("source", "either versions or a source, not both", source)
+        check_names(versions or (), "versions")
+        check_numbers((versions or {}).values(), "versions")
+        with self._database.reading() as connection:
+            number = self._pipeline(connection, pipeline, "promoted")
+            shape = _shape(connection, pipeline)
+            pins = self._source(connection, pipeline, number, source) if source is not None else dict(versions or {})
+            if shape is not None:
+                pins = pins_for(shape, pipeline, pins, exact=source is None)
+            check_live(connection, pins, "promoted")
+        after = fitting(self._resolve, pipeline, shape, pins)
+        with self._database.writing() as connection:
+            events.lock(connection, number)
+            done = events.by_key(connection, key)
+            if done is not None:
+                return done
+            stands = events.newest(connection, number, alias)
+            _check_expected(stands, pipeline, alias, expected)
+            if stands is not None and stands.after == after:
+                return stands
+            check_live(connection, after, "promoted")
+            new = NewEvent(
+                kind="promote",
+                after=after,
+                alias=alias,
+                before=None if stands is None else stands.after,
+                who=who,
+                reason=reason,
+                deployment=deployments.last_number(connection, pipeline),
+                key=key,
+            )
+            return events.add(connection, number, new)
+
+    def rollback(
+        self,
+        pipeline: str,
+        alias: str = "production",
+        to: int | None = None,
+        *,
+        who: str | None = None,
+        reason: str | None = None,
+        expected: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> Event:
+        """Lets an alias stand for the set of versions it stood for before.
+
+        Going back again goes back further. Before the first promotion comes what the pipeline served then.
+
+        Args:
+            pipeline: the name of the pipeline.
+            alias: the name of the alias.
+            to: the number of the event whose set is to come back; the one before if None.
+            who: who rolls back.
+            reason: why.
+            expected: what the alias must stand for until now; empty for nothing; not looked at if None.
+            key: chosen by who asks; the same rollback asked for twice is made once.
+
+        Returns:
+            the event. Its `problems` tell what keeps the set from being loaded by the code that was seen last: that
+            is no reason not to go back, for the code may go back as well.
+
+        Raises:
+            UnknownNameError: if there is no such pipeline, or no such event of this alias.
+            ConflictError: if there is nothing to go back to, the bytes of a version are gone, or the alias stands for
+                something else than expected.
+        """
+        _check_words(pipeline, alias, who, reason, key)
+        check_numbers([] if to is None else [to], "to")
+        with self._database.writing() as connection:
+            number = self._pipeline(connection, pipeline, "rolled back")
+            events.lock(connection, number)
+            done = events.by_key(connection, key)
+            if done is None:
+                stands = events.newest(connection, number, alias)
+                _check_expected(stands, pipeline, alias, expected)
+                target = target_of(connection, pipeline, number, alias, stands, to)
+                check_live(connection, target.after, "brought back")
+                new = NewEvent(
+                    kind="rollback",
+                    after=target.after,
+                    alias=alias,
+                    before=target.before,
+                    who=who,
+                    reason=reason,
+                    restores=target.restores,
+                    deployment=target.deployment,
+                    key=key,
+                )
+                done = events.add(connection, number, new)
+            shape = _shape(connection, pipeline)
+        if shape is None:
+            return done
+        pins = {node: version for node, version in done.after.items() if node in shape.pinnable}
+        found = self._resolve(pipeline, shape.nodes, shape.edges, pins)
+        return replace(done, problems=tuple(found.problems))
+
+    def accept(
+        self,
+        pipeline: str,
+        upstream: str,
+        downstream: str,
+        reason: str,
+        versions: Mapping[str, int] | None = None,
+        *,
+        who: str | None = None,
+        key: str | None = None,
+    ) -> Event:
+        """Vouches that a version of an op may run with a version of an op it reads, although it did not learn with it.
+
+        Args:
+            pipeline: the name of the pipeline.
+            upstream: the node whose output is read.
+            downstream: the node that reads it.
+            reason: why they fit; it is kept.
+            versions: for one of the two or both, the number of the version; what would be loaded where none is given.
+            who: who vouches.
+            key: chosen by who asks; the same acceptance asked for twice is made once.
+
+        Returns:
+            the event.
+
+        Raises:
+            InputError: if there is no reason.
+            UnknownNameError: if there is no such pipeline, node or version.
+            ConflictError: if the two may run together already, or neither of them could keep the other from running.
+        """
+        _check_words(pipeline, None, who, reason, key)
+        if not reason.strip():
+            raise invalid("reason", "why the two fit, in a few words", reason)
+        check_numbers((versions or {}).values(), "versions")
+        with self._database.reading() as connection:
+            number = self._pipeline(connection, pipeline, "told which versions it accepts")
+            shape = _shape(connection, pipeline)
+            if shape is None:
+                raise not_described(pipeline, f"{downstream!r} was to accept {upstream!r}")
+            acceptance = Acceptance.of(shape, pipeline, upstream, downstream, versions or {})
+            check_live(connection, acceptance.pins, "accepted")
+        chosen = self._resolve(pipeline, shape.nodes, shape.edges, acceptance.pins).versions
+        with self._database.writing() as connection:
+            events.lock(connection, number)
+            return events.by_key(connection, key) or acceptance.record(connection, number, chosen, who, reason, key)
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _pipeline(self, connection: sa.Connection, name: str, asked: str) -> int:
+        check_name(name, "pipeline")
+        number = _number(connection, name)
+        if number is None:
+            table = tables.pipeline
+            known = connection.scalars(sa.select(table.c.name).order_by(table.c.id.desc()).limit(_MOST_NAMES))
+            raise UnknownNameError(
+                f"pipeline {name!r} was to be {asked}, but the op store knows no pipeline of that name; save or serve "
+                f"it with this store first, or correct the name.{nearest(name, known)}"
+            )
+        return number
+
+    def _source(self, connection: sa.Connection, pipeline: str, number: int, source: str) -> dict[str, int]:
+        check_name(source, "source")
+        if source == SERVING:
+            served = deployments.last(connection, pipeline)
+            if served:
+                return served
+            raise ConflictError(
+                f"pipeline {pipeline!r} was to be promoted as it is served, but no server has put it into service on "
+                "this store; load it first, or promote the newest versions that fit"
+            )
+        found = events.newest(connection, number, source)
+        if found is not None:
+            return dict(found.after)
+        known = [event.alias for event in events.standing(connection, number) if event.alias]
+        listed = ", ".join([*known, SERVING])
+        raise UnknownNameError(
+            f"pipeline {pipeline!r} was to be promoted from {source!r}, which is none of its aliases; take one of: "
+            f"{listed}.{nearest(source, [*known, SERVING])}"
+        )
+
+
+def _number(connection: sa.Connection, pipeline: str) -> int | None:
+    number = connection.scalar(sa.select(tables.pipeline.c.id).where(tables.pipeline.c.name == pipeline))
+    return None if number is None else int(number)
+
+
+def _shape(connection: sa.Connection, pipeline: str) -> Shape | None:
+    described = shapes.read(connection, pipeline)
+    return None if described is None else Shape.from_json(described)
+
+
+def _check_words(pipeline: str, alias: str | None, who: str | None, reason: str | None, key: str | None) -> None:
+    """Refuses what cannot be written into the history."""
+    check_name(pipeline, "pipeline")
+    if alias is not None and check_name(alias, "alias") == SERVING:
+        raise invalid("alias", f"another name, for {SERVING!r} means what is served at the moment", alias)
+    for name, where in ((who, "who"), (key, "key")):
+        if name is not None:
+            check_name(name, where)
+    if reason is not None and (len(reason) > LONGEST_REASON or "\0" in reason):
+        raise invalid("reason", f"a text of at most {LONGEST_REASON} characters", reason)
+
+
+def _check_expected(stands: Event | None, pipeline: str, alias: str, expected: Mapping[str, int] | None) -> None:
+    after = {} if stands is None else dict(stands.after)
+    if expected is None or dict(expected) == after:
+        return
+    since = "" if stands is None else f" since event {stands.id}" + (f" by {stands.who}" if stands.who else "")
+    raise ConflictError(
+        f"alias {alias!r} of pipeline {pipeline!r} was expected to stand for {described(expected)}, but it stands for "
+        f"{described(after)}{since}; look at its history, then decide again (nothing was changed)",
+        expected=dict(expected),
+        actual=after,
+    )

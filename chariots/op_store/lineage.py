@@ -1,0 +1,290 @@
+"""Where does a version come from, and what was made with it? (every query reads a few rows of one index)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from chariots.errors import UnknownNameError, nearest
+from chariots.op_store import lookup, rows, tables
+from chariots.op_store.checks import LARGEST_NUMBER, LONGEST_NAME, check_name, check_numbers, invalid
+from chariots.op_store.details import LARGEST_PAGE, LinkedVersion, OpDetails, VersionDetails
+from chariots.pipelines.store import Origin, StoredVersion
+
+__all__ = ["Lineage"]
+
+_MOST_PAGES = 100  # in one statement: SQLite puts at most 500 queries together
+
+_DETAILS = (
+    *rows.STORED,
+    tables.version.c.fields,
+    tables.version.c.fingerprint,
+    tables.version.c.created_at,
+    tables.version.c.pruned_at,
+    tables.version.c.save_id,
+    tables.version.c.training,
+    tables.pipeline.c.name.label("pipeline"),
+    tables.save.c.who,
+    tables.save.c.host,
+    tables.save.c.git_commit,
+    tables.save.c.code_version.label("project_version"),
+)
+_FROM = (
+    tables.version.join(tables.op)
+    .outerjoin(tables.save, tables.save.c.id == tables.version.c.save_id)
+    .outerjoin(tables.pipeline, tables.pipeline.c.id == tables.save.c.pipeline_id)
+)
+
+
+class Lineage:
+    """Questions about where versions come from.
+
+    Lists come in pages of up to `limit` entries. To get the next page, give what its last entry was sorted by.
+
+    Args:
+        reading: opens a transaction to ask in, such as `Database.reading`; each question has one of its own, unless
+            this gives the same one again.
+    """
+
+    def __init__(self, reading: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._reading = reading
+
+    def ops(self, limit: int = 100, after: str = "") -> list[OpDetails]:
+        """The ops of the store, by name.
+
+        Args:
+            limit: how many at most.
+            after: only those whose name comes after this one.
+
+        Raises:
+            InputError: if the limit is out of range.
+        """
+        _check_limit(limit)
+        if len(after) > LONGEST_NAME or "\0" in after:
+            raise invalid("after", "the name of an op", after)
+        newest = (
+            sa.select(sa.func.max(tables.version.c.id))
+            .where(tables.version.c.op_id == tables.op.c.id)
+            .correlate(tables.op)
+            .scalar_subquery()
+        )
+        found = (
+            sa.select(tables.op.c.name, newest.label("newest"))
+            .where(tables.op.c.name > after)
+            .order_by(tables.op.c.name)
+            .limit(limit)
+            .subquery()
+        )
+        query = (
+            sa.select(found.c.name, found.c.newest, tables.version.c.created_at)
+            .outerjoin_from(found, tables.version, tables.version.c.id == found.c.newest)
+            .order_by(found.c.name)
+        )
+        return [OpDetails(row.name, row.newest, _moment(row.created_at)) for row in self._all(query)]
+
+    def versions(self, op: str, limit: int = 100, before: int | None = None) -> list[VersionDetails]:
+        """The versions of an op, newest first.
+
+        Args:
+            op: its name.
+            limit: how many at most.
+            before: only those with a smaller number.
+
+        Raises:
+            InputError: if the limit or the number is out of range.
+            UnknownNameError: if the store does not know the op.
+        """
+        check_name(op, "op")
+        newest = _check_page(limit, before)
+        number = self._op_number(op)
+        query = (
+            sa.select(*_DETAILS)
+            .select_from(_FROM)
+            .where(tables.version.c.op_id == number, tables.version.c.id < newest)
+            .order_by(tables.version.c.id.desc())
+            .limit(limit)
+        )
+        return [_details(row) for row in self._all(query)]
+
+    def version(self, number: int) -> VersionDetails:
+        """One version, by the store's number for it.
+
+        Raises:
+            InputError: if that cannot be the number of a version.
+            UnknownNameError: if the store has no such version.
+        """
+        found = self.versions_by_number([number])
+        if number not in found:
+            newest = self._all(sa.select(sa.func.max(tables.version.c.id)))[0][0]
+            has = f"numbers go up to {newest}" if newest else "it holds no versions yet"
+            raise UnknownNameError(
+                f"the version number {number} was asked for, which the op store does not have ({has}); take a "
+                "number from the versions of an op"
+            )
+        return found[number]
+
+    def versions_by_number(self, numbers: Collection[int]) -> dict[int, VersionDetails]:
+        """Those of some versions that the store has, by number.
+
+        Args:
+            numbers: the store's numbers, up to 1,000 of them.
+
+        Raises:
+            InputError: if there are more, or one of them cannot be the number of a version.
+        """
+        check_numbers(numbers, "numbers")
+        if len(numbers) > LARGEST_PAGE:
+            raise invalid("numbers", f"up to {LARGEST_PAGE} numbers at once", f"{len(numbers)} numbers")
+        query = sa.select(*_DETAILS).select_from(_FROM).where(tables.version.c.id.in_(sorted(set(numbers))))
+        return {row.id: _details(row) for row in self._all(query)} if numbers else {}
+
+    def parents(self, number: int, limit: int = 100, before: int | None = None) -> list[LinkedVersion]:
+        """The upstream versions that a version was trained with, newest first.
+
+        What a client of chariots 0.2 vouched for is not among them: it names no version that was trained.
+
+        Args:
+            number: the store's number of the downstream version.
+            limit: how many at most.
+            before: only those with a smaller number.
+
+        Raises:
+            InputError: if a number or the limit is out of range.
+            UnknownNameError: if the store has no such version.
+        """
+        return self._linked(self.parents_of, number, limit, before)
+
+    def children(self, number: int, limit: int = 100, before: int | None = None) -> list[LinkedVersion]:
+        """The downstream versions that were trained with a version, newest first.
+
+        Args:
+            number: the store's number of the upstream version.
+            limit: how many at most.
+            before: only those with a smaller number.
+
+        Raises:
+            InputError: if a number or the limit is out of range.
+            UnknownNameError: if the store has no such version.
+        """
+        return self._linked(self.children_of, number, limit, before)
+
+    def parents_of(self, numbers: Iterable[int], limit: int, before: int | None) -> dict[int, list[LinkedVersion]]:
+        """The parents of several versions, in one query; see `parents`."""
+        link = tables.link.c
+        return self._other_sides(link.downstream_version_id, link.upstream_version_id, numbers, limit, before)
+
+    def children_of(self, numbers: Iterable[int], limit: int, before: int | None) -> dict[int, list[LinkedVersion]]:
+        """The children of several versions, in one query; see `children`."""
+        link = tables.link.c
+        return self._other_sides(link.upstream_version_id, link.downstream_version_id, numbers, limit, before)
+
+    def _linked(self, ask: Any, number: int, limit: int, before: int | None) -> list[LinkedVersion]:
+        found: dict[int, list[LinkedVersion]] = ask([number], limit, before)
+        if not found.get(number):
+            self.version(number)  # tells an unknown version from one without links
+        return found.get(number, [])
+
+    def _other_sides(
+        self,
+        known: sa.ColumnElement[int],
+        wanted: sa.ColumnElement[int],
+        numbers: Iterable[int],
+        limit: int,
+        before: int | None,
+    ) -> dict[int, list[LinkedVersion]]:
+        """For each of some versions on one side of links, the newest on the other side."""
+        asked = sorted(set(numbers))
+        check_numbers(asked, "number")
+        newest = _check_page(limit, before)
+        ends = (known.label("known"), wanted.label("wanted"), tables.link.c.event_id)
+        conditions = (tables.link.c.downstream_version_id.is_not(None), wanted < newest)
+        # One page after the other, joined: a step in an index each, where a window function would read every link.
+        pages = [
+            sa.select(
+                sa.select(*ends).where(known == number, *conditions).order_by(wanted.desc()).limit(limit).subquery()
+            )
+            for number in asked
+        ]
+        links = [
+            row
+            for start in range(0, len(pages), _MOST_PAGES)
+            for row in self._all(sa.union_all(*pages[start : start + _MOST_PAGES]))
+        ]
+        details: dict[int, VersionDetails] = {}
+        others = sorted({row.wanted for row in links})
+        for start in range(0, len(others), LARGEST_PAGE):
+            details.update(self.versions_by_number(others[start : start + LARGEST_PAGE]))
+        found: dict[int, list[LinkedVersion]] = {number: [] for number in asked}
+        for row in sorted(links, key=lambda row: -row.wanted):
+            if row.wanted in details:
+                found[row.known].append(LinkedVersion(details[row.wanted], row.event_id))
+        return found
+
+    def _op_number(self, op: str) -> int:
+        found = self._all(sa.select(tables.op.c.id).where(tables.op.c.name == op))
+        if found:
+            return int(found[0].id)
+        with self._reading() as connection:
+            suggestion = nearest(op, lookup.known_ops(connection))
+        raise UnknownNameError(
+            f"the versions of op {op!r} were asked for, but the op store knows no op of that name; save it first, "
+            f"or correct the name.{suggestion}"
+        )
+
+    def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[rows.StoredRow]:
+        with self._reading() as connection:
+            return connection.execute(query).all()
+
+
+def _check_limit(limit: int) -> None:
+    if not 0 < limit <= LARGEST_PAGE:
+        raise invalid("limit", f"a number from 1 to {LARGEST_PAGE}", limit)
+
+
+def _check_page(limit: int, before: int | None) -> int:
+    """Returns the number that those on the page must be smaller than."""
+    _check_limit(limit)
+    if before is None:
+        return LARGEST_NUMBER
+    check_numbers([before], "before")
+    return before
+
+
+def _moment(stored: datetime | None) -> datetime | None:
+    """A time of the database in UTC; SQLite gives it back without saying so."""
+    if stored is None:
+        return None
+    return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
+
+
+def _details(row: rows.StoredRow) -> VersionDetails:
+    stored = rows.stored_version(row)
+    training = _mapping(row.training)
+    return VersionDetails(
+        **{name: getattr(stored, name) for name in StoredVersion.__dataclass_fields__},
+        fields=_mapping(row.fields),
+        fingerprint=row.fingerprint,
+        saved_at=_moment(row.created_at),
+        pruned_at=_moment(row.pruned_at),
+        pipeline=row.pipeline,
+        save=row.save_id,
+        origin=Origin(row.who, row.host, row.git_commit, row.project_version),
+        metrics=_mapping(training.get("metrics")),
+        parameters=_mapping(training.get("parameters")),
+        data_fingerprint=_one_of(training.get("data_fingerprint"), str),
+        duration=_one_of(training.get("duration"), int, float),
+        trained_at=_one_of(training.get("trained_at"), int, float),
+    )
+
+
+# Whoever saves may write into `training` what they like: what has another form than ours is left out.
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _one_of(value: Any, *kinds: type) -> Any:
+    return value if isinstance(value, kinds) and not isinstance(value, bool) else None

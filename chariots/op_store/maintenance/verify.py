@@ -1,0 +1,209 @@
+"""Is everything that an op store keeps still what was saved?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+from chariots.op_store.blobs import BlobStore, blob_path
+from chariots.op_store.maintenance.inventory import (
+    SHELVES,
+    Contents,
+    Finding,
+    Named,
+    contents,
+    name_of,
+    named,
+    unhurried_reading,
+)
+from chariots.op_store.registry import Registry
+
+__all__ = ["GRACE_SECONDS", "VerifyReport", "verify", "verify_database", "verify_shelf"]
+
+GRACE_SECONDS = 24 * 3600.0  # bytes younger than this may belong to a save that is under way
+_LOSSES = ("damaged", "missing", "database")
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """What `verify` saw.
+
+    Attributes:
+        findings: what is not as it should be.
+        versions: how many versions have bytes, those whose bytes `gc` gave up left out.
+        blobs: how many different bytes they have.
+        bytes: how many bytes were read and hashed.
+        listed: whether the saver can list what it keeps; where it cannot, orphans and leftovers stay unknown.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    versions: int = 0
+    blobs: int = 0
+    bytes: int = 0
+    listed: bool = True
+
+    @property
+    def losses(self) -> list[Finding]:
+        """The findings by which something is lost; the others only take up room."""
+        return [finding for finding in self.findings if finding.kind in _LOSSES]
+
+    def add(self, other: VerifyReport) -> None:
+        """Takes up what was seen elsewhere.
+
+        Args:
+            other: the report of another shelf.
+        """
+        self.findings += other.findings
+        self.versions += other.versions
+        self.blobs += other.blobs
+        self.bytes += other.bytes
+        self.listed = self.listed and other.listed
+
+
+def verify(
+    registry: Registry,
+    *,
+    grace: float = GRACE_SECONDS,
+    progress: Callable[[int, VerifyReport], None] | None = None,
+) -> VerifyReport:
+    """Reads and hashes everything that a store keeps, while it goes on serving.
+
+    Args:
+        registry: the store.
+        grace: how old in seconds bytes without a version must be to be told of.
+        progress: called with the number of shelves done, of 256, and what was seen so far.
+
+    Returns:
+        what was seen.
+
+    Raises:
+        StoreUnavailableError: if the database or the place of the bytes cannot be reached.
+    """
+    report = VerifyReport(findings=verify_database(registry))
+    for done, shelf in enumerate(SHELVES, start=1):
+        report.add(verify_shelf(registry, shelf, grace=grace))
+        if progress is not None:
+            progress(done, report)
+    return report
+
+
+def verify_database(registry: Registry) -> list[Finding]:
+    """Asks SQLite whether its file is sound; PostgreSQL looks after that itself.
+
+    Args:
+        registry: the store.
+
+    Returns:
+        what is wrong.
+    """
+    with registry.database.reading() as connection:
+        if connection.dialect.name != "sqlite":
+            return []
+        problems = [text for (text,) in connection.exec_driver_sql("PRAGMA integrity_check(10)") if text != "ok"]
+        for table, row, other, _ in connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(10):
+            problems.append(f"row {row} of {table} names a row of {other} that is not there")
+    advice = "restore the database from a backup with `chariots op-store restore`"
+    return [Finding("database", f"the database is damaged: {problem}; {advice}") for problem in problems]
+
+
+def verify_shelf(registry: Registry, shelf: str, *, grace: float = GRACE_SECONDS) -> VerifyReport:
+    """Reads and hashes the bytes of one of the 256 shelves of a store.
+
+    Args:
+        registry: the store.
+        shelf: the first two digits of the SHA-256 of the bytes.
+        grace: how old in seconds bytes without a version must be to be told of.
+
+    Returns:
+        what was seen there.
+    """
+    found = contents(registry.blobs, shelf)
+    with unhurried_reading(registry.database) as connection:
+        known = named(connection, shelf)
+    alive = {sha256: entry for sha256, entry in known.items() if entry.alive}
+    report = VerifyReport(
+        versions=sum(len(entry.alive) for entry in alive.values()), blobs=len(alive), listed=found is not None
+    )
+    # The rows were read after the listing, so what has come since is not looked for, unless it is all there.
+    wanted = list(alive)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="chariots-verify") as threads:
+        for sha256, (state, size) in zip(wanted, threads.map(partial(_read, registry.blobs), wanted), strict=True):
+            report.bytes += size
+            if state is not None:
+                report.findings += _loss(registry, sha256, state, size)
+    if found is not None:
+        report.findings += _unnamed(known, found, time.time() - grace)
+    return report
+
+
+def _read(blobs: BlobStore, sha256: str) -> tuple[str | None, int]:
+    """What is wrong with some bytes, and how many of them were read."""
+    found, size = hashlib.sha256(), 0
+    try:
+        for piece in blobs.saver.load_stream(blob_path(sha256)):
+            found.update(piece)
+            size += len(piece)
+    except FileNotFoundError:
+        return "are lost", size
+    except OSError as error:
+        return f"cannot be read ({error})", size
+    if found.hexdigest() == sha256:
+        return None, size
+    return f"are damaged: the {size} bytes there have the SHA-256 {found.hexdigest()}", size
+
+
+def _loss(registry: Registry, sha256: str, state: str, size: int) -> Iterator[Finding]:
+    """Tells of bytes that are not as they were saved, unless `gc` gave them up just now."""
+    with unhurried_reading(registry.database) as connection:
+        entry = named(connection, sha256).get(sha256)
+        if entry is None or not entry.alive:
+            return
+        owners = name_of(connection, entry.alive)
+    yield Finding(
+        "missing" if state == "are lost" else "damaged",
+        f"the bytes {sha256} of op {', '.join(owners)} {state}; bring them back from a backup, or save the op again",
+        path=blob_path(sha256),
+        size=size,
+        versions=owners,
+    )
+
+
+def _unnamed(known: dict[str, Named], found: Contents, older: float) -> Iterator[Finding]:
+    for sha256, kept in found.blobs.items():
+        entry = known.get(sha256)
+        if entry is None and kept.modified < older:
+            yield Finding(
+                "orphaned",
+                f"the {kept.size} bytes {sha256} belong to no version: a save ended before it was registered; "
+                "`chariots op-store gc --delete` removes them",
+                path=kept.path,
+                size=kept.size,
+            )
+        elif entry is not None and not entry.alive:
+            yield Finding(
+                "orphaned",
+                f"the {kept.size} bytes {sha256} were given up by `gc`, which ended before it removed them; "
+                "`chariots op-store gc --delete` does so",
+                path=kept.path,
+                size=kept.size,
+            )
+    for kept in found.leftovers:
+        if kept.modified < older:
+            yield Finding(
+                "leftover",
+                f"{kept.path} is what a save that was killed had written; `chariots op-store gc --delete` removes it",
+                path=kept.path,
+                size=kept.size,
+            )
+    for kept in found.foreign:
+        yield Finding(
+            "foreign",
+            f"{kept.path} is not the bytes of an op, and no op store put it there; move it to where it belongs",
+            path=kept.path,
+            size=kept.size,
+        )

@@ -1,0 +1,102 @@
+"""What is a pipeline made of, as the code that was seen last says?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from chariots.errors import UnknownNameError, nearest
+from chariots.op_store import deployments, tables
+from chariots.op_store.checks import check_names, check_version, invalid
+from chariots.pipelines.store import NodeQuery
+
+__all__ = ["Shape", "read", "write"]
+
+_KNOWN = {known.name for known in fields(NodeQuery)}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The nodes of a pipeline and what they read.
+
+    Attributes:
+        nodes: the nodes, as the pipeline asks for them when it is loaded.
+        edges: the pairs of names whose versions have to fit, (upstream, downstream).
+    """
+
+    nodes: Sequence[NodeQuery]
+    edges: Sequence[tuple[str, str]]
+
+    @property
+    def by_name(self) -> dict[str, NodeQuery]:
+        """The nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+    @property
+    def pinnable(self) -> list[str]:
+        """The names of the nodes that have a saved version to run with: not plain code, nor what will learn again."""
+        return [node.name for node in self.nodes if node.role in ("load", "optional")]
+
+    def node(self, name: str, pipeline: str, done: str) -> NodeQuery:
+        """Finds a node.
+
+        Args:
+            name: its name.
+            pipeline: the name of the pipeline, for the message.
+            done: what was to be done with the node, for the message.
+
+        Raises:
+            UnknownNameError: if there is none of that name; the message suggests the nearest.
+        """
+        known = self.by_name
+        if name not in known:
+            raise UnknownNameError(
+                f"node {name!r} of pipeline {pipeline!r} was to be {done}, but the pipeline has no such node."
+                f"{nearest(name, known)} Its nodes: {', '.join(map(repr, list(known)[:20]))}."
+            )
+        return known[name]
+
+    def check(self) -> None:
+        """Refuses what cannot be the shape of a pipeline.
+
+        Raises:
+            InputError: if a name, a version or an edge is none.
+        """
+        names = check_names((node.name for node in self.nodes), "nodes.name")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise invalid("nodes.name", "a name that no other has", twice)
+        for node in self.nodes:
+            check_version(node.version, "nodes.version")
+            check_version(node.code_version, "nodes.code_version")
+        known = set(names)
+        unknown = next((edge for edge in self.edges if not known.issuperset(edge)), None)
+        if unknown is not None:
+            raise invalid("edges", "a pair of names that are all in the request", tuple(unknown))
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape as JSON can hold it."""
+        return {"nodes": [asdict(node) for node in self.nodes], "edges": [list(edge) for edge in self.edges]}
+
+    @classmethod
+    def from_json(cls, described: Mapping[str, Any]) -> Shape:
+        """The shape that `as_json` described; what only another release knows of a node is left out."""
+        nodes = [NodeQuery(**{key: node[key] for key in _KNOWN & node.keys()}) for node in described["nodes"]]
+        return cls(nodes, [(upstream, downstream) for upstream, downstream in described["edges"]])
+
+
+def read(connection: sa.Connection, pipeline: str) -> dict[str, Any] | None:
+    """The shape of a pipeline, as `Shape.as_json` gave it; None if nobody described the pipeline."""
+    shape: dict[str, Any] | None = connection.scalar(
+        sa.select(tables.pipeline.c.shape).where(tables.pipeline.c.name == pipeline)
+    )
+    return shape
+
+
+def write(connection: sa.Connection, pipeline: str, shape: Mapping[str, Any]) -> None:
+    """Notes what a pipeline is made of; registers the pipeline if it is new."""
+    number = deployments.add_pipeline(connection, pipeline, None)
+    connection.execute(sa.update(tables.pipeline).where(tables.pipeline.c.id == number).values(shape=dict(shape)))
