@@ -40,7 +40,7 @@ SAFETENSORS = ["safetensors>=0.4"]
 RQ = ["rq>=2.0", "redis>=5.0"]
 OBJECT_STORES = ["obstore>=0.8"]  # one library for S3, Google Cloud Storage and Azure
 POSTGRESQL = ["psycopg[binary]>=3.2"]
-GRAPHQL = ["strawberry-graphql>=0.260"]
+GRAPHQL = ["strawberry-graphql>=0.341"]
 SIGNING = ["cryptography>=43"]  # for Ed25519; HMAC needs nothing
 DOCS = ["sphinx>=8.0", "furo>=2024.8", "myst-parser>=4.0"]
 LINT = [

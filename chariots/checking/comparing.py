@@ -42,9 +42,7 @@ def compare_op(
     return replace(check, number=before.id, is_live=before.id in live)
 
 
-def _compared(
-    node: NodeQuery, code_version: str | None, fields: Mapping[str, Any], fingerprint: str | None
-) -> OpCheck:
+def _compared(node: NodeQuery, code_version: str | None, fields: Mapping[str, Any], fingerprint: str | None) -> OpCheck:
     levels = changed_levels(node.code_version, code_version)
     changes = changed_fields(fields, node.fields)
     moved = None not in (fingerprint, node.fingerprint) and fingerprint != node.fingerprint

@@ -12,10 +12,10 @@ from chariots.checking.retraining import Asked, Training, plan_training
 from chariots.checking.stores import ask_baseline
 from chariots.errors import UnknownNameError, nearest
 from chariots.op_store.baseline import Baseline, LivePipeline
-from chariots.op_store.shapes import Shape
 from chariots.pipelines import persistence
 from chariots.pipelines.nodes import Node
-from chariots.pipelines.store import Level, NodeQuery, Resolution
+from chariots.pipelines.ops import LoadableOp
+from chariots.pipelines.store import Level, NodeQuery, Refusal, Resolution
 from chariots.versioning import VersionType
 
 if TYPE_CHECKING:
@@ -74,14 +74,16 @@ def check_pipelines(
         for name, known in baseline.ops.items()
     }
     plan = plan_training(asked, needed, _changes(pipelines, asked, baseline), saved_by)
-    fits = [check.state not in ("refuses", "stuck", "new") for check in checks]
+    checks = [
+        _with_stale_links(check, plan) if check.state in ("refuses", "stuck", "new") else check for check in checks
+    ]
+    causes = {upstream for check in checks if check.fails for upstream, _ in check.broken}
+    causes.update(refusal.node for check in checks if check.fails for refusal in check.refusals)
     return Report(
         app=app,
         against=against,
-        ops=[replace(op, retrain=name in plan.ops) for name, op in ops.items()],
-        pipelines=[
-            check if fit else _with_stale_links(check, plan) for check, fit in zip(checks, fits, strict=True)
-        ],
+        ops=[replace(op, retrain=name in plan.ops, breaks=name in causes) for name, op in ops.items()],
+        pipelines=checks,
         steps=plan.steps,
         orphans=plan.orphans,
         others=baseline.others,
@@ -105,7 +107,8 @@ def _asked(pipeline: Pipeline) -> Asked:
     direct = set(_direct_links(pipeline))
     around = _Around(by_name, edges)
     links = [edge for edge in edges if edge in direct or not around.leads_through_code(*edge)]
-    return Asked(pipeline.name, by_name, edges, links)
+    formats = {name: op.bytes_format for name, op in _ops(pipeline) if isinstance(op, LoadableOp)}
+    return Asked(pipeline.name, by_name, edges, links, formats)
 
 
 def _direct_links(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
@@ -167,14 +170,16 @@ def _judged(one: Asked, store: BaseOpStoreClient, baseline: Baseline, ops: Mappi
         else:
             changed = any(ops[name].state == "changed" for name in one.nodes)
             state = "refuses" if changed else "stuck"
+    unreadable = [] if found.problems else _unreadable(one, found)
+    if unreadable:
+        state = "refuses"
+        found = replace(found, problems=[refusal.sentence for refusal in unreadable], refusals=unreadable)
     broken = {(refusal.upstream, refusal.node) for refusal in found.refusals if refusal.upstream is not None}
     return PipelineCheck(
         name=one.name,
         state=state,
         is_live=is_live,
-        gone=[node.name for node in Shape.from_json(known.shape).nodes if node.name not in one.nodes]
-        if known.shape
-        else [],
+        gone=[node.name for node in known.shape.nodes if node.name not in one.nodes] if known.shape else [],
         would_load={} if found.problems else {name: version.id for name, version in found.versions.items()},
         refusals=list(found.refusals),
         problems=list(found.problems),
@@ -182,6 +187,20 @@ def _judged(one: Asked, store: BaseOpStoreClient, baseline: Baseline, ops: Mappi
         links=list(dict.fromkeys([*one.links, *(edge for edge in one.edges if edge in broken)])),
         broken=[edge for edge in one.edges if edge in broken],
     )
+
+
+def _unreadable(one: Asked, found: Resolution) -> list[Refusal]:
+    """The ops whose saved bytes the running code would refuse to read, because it has another serializer."""
+    refusals = []
+    for name, version in found.versions.items():
+        reads = one.formats.get(name)
+        if one.nodes[name].role != "retrain" and None not in (version.format, reads) and version.format != reads:
+            sentence = (
+                f"node {name!r} reads the format {reads!r}, and its version number {version.id} was saved as "
+                f"{version.format!r}; keep the serializer_cls it was saved with, or train and save it again."
+            )
+            refusals.append(Refusal(name, "code", sentence, running_with=version.version))
+    return refusals
 
 
 def _needed(check: PipelineCheck, one: Asked) -> Iterator[str]:
@@ -196,8 +215,12 @@ def _needed(check: PipelineCheck, one: Asked) -> Iterator[str]:
 
 def _with_stale_links(check: PipelineCheck, plan: Training) -> PipelineCheck:
     """Adds the links that break because what they start from must be trained again."""
-    names = {node.name for node in check.nodes}
-    stale = [edge for edge in sorted(plan.stale) if names.issuperset(edge)]
+    roles = {node.name: node.role for node in check.nodes}
+    stale = [
+        (upstream, downstream)
+        for upstream, downstream in sorted(plan.stale)
+        if upstream in roles and roles.get(downstream) in ("load", "optional")
+    ]
     return replace(
         check,
         links=list(dict.fromkeys([*check.links, *stale])),
@@ -209,20 +232,18 @@ def _declared(baseline: Baseline) -> dict[str, list[NodeQuery]]:
     """How the ops were declared by the code that was last saved or served; what serves comes first."""
     found: dict[str, list[NodeQuery]] = {}
     for known in sorted(baseline.pipelines.values(), key=lambda one: not one.versions):
-        for node in Shape.from_json(known.shape).nodes if known.shape else ():
+        for node in known.shape.nodes if known.shape else ():
             found.setdefault(node.name, []).append(node)
     return found
 
 
-def _changes(
-    pipelines: Sequence[Pipeline], asked: Sequence[Asked], baseline: Baseline
-) -> dict[str, Collection[Level]]:
+def _changes(pipelines: Sequence[Pipeline], asked: Sequence[Asked], baseline: Baseline) -> dict[str, Collection[Level]]:
     """For each op, the subversions in which its next training differs from the versions there are."""
     found: dict[str, set[Level]] = {}
     for one in asked:
         for name, node in one.nodes.items():
-            known = next((version for version in baseline.ops.get(name, ()) if version.code_version), None)
-            found.setdefault(name, set()).update(changed_levels(node.code_version, known and known.code_version))
+            told = (version.code_version for version in baseline.ops.get(name, ()) if version.code_version)
+            found.setdefault(name, set()).update(changed_levels(node.code_version, next(told, None)))
     for pipeline in pipelines:
         for name, op in _ops(pipeline):
             learning = getattr(op, "training_update_version", None)
@@ -242,17 +263,20 @@ def _ops(pipeline: Pipeline) -> Iterator[tuple[str, BaseOp]]:
                     yield node.name, node.op
 
 
+def _when(op: OpCheck) -> str:
+    return "it was last saved or served" if op.number is None else f"version number {op.number} was saved"
+
+
 def _warnings(ops: Mapping[str, OpCheck], checks: Sequence[PipelineCheck], baseline: Baseline) -> list[str]:
     """What may be a mistake, in sentences."""
     said = [
-        f"The code of {op.name!r} is not what it was when version number {op.number} was saved, and none of its "
-        "declared fields changed. If it computes something else now, change or add a VersionedField; if it only "
-        "reads better, save it again with this code."
+        f"The code of {op.name!r} is not what it was when {_when(op)}, and none of its declared fields changed. If it "
+        "computes something else now, change or add a VersionedField; if it only reads better, this is harmless."
         for op in ops.values()
         if op.state == "moved"
     ]
     said += [
-        f"Pipeline {check.name!r} refuses to load already, whatever this change does: nothing that it needs was changed."
+        f"Pipeline {check.name!r} refuses to load already, and does not serve: nothing that it needs changed here."
         for check in checks
         if check.state == "stuck"
     ]

@@ -31,6 +31,7 @@ class OpCheck:
         is_live: whether that version serves now.
         fingerprints: the fingerprint of the code then and now.
         retrain: whether a version must be trained with this code, or with what it reads, before it fits again.
+        breaks: whether a pipeline would refuse to load because of this op, or of what was trained with it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class OpCheck:
     is_live: bool = False
     fingerprints: tuple[str | None, str | None] = (None, None)
     retrain: bool = False
+    breaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

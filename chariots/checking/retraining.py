@@ -25,12 +25,14 @@ class Asked:
         nodes: its nodes by name, in the order in which they run.
         edges: the pairs of names, (upstream, downstream), whose versions have to fit.
         links: those of them that are to be drawn.
+        formats: the format that each op reads its bytes in; None where it names none.
     """
 
     name: str
     nodes: Mapping[str, NodeQuery]
     edges: Sequence[tuple[str, str]]
     links: Sequence[tuple[str, str]] = ()
+    formats: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def trains(self) -> list[str]:
@@ -129,7 +131,8 @@ def _readers(op: str, pipelines: Sequence[Asked], changes: Collection[Level]) ->
 
 def _in_order(chosen: Sequence[Asked], trained: Collection[str]) -> list[Step]:
     """The chosen pipelines, each after those that train what it loads; in the given order where they go round."""
-    waiting, steps, done = list(chosen), [], set[str]()
+    waiting, done = list(chosen), set[str]()
+    steps: list[Step] = []
     while waiting:
         pending = {name for one in waiting for name in one.trains if name in trained}
         ready = next(

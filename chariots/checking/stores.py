@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sqlite3
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chariots.errors import ChariotsError, StoreError, UnknownNameError
 from chariots.op_store.baseline import Baseline, KnownVersion, LivePipeline
+from chariots.op_store.shapes import Shape
 
 if TYPE_CHECKING:
     from chariots.op_store import BaseOpStoreClient
@@ -50,6 +55,7 @@ def _open_folder(folder: Path) -> BaseOpStoreClient:
 
     from chariots.op_store import OpStoreServer
     from chariots.op_store.savers import FileSaver
+    from chariots.op_store.tables import SCHEMA_REVISION
 
     database = folder.absolute() / "db.sqlite"
     if not database.is_file():
@@ -58,13 +64,47 @@ def _open_folder(folder: Path) -> BaseOpStoreClient:
             f"the store in the folder {folder} was asked for, and {missing}; give the path of Chariots(pipelines, "
             "path), the one of `chariots op-store serve --path`, or the URL of a store"
         )
+    copies = None if _revision(database) == SCHEMA_REVISION else tempfile.TemporaryDirectory(prefix="chariots-look-")
+    if copies is not None:
+        # A store upgrades its tables when it is used, and a server of the older release may run on this one.
+        database = _copied(database, Path(copies.name))
     db_url = URL.create("sqlite", database=str(database)).render_as_string()
-    return OpStoreServer(FileSaver(str(database.parent / "ops")), db_url).client()
+    client = OpStoreServer(FileSaver(str(folder.absolute() / "ops")), db_url).client()
+    if copies is not None:
+        weakref.finalize(client, copies.cleanup)
+    return client
 
 
-def ask_baseline(
-    store: BaseOpStoreClient, ops: Sequence[str], pipelines: Sequence[str], alias: str | None
-) -> Baseline:
+def _revision(database: Path) -> str | None:
+    with closing(_only_reading(database)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone() is None:
+            return None
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return None if found is None else str(found[0])
+
+
+def _copied(database: Path, folder: Path) -> Path:
+    """A copy of a database as it is at this moment, whoever writes to it meanwhile."""
+    copy = folder / database.name
+    with closing(_only_reading(database)) as connection, closing(sqlite3.connect(copy)) as target:
+        connection.backup(target)
+    return copy
+
+
+def _only_reading(database: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+        connection.execute("SELECT 1 FROM sqlite_master")
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"the store in the folder {database.parent} was asked for, and its {database.name} cannot be read "
+            f"({error}); look whether it is the database of an op store, and whether this user may read and write in "
+            "the folder"
+        ) from error
+    return connection
+
+
+def ask_baseline(store: BaseOpStoreClient, ops: Sequence[str], pipelines: Sequence[str], alias: str | None) -> Baseline:
     """Asks a store, in one request, what is trained and live.
 
     Args:
@@ -92,6 +132,10 @@ def ask_baseline(
         ) from error
     return Baseline(
         ops={name: [KnownVersion(**version) for version in known] for name, known in answer["ops"].items()},
-        pipelines={name: LivePipeline(**live) for name, live in answer["pipelines"].items()},
+        pipelines={name: _live_pipeline(**live) for name, live in answer["pipelines"].items()},
         others=answer["others"],
     )
+
+
+def _live_pipeline(*, shape: Mapping[str, Any] | None, **live: Any) -> LivePipeline:
+    return LivePipeline(**live, shape=None if shape is None else Shape.from_json(shape))

@@ -20,6 +20,12 @@ COMMANDS = {
     "versions": "chariots.cli.call:versions",
     "load": "chariots.cli.call:load",
     "save": "chariots.cli.call:save",
+    "promote": "chariots.cli.history:promote",
+    "rollback": "chariots.cli.history:rollback",
+    "accept": "chariots.cli.history:accept",
+    "history": "chariots.cli.history:history",
+    "aliases": "chariots.cli.history:aliases",
+    "check": "chariots.cli.check:check",
     "op-store": "chariots.cli.op_store:op_store",
     "worker": "chariots.cli.worker:worker",
 }

@@ -154,22 +154,14 @@ def _gunicorn(
 ) -> Any:
     """The gunicorn application that serves ours."""
     from gunicorn.app.base import BaseApplication
-    from gunicorn.workers.gthread import ThreadWorker
 
-    class ClosingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-        """Refuses connections while it finishes what runs; gunicorn's own lets them wait, and then drops them."""
-
-        def set_accept_enabled(self, enabled: bool) -> None:
-            super().set_accept_enabled(enabled)
-            if not self.alive:
-                for listening in self.sockets:
-                    listening.close()
+    from chariots.cli.patient_worker import PatientWorker
 
     host, port = bound.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     settings: dict[str, Any] = {
         "bind": f"fd://{bound.detach()}",  # gunicorn takes it over, and closes it when it stops
-        "worker_class": ClosingWorker,
+        "worker_class": PatientWorker,
         "workers": listener.workers,
         "threads": listener.threads,
         "timeout": 300,  # a worker that trains with the interpreter lock held cannot give a sign of life

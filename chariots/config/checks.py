@@ -54,6 +54,37 @@ def mapping(value: Any, where: str) -> dict[str, Any]:
     )
 
 
+def secret(value: Any, where: str) -> str:
+    """Accepts a string that no message may show."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"{where} holds a {type(value).__name__}, where text is expected.")
+
+
+def texts(value: Any, where: str) -> list[str]:
+    """Accepts a list of strings, or one string with commas between them."""
+    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if isinstance(parts, list | tuple | set | frozenset) and all(isinstance(part, str) and part for part in parts):
+        return list(parts)
+    # The value may hold keys, so that only its type is shown.
+    raise ValueError(f"{where} holds a {type(value).__name__}, where texts are expected, in a list or between commas.")
+
+
+def tokens(value: Any, where: str) -> dict[str, list[str]]:
+    """Accepts tokens by scope, as a mapping or as text: ``read:TOKEN,write:TOKEN``."""
+    read: dict[str, list[str]] = {}
+    if isinstance(value, str):
+        for part in texts(value, where):
+            scope, colon, token = part.partition(":")
+            if not colon:
+                raise ValueError(
+                    f"{where} holds a token without a scope; write read:TOKEN, write:TOKEN or admin:TOKEN."
+                )
+            read.setdefault(scope, []).append(token)
+        return read
+    return {scope: texts(several, f"{where}, scope {scope!r},") for scope, several in mapping(value, where).items()}
+
+
 def choice(known: Mapping[str, str]) -> Check:
     """Accepts one of a few names, however joined: ``FileSaver``, ``file-saver``, ``file_saver``.
 
@@ -94,6 +125,12 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
         "saver_type": saver_type,
         "saver_kwargs": mapping,
         "op_store_db_url": text,
+        "signing_key": secret,
+        "verify_keys": texts,
+        "trusted_formats": texts,
+        "token": secret,
+        "tokens": tokens,
+        "allowed_hosts": texts,
     },
     "pipelines": {
         "runner": runner,

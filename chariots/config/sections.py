@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from chariots.config.checks import port
@@ -13,6 +13,7 @@ from chariots.errors import nearest
 if TYPE_CHECKING:
     from chariots.op_store import OpStoreClient, OpStoreServer
     from chariots.op_store.savers import BaseSaver
+    from chariots.op_store.trust import Trust
     from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.runners import BaseRunner
@@ -47,6 +48,12 @@ class OpStoreConfig(_Section):
         saver_type: str | None = None,
         saver_kwargs: dict[str, Any] | None = None,
         op_store_db_url: str | None = None,
+        signing_key: str | None = None,
+        verify_keys: str | Sequence[str] | None = None,
+        trusted_formats: str | Sequence[str] | None = None,
+        token: str | None = None,
+        tokens: str | Mapping[str, str | Sequence[str]] | None = None,
+        allowed_hosts: str | Sequence[str] | None = None,
     ) -> None:
         """Keeps what is given; what is not comes from ``CHARIOTS_OP_STORE_...`` or is the default.
 
@@ -56,6 +63,14 @@ class OpStoreConfig(_Section):
             saver_type: ``file-saver`` (the default) or ``google-storage``, spelled as words or as a class.
             saver_kwargs: the arguments of the saver, such as ``root_path``.
             op_store_db_url: where the database is, in the form of SQLAlchemy (``sqlite:///:memory:``).
+            signing_key: signs the bytes of the ops that this process saves, ``ed25519-private:NAME:BASE64`` for
+                instance; ``chariots op-store new-key`` makes one. Unsigned bytes are refused then.
+            verify_keys: further keys whose signatures are trusted, in a list or between commas.
+            trusted_formats: the formats of bytes that may be loaded, such as ``skops``; every one if not given.
+            token: what the server knows this client by.
+            tokens: the tokens that the server knows, by scope (``read``, ``write``, ``admin``), as a mapping or as
+                text: ``read:TOKEN,write:TOKEN``.
+            allowed_hosts: names that clients may call the server by, beside those of loopback.
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -68,6 +83,12 @@ class OpStoreConfig(_Section):
                 "saver_type": saver_type,
                 "saver_kwargs": saver_kwargs,
                 "op_store_db_url": op_store_db_url,
+                "signing_key": signing_key,
+                "verify_keys": verify_keys,
+                "trusted_formats": trusted_formats,
+                "token": token,
+                "tokens": tokens,
+                "allowed_hosts": allowed_hosts,
             },
             {
                 "server_host": "127.0.0.1",
@@ -81,12 +102,28 @@ class OpStoreConfig(_Section):
         self.saver_type: str = settled["saver_type"]
         self.saver_kwargs: dict[str, Any] = dict(settled["saver_kwargs"] or {})
         self.op_store_db_url: str = settled["op_store_db_url"]
+        self.signing_key: str | None = settled["signing_key"]
+        self.verify_keys: list[str] = settled["verify_keys"] or []
+        self.trusted_formats: list[str] | None = settled["trusted_formats"]
+        self.token: str | None = settled["token"]
+        self.tokens: dict[str, list[str]] = settled["tokens"] or {}
+        self.allowed_hosts: list[str] = settled["allowed_hosts"] or []
 
     def get_client(self) -> OpStoreClient:
         """A client of the op store at ``server_host`` and ``server_port``."""
         from chariots.op_store import OpStoreClient
 
-        return OpStoreClient(_url(self.server_host, self.server_port))
+        return OpStoreClient(_url(self.server_host, self.server_port), token=self.token, trust=self.get_trust())
+
+    def get_trust(self) -> Trust:
+        """What decides which bytes may be loaded, and signs those that are saved.
+
+        Raises:
+            ValueError: when a key is none.
+        """
+        from chariots.op_store.trust import Trust
+
+        return Trust(self.signing_key, self.verify_keys, self.trusted_formats)
 
     def get_saver(self) -> BaseSaver:
         """The saver that keeps the bytes of the ops.
@@ -106,7 +143,13 @@ class OpStoreConfig(_Section):
         """The op store server, with the saver and the database of this configuration."""
         from chariots.op_store import OpStoreServer
 
-        return OpStoreServer(self.get_saver(), db_url=self.op_store_db_url)
+        return OpStoreServer(
+            self.get_saver(),
+            db_url=self.op_store_db_url,
+            trust=self.get_trust(),
+            tokens=self.tokens,
+            allowed_hosts=self.allowed_hosts,
+        )
 
 
 class PipelinesConfig(_Section):

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from chariots.op_store.client import BaseOpStoreClient, OpStoreClient
     from chariots.op_store.local import LocalOpStoreClient
     from chariots.op_store.server import OpStoreServer
+    from chariots.op_store.trust import Trust
 
 _HOMES = {
     "OpStoreServer": "chariots.op_store.server",
     "OpStoreClient": "chariots.op_store.client",
     "BaseOpStoreClient": "chariots.op_store.client",
     "LocalOpStoreClient": "chariots.op_store.local",
+    "Trust": "chariots.op_store.trust",
     "savers": "chariots.op_store.savers:",
 }
 
 __getattr__, __dir__, _ = lazy_names(__name__, _HOMES)
-__all__ = ["OpStoreServer", "OpStoreClient", "BaseOpStoreClient", "LocalOpStoreClient", "savers"]
+__all__ = ["OpStoreServer", "OpStoreClient", "BaseOpStoreClient", "LocalOpStoreClient", "Trust", "savers"]

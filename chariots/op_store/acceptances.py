@@ -87,7 +87,7 @@ class Acceptance:
         Args:
             connection: the transaction, which holds the lock of the pipeline.
             number: the number of the pipeline.
-            chosen: the versions that would be loaded, by node.
+            chosen: the versions to take where none is pinned, by node.
             who: who vouches.
             reason: why.
             key: chosen by who asks.

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.op_store import deployments, events, rows, shapes, tables
+from chariots.op_store.shapes import Shape
 
 __all__ = ["Baseline", "KnownVersion", "LivePipeline", "read_baseline"]
 
@@ -53,14 +54,13 @@ class LivePipeline:
         is_known: whether the pipeline was ever saved or served.
         alias: the versions that the alias stands for, by node; None if it was never promoted.
         deployment: the versions that were last put into service, by node; None if there were none.
-        shape: what the pipeline was made of when it was last saved or served, in the form of `Shape.as_json`; None if
-            nobody said.
+        shape: what the pipeline was made of when it was last saved or served; None if nobody said.
     """
 
     is_known: bool = False
     alias: Mapping[str, int] | None = None
     deployment: Mapping[str, int] | None = None
-    shape: Mapping[str, Any] | None = None
+    shape: Shape | None = None
 
     @property
     def versions(self) -> Mapping[str, int] | None:

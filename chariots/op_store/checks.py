@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 from chariots.errors import InputError
 from chariots.versioning import Version
@@ -10,6 +12,7 @@ from chariots.versioning import Version
 __all__ = [
     "LARGEST_NUMBER",
     "LONGEST_NAME",
+    "check_json",
     "check_name",
     "check_names",
     "check_numbers",
@@ -18,6 +21,7 @@ __all__ = [
 ]
 
 LARGEST_NUMBER = 2**63 - 1
+LARGEST_JSON = 4 * 2**20  # characters of what is told beside a version; a page of answers holds many of them
 LONGEST_NAME = 255  # characters; names are indexed, and databases limit what an index may hold
 
 
@@ -78,6 +82,24 @@ def check_numbers(numbers: Iterable[int], where: str) -> None:
     for number in numbers:
         if not 0 < number <= LARGEST_NUMBER:
             raise invalid(where, "the number of a version", number)
+
+
+def check_json(value: Any, where: str) -> None:
+    """Refuses what no database would keep as JSON, or could not give back with many others at once.
+
+    Args:
+        value: what was given.
+        where: the name of the field.
+
+    Raises:
+        InputError: if it has no form in JSON, holds a number that is not finite, or is too large.
+    """
+    try:
+        size = len(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise invalid(where, f"what JSON has a form for ({error})", value) from error
+    if size > LARGEST_JSON:
+        raise invalid(where, f"up to {LARGEST_JSON:,} characters of JSON", f"{size:,} characters")
 
 
 def check_version(text: str, where: str) -> Version:

@@ -11,7 +11,9 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from chariots.errors import DamagedError
+from chariots.op_store.client_history import HistoryQuestions
 from chariots.op_store.client_lineage import LineageQuestions
+from chariots.op_store.client_maintenance import MaintenanceQuestions
 from chariots.op_store.hashing import PassingHash
 from chariots.op_store.origin import present_origin
 from chariots.op_store.trust import Trust
@@ -32,7 +34,7 @@ class Named(Protocol):
         """The name."""
 
 
-class BaseOpStoreClient(LineageQuestions, ABC):
+class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions, ABC):
     """Everything that can be asked of an op store, over a way of asking that a subclass defines.
 
     A subclass needs only `post`; bytes then travel as base64 text. Ops and pipelines are given as objects
@@ -177,7 +179,8 @@ class BaseOpStoreClient(LineageQuestions, ABC):
         answer = self.post("/v2/resolve", asked)
         versions = {name: StoredVersion(**found) for name, found in answer["versions"].items()}
         refusals = [_refusal(described) for described in answer.get("refusals", ())]
-        return Resolution(versions=versions, problems=answer["problems"], refusals=refusals)
+        passed_over = [_refusal(described) for described in answer.get("passed_over", ())]
+        return Resolution(versions, answer["problems"], refusals, passed_over)
 
     def commit_save(
         self,

@@ -1,35 +1,52 @@
-"""Which versions may a pipeline run together, and how is a refusal put into words? (no database, no HTTP)
+"""Which edges of a pipeline have to fit, and when do two versions fit? (no database, no HTTP)
 
-A version fits if it was made by code with the same major version as the code that runs. Two neighbours fit if
-the major version of the upstream op is one that the chosen version of the downstream op was validated with.
+A version fits a node if the code that made it is the same as the code that runs, down to the subversion that the node
+names (``mismatch_on``). Two neighbours fit if the version of the upstream op is, down to the subversion that the
+upstream node names, one that the chosen version of the downstream op was validated with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from chariots.errors import nearest
-from chariots.pipelines.store import NodeQuery, StoredVersion
+from chariots.op_store.consistency import Constraint
+from chariots.pipelines.store import Level, NodeQuery, StoredVersion
 from chariots.versioning import Version
 
-__all__ = ["LinkFacts", "NodeFacts", "edges_to_check", "link_problem", "node_problem"]
+__all__ = ["LEVELS", "Choice", "Edge", "Key", "constraint_of", "edges_to_check", "islands", "key_of"]
+
+LEVELS: tuple[Level, ...] = ("major", "minor", "patch")  # from the most tolerant to the strictest
+
+Key: TypeAlias = tuple[str, ...]  # the digests that count when a version is read by others
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edge:
+    """Two nodes, the second of which reads the first."""
+
+    upstream: NodeQuery
+    downstream: NodeQuery
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of the two."""
+        return self.upstream.name, self.downstream.name
 
 
 @dataclass(frozen=True, slots=True)
-class NodeFacts:
-    """What the store knows about one node of a pipeline that is about to be loaded.
+class Choice:
+    """What a node would load.
 
     Attributes:
         query: the node.
         chosen: the version it would load; None if there is none that fits, or nothing to load.
-        newest: the newest version of its op whatever made it; None if the op was never saved.
         pinned: the number it was pinned to, if it was.
     """
 
     query: NodeQuery
     chosen: StoredVersion | None = None
-    newest: StoredVersion | None = None
     pinned: int | None = None
 
     @property
@@ -37,21 +54,29 @@ class NodeFacts:
         """The version the node would run with."""
         return self.chosen.version if self.chosen is not None else self.query.version
 
+    @property
+    def key(self) -> Key:
+        """What counts of that version when it is read by others."""
+        version = Version.parse(self.version)
+        return key_of((version.major, version.minor, version.patch), self.query.mismatch_on)
 
-@dataclass(frozen=True, slots=True)
-class LinkFacts:
-    """What the store knows about one pair of ops.
+    @property
+    def is_missing(self) -> bool:
+        """Whether the node has to load something, and there is nothing it may load."""
+        return self.query.role == "load" and self.chosen is None
 
-    Attributes:
-        met: whether any version of one was ever validated with any version of the other.
-        majors: the major versions of the upstream op that are valid for the downstream op as it would run.
+
+def key_of(digests: Sequence[str], level: Level) -> Key:
+    """The digests of a version down to a subversion.
+
+    Args:
+        digests: those of major, minor and patch.
+        level: the last subversion that counts.
     """
-
-    met: bool = False
-    majors: frozenset[str] = frozenset()
+    return tuple(digests[: LEVELS.index(level) + 1])
 
 
-def edges_to_check(nodes: Iterable[NodeQuery], edges: Iterable[tuple[str, str]]) -> list[tuple[NodeQuery, NodeQuery]]:
+def edges_to_check(nodes: Iterable[NodeQuery], edges: Iterable[tuple[str, str]]) -> list[Edge]:
     """Leaves out the edges that cannot be wrong: around an op that will learn again, and between plain code.
 
     Args:
@@ -62,94 +87,57 @@ def edges_to_check(nodes: Iterable[NodeQuery], edges: Iterable[tuple[str, str]])
         the pairs of nodes to check, each once, in order.
     """
     by_name = {node.name: node for node in nodes}
-    pairs = ((by_name[upstream], by_name[downstream]) for upstream, downstream in dict.fromkeys(edges))
+    pairs = (Edge(by_name[upstream], by_name[downstream]) for upstream, downstream in dict.fromkeys(map(tuple, edges)))
     return [
-        (upstream, downstream)
-        for upstream, downstream in pairs
-        if "retrain" not in (upstream.role, downstream.role) and (upstream.role, downstream.role) != ("code", "code")
+        edge
+        for edge in pairs
+        if "retrain" not in (edge.upstream.role, edge.downstream.role)
+        and (edge.upstream.role, edge.downstream.role) != ("code", "code")
     ]
 
 
-def node_problem(facts: NodeFacts, known: Iterable[str] = ()) -> str | None:
-    """Tells why a node has no version to load, where it needs one.
+def islands(edges: Sequence[Edge]) -> list[list[Edge]]:
+    """Groups edges so that no node is part of two groups: each group can be settled by itself."""
+    root: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while root.setdefault(name, name) != name:
+            root[name] = root[root[name]]
+            name = root[name]
+        return name
+
+    for edge in edges:
+        root[find(edge.upstream.name)] = find(edge.downstream.name)
+    groups: dict[str, list[Edge]] = {}
+    for edge in edges:
+        groups.setdefault(find(edge.upstream.name), []).append(edge)
+    return list(groups.values())
+
+
+def constraint_of(
+    edge: Edge,
+    candidates: Mapping[str, Mapping[int, Key]],
+    accepted: Mapping[int | None, Collection[Key]],
+    open_ends: Mapping[str, int],
+) -> Constraint:
+    """What an edge demands of the candidates at its two ends.
 
     Args:
-        facts: what the store knows about the node.
-        known: the names of all ops in the store, for a suggestion.
+        edge: the edge.
+        candidates: the candidates of every node, also of those that have only one thing to run.
+        accepted: the keys that each downstream version was validated with; under None, those valid for all.
+        open_ends: for some nodes, the candidate that stands for all versions that were not read; it fits anything.
 
     Returns:
-        a sentence, or None if nothing is wrong.
+        the constraint.
     """
-    name, newest = facts.query.name, facts.newest
-    if facts.query.role not in ("load", "optional") or facts.chosen is not None:
-        return None
-    if facts.pinned is not None:
-        return (
-            f"node {name!r} is pinned to the version number {facts.pinned}, which is not a saved version of "
-            f"it that the running code (major version {_short_major(facts.query.code_version)}) can use; "
-            "load without the pin."
-        )
-    if newest is not None:
-        return (
-            f"node {name!r} has saved versions, but its code changed since: the newest, "
-            f"{_described(newest)}, was saved by code of major version {_short_major(newest.code_version)} "
-            f"and the running code has {_short_major(facts.query.code_version)}; retrain and save it with "
-            "this code, or run the code that saved it."
-        )
-    if facts.query.role == "optional":
-        return None
-    return (
-        f"node {name!r} was never trained and saved: the op store holds no version of it; run and save the "
-        f"pipeline that trains it.{nearest(name, (other for other in known if other != name))}"
-    )
-
-
-def link_problem(upstream: NodeFacts, downstream: NodeFacts, links: LinkFacts) -> str | None:
-    """Tells why two neighbours may not run together.
-
-    Args:
-        upstream: the node whose output is read.
-        downstream: the node that reads it.
-        links: what the store knows about the two.
-
-    Returns:
-        a sentence, or None if they fit.
-    """
-    major = Version.parse(upstream.version).major
-    if major in links.majors:
-        return None
-    both_stored = upstream.chosen is not None and downstream.chosen is not None
-    if not links.met and not both_stored:
-        return None
-    reader, source = downstream.query.name, upstream.query.name
-    seen = _listed(links.majors)
-    trained_with = f"it was with major version {seen}" if seen else "no version of the two was saved together"
-    if links.met and not seen:
-        trained_with = "only other versions of the two were saved together"
-    return (
-        f"node {reader!r} ({_described_node(downstream)}) was never validated with node {source!r} "
-        f"({_described_node(upstream)}): {trained_with}; retrain {reader!r} on the present {source!r} and "
-        f"save, or go back to the {source!r} it was trained with."
-    )
-
-
-def _described_node(facts: NodeFacts) -> str:
-    return f"code {_short(facts.query.version)}" if facts.chosen is None else _described(facts.chosen)
-
-
-def _described(stored: StoredVersion) -> str:
-    return f"version {_short(stored.version)}, number {stored.id}"
-
-
-def _short(version: str) -> str:
-    """The first digits of the three digests, as many as a printed `Version` shows."""
-    return ".".join(digest[:5] for digest in version.partition("_")[0].split("."))
-
-
-def _short_major(version: str | None) -> str:
-    return "unknown" if version is None else version[:5]
-
-
-def _listed(majors: Iterable[str], most: int = 5) -> str:
-    shown: Sequence[str] = sorted(major[:5] for major in majors)
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+    keys = candidates[edge.upstream.name]
+    common = set(accepted.get(None, ()))
+    accepts = {number: frozenset(accepted.get(number, ())) for number in candidates[edge.downstream.name]}
+    unread = open_ends.get(edge.upstream.name)
+    if unread is not None:
+        common.add(keys[unread])
+    unread = open_ends.get(edge.downstream.name)
+    if unread is not None:
+        accepts[unread] = frozenset(keys.values())
+    return Constraint(edge.upstream.name, edge.downstream.name, accepts, common)

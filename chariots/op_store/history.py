@@ -62,12 +62,11 @@ class History:
         check_name(pipeline, "pipeline")
         shape = Shape(nodes, edges)
         shape.check()
-        wanted = shape.as_json()
         with self._database.reading() as connection:
-            if shapes.read(connection, pipeline) == wanted:
-                return
-        with self._database.writing() as connection:
-            shapes.write(connection, pipeline, wanted)
+            known = shapes.read(connection, pipeline)
+        if known is None or not known.is_like(shape):
+            with self._database.writing() as connection:
+                shapes.write(connection, pipeline, shape)
 
     def alias(self, pipeline: str, name: str) -> dict[str, int] | None:
         """The numbers of the versions an alias stands for, by node; None if it stands for nothing."""
@@ -141,7 +140,8 @@ class History:
 
         Raises:
             UnknownNameError: if there is no such pipeline, node, version or source.
-            VersionError: if the versions do not fit together.
+            VersionError: if the versions do not fit together; or none are named, and the newest that fit are what the
+                alias stands for, although newer ones were saved.
             ConflictError: if the alias stands for something else than expected, or nothing says which versions the
                 pipeline needs.
         """
@@ -152,12 +152,12 @@ class History:
         check_numbers((versions or {}).values(), "versions")
         with self._database.reading() as connection:
             number = self._pipeline(connection, pipeline, "promoted")
-            shape = _shape(connection, pipeline)
+            shape = shapes.read(connection, pipeline)
             pins = self._source(connection, pipeline, number, source) if source is not None else dict(versions or {})
             if shape is not None:
                 pins = pins_for(shape, pipeline, pins, exact=source is None)
             check_live(connection, pins, "promoted")
-        after = fitting(self._resolve, pipeline, shape, pins)
+        after, why_no_newer = fitting(self._resolve, pipeline, shape, pins)
         with self._database.writing() as connection:
             events.lock(connection, number)
             done = events.by_key(connection, key)
@@ -166,6 +166,8 @@ class History:
             stands = events.newest(connection, number, alias)
             _check_expected(stands, pipeline, alias, expected)
             if stands is not None and stands.after == after:
+                if why_no_newer is not None and not pins:
+                    raise why_no_newer
                 return stands
             check_live(connection, after, "promoted")
             new = NewEvent(
@@ -236,7 +238,7 @@ class History:
                     key=key,
                 )
                 done = events.add(connection, number, new)
-            shape = _shape(connection, pipeline)
+            shape = shapes.read(connection, pipeline)
         if shape is None:
             return done
         pins = {node: version for node, version in done.after.items() if node in shape.pinnable}
@@ -261,7 +263,8 @@ class History:
             upstream: the node whose output is read.
             downstream: the node that reads it.
             reason: why they fit; it is kept.
-            versions: for one of the two or both, the number of the version; what would be loaded where none is given.
+            versions: for one of the two or both, the number of the version; the newest that the code can run where none
+                is given.
             who: who vouches.
             key: chosen by who asks; the same acceptance asked for twice is made once.
 
@@ -279,12 +282,14 @@ class History:
         check_numbers((versions or {}).values(), "versions")
         with self._database.reading() as connection:
             number = self._pipeline(connection, pipeline, "told which versions it accepts")
-            shape = _shape(connection, pipeline)
+            shape = shapes.read(connection, pipeline)
             if shape is None:
                 raise not_described(pipeline, f"{downstream!r} was to accept {upstream!r}")
             acceptance = Acceptance.of(shape, pipeline, upstream, downstream, versions or {})
             check_live(connection, acceptance.pins, "accepted")
-        chosen = self._resolve(pipeline, shape.nodes, shape.edges, acceptance.pins).versions
+        # Without their edge: the newest of each is what somebody wants to run who was told that the two do not fit.
+        pair = (acceptance.upstream, acceptance.downstream)
+        chosen = self._resolve(pipeline, pair, [], acceptance.pins).versions
         with self._database.writing() as connection:
             events.lock(connection, number)
             return events.by_key(connection, key) or acceptance.record(connection, number, chosen, who, reason, key)
@@ -327,11 +332,6 @@ class History:
 def _number(connection: sa.Connection, pipeline: str) -> int | None:
     number = connection.scalar(sa.select(tables.pipeline.c.id).where(tables.pipeline.c.name == pipeline))
     return None if number is None else int(number)
-
-
-def _shape(connection: sa.Connection, pipeline: str) -> Shape | None:
-    described = shapes.read(connection, pipeline)
-    return None if described is None else Shape.from_json(described)
 
 
 def _check_words(pipeline: str, alias: str | None, who: str | None, reason: str | None, key: str | None) -> None:

@@ -99,16 +99,29 @@ class Lineage:
             UnknownNameError: if the store does not know the op.
         """
         check_name(op, "op")
+        found = self.versions_of([op], limit, before)[op]
+        if not found:
+            self._check_known(op)
+        return found
+
+    def versions_of(self, ops: Sequence[str], limit: int, before: int | None) -> dict[str, list[VersionDetails]]:
+        """The versions of several ops, in one query; see `versions`. There are none for an op that is not known."""
         newest = _check_page(limit, before)
-        number = self._op_number(op)
-        query = (
-            sa.select(*_DETAILS)
-            .select_from(_FROM)
-            .where(tables.version.c.op_id == number, tables.version.c.id < newest)
-            .order_by(tables.version.c.id.desc())
+        version = tables.version.c
+        pages = [
+            sa.select(version.id, sa.literal(name).label("op"))
+            .where(version.op_id == sa.select(tables.op.c.id).where(tables.op.c.name == name).scalar_subquery())
+            .where(version.id < newest)
+            .order_by(version.id.desc())
             .limit(limit)
-        )
-        return [_details(row) for row in self._all(query)]
+            for name in dict.fromkeys(ops)
+        ]
+        numbers = sorted(((row.id, row.op) for row in self._pages(pages)), reverse=True)
+        details = self._detailed(number for number, _ in numbers)
+        found: dict[str, list[VersionDetails]] = {name: [] for name in ops}
+        for number, name in numbers:
+            found[name].append(details[number])
+        return found
 
     def version(self, number: int) -> VersionDetails:
         """One version, by the store's number for it.
@@ -202,38 +215,41 @@ class Lineage:
         newest = _check_page(limit, before)
         ends = (known.label("known"), wanted.label("wanted"), tables.link.c.event_id)
         conditions = (tables.link.c.downstream_version_id.is_not(None), wanted < newest)
-        # One page after the other, joined: a step in an index each, where a window function would read every link.
         pages = [
-            sa.select(
-                sa.select(*ends).where(known == number, *conditions).order_by(wanted.desc()).limit(limit).subquery()
-            )
+            sa.select(*ends).where(known == number, *conditions).order_by(wanted.desc()).limit(limit)
             for number in asked
         ]
-        links = [
-            row
-            for start in range(0, len(pages), _MOST_PAGES)
-            for row in self._all(sa.union_all(*pages[start : start + _MOST_PAGES]))
-        ]
-        details: dict[int, VersionDetails] = {}
-        others = sorted({row.wanted for row in links})
-        for start in range(0, len(others), LARGEST_PAGE):
-            details.update(self.versions_by_number(others[start : start + LARGEST_PAGE]))
+        links = sorted(self._pages(pages), key=lambda row: -row.wanted)
+        details = self._detailed(row.wanted for row in links)
         found: dict[int, list[LinkedVersion]] = {number: [] for number in asked}
-        for row in sorted(links, key=lambda row: -row.wanted):
-            if row.wanted in details:
-                found[row.known].append(LinkedVersion(details[row.wanted], row.event_id))
+        for row in links:
+            found[row.known].append(LinkedVersion(details[row.wanted], row.event_id))
         return found
 
-    def _op_number(self, op: str) -> int:
-        found = self._all(sa.select(tables.op.c.id).where(tables.op.c.name == op))
-        if found:
-            return int(found[0].id)
+    def _check_known(self, op: str) -> None:
+        if self._all(sa.select(tables.op.c.id).where(tables.op.c.name == op)):
+            return
         with self._reading() as connection:
             suggestion = nearest(op, lookup.known_ops(connection))
         raise UnknownNameError(
             f"the versions of op {op!r} were asked for, but the op store knows no op of that name; save it first, "
             f"or correct the name.{suggestion}"
         )
+
+    def _pages(self, pages: Sequence[sa.Select[Any]]) -> list[rows.StoredRow]:
+        """The rows of several pages, joined: a step in an index each, where a window function would read every row."""
+        found: list[rows.StoredRow] = []
+        for start in range(0, len(pages), _MOST_PAGES):
+            batch = [sa.select(page.subquery()) for page in pages[start : start + _MOST_PAGES]]
+            found.extend(self._all(sa.union_all(*batch)))
+        return found
+
+    def _detailed(self, numbers: Iterable[int]) -> dict[int, VersionDetails]:
+        wanted = sorted(set(numbers))
+        found: dict[int, VersionDetails] = {}
+        for start in range(0, len(wanted), LARGEST_PAGE):
+            found.update(self.versions_by_number(wanted[start : start + LARGEST_PAGE]))
+        return found
 
     def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[rows.StoredRow]:
         with self._reading() as connection:

@@ -83,6 +83,14 @@ class LocalOpStoreClient(BaseOpStoreClient):
         """Returns which versions a pipeline served last; see `BaseOpStoreClient`."""
         return self.server.registry.last_deployment(pipeline)
 
+    def alias(self, pipeline: str, name: str) -> Mapping[str, int] | None:
+        """Returns what an alias stands for; see `BaseOpStoreClient`."""
+        return self.server.registry.history.alias(pipeline, name)
+
+    def describe_pipeline(self, pipeline: str, nodes: Sequence[NodeQuery], edges: Sequence[tuple[str, str]]) -> None:
+        """Tells the store what a pipeline is made of; see `BaseOpStoreClient`."""
+        self.server.registry.history.describe(pipeline, nodes, edges)
+
     def write_blob(self, data: bytes) -> str:
         """Keeps bytes and returns their SHA-256; see `BaseOpStoreClient`."""
         return self.server.registry.blobs.write(data)

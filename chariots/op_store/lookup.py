@@ -1,22 +1,34 @@
-"""What does the database know about the nodes and edges of one pipeline? (facts for `compatibility` to judge)
+"""Which versions would a pipeline load, and what stands in its way? (a fixed number of statements for any pipeline)
 
-Each query below reads a few rows of one index, however many versions the ops have.
+Most loads are answered by the first two: the newest version of every op, and that they all fit. Where they do not, the
+versions and links of the ops concerned are read, the newest thousand of each at first, and the newest set that fits is
+looked for among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
 from chariots.op_store import rows, tables
-from chariots.op_store.compatibility import LinkFacts, NodeFacts, edges_to_check, link_problem, node_problem
-from chariots.pipelines.store import NodeQuery, Resolution, StoredVersion
-from chariots.versioning import Version
+from chariots.op_store.candidates import Window, edge_states, newest_choices, read_links, read_windows
+from chariots.op_store.compatibility import Choice, Edge, Key, constraint_of, edges_to_check, islands
+from chariots.op_store.consistency import SearchLimitError, newest_consistent
+from chariots.op_store.evidence import (
+    known_ops,
+    newest_of_any_code,
+    pipelines_that_saved,
+    running_versions,
+    trained_with,
+)
+from chariots.op_store.refusals import refused_edge, refused_node
+from chariots.pipelines.store import NodeQuery, Refusal, Resolution, StoredVersion
 
 __all__ = ["known_ops", "resolve", "validated_versions"]
 
-_MOST_NAMES = 10_000  # to look through for a suggestion
+WINDOWS = (1_000, 10_000, None)  # how many versions of each op to look through; more only where older ones may matter
 
 
 def resolve(
@@ -25,7 +37,7 @@ def resolve(
     edges: Sequence[tuple[str, str]],
     pinned: Mapping[str, int],
 ) -> Resolution:
-    """Chooses a version for every node that loads one, and lists everything that stands in the way.
+    """Chooses the newest set of versions that fit, and lists everything that stands in the way.
 
     Args:
         connection: the transaction.
@@ -34,31 +46,31 @@ def resolve(
         pinned: for some nodes, the number of the version to take.
 
     Returns:
-        the chosen versions and the problems; none where the versions may be loaded.
+        the chosen versions and the refusals; none where the versions may be loaded. Where they may not, the chosen
+        versions are the newest of each op.
     """
-    numbers = rows.op_ids(connection, [node.name for node in nodes])
-    facts = {node.name: _node_facts(connection, node, numbers.get(node.name), pinned.get(node.name)) for node in nodes}
-    problems = [node_problem(fact) for fact in facts.values()]
-    if any(problems):
-        known = known_ops(connection)
-        problems = [node_problem(fact, known) for fact in facts.values()]
-    unfit = {name for name, problem in zip(facts, problems, strict=True) if problem}
-    for upstream, downstream in edges_to_check(nodes, edges):
-        if upstream.name in unfit or downstream.name in unfit:
-            continue
-        source, reader = facts[upstream.name], facts[downstream.name]
-        links = _link_facts(connection, numbers, source, reader)
-        problems.append(link_problem(source, reader, links))
+    choices, ops = newest_choices(connection, nodes, pinned)
+    refusals = _refused_nodes(connection, choices, ops)
+    unfit = {refusal.node for refusal in refusals}
+    checked = [
+        edge
+        for edge in edges_to_check(nodes, edges)
+        if edge.upstream.name not in unfit and edge.downstream.name not in unfit
+    ]
+    question = _Question(connection, choices, ops, checked)
+    settled = question.settle()
+    versions = {name: choice.chosen for name, choice in choices.items() if choice.chosen is not None}
+    refusals += question.explain(settled.impossible, settled.given_up)
+    passed_over: list[Refusal] = []
+    if settled.numbers and not refusals:
+        passed_over = question.explain(settled.older, [])
+        versions.update(question.stored(settled.numbers))
     return Resolution(
-        versions={name: fact.chosen for name, fact in facts.items() if fact.chosen is not None},
-        problems=[problem for problem in problems if problem],
+        versions=versions,
+        problems=[refusal.sentence for refusal in refusals],
+        refusals=refusals,
+        passed_over=passed_over,
     )
-
-
-def known_ops(connection: sa.Connection) -> list[str]:
-    """The names of the ops in the store, for suggestions."""
-    query = sa.select(tables.op.c.name).order_by(tables.op.c.id.desc()).limit(_MOST_NAMES)
-    return list(connection.scalars(query))
 
 
 def validated_versions(connection: sa.Connection, upstream: int, downstream: int) -> Sequence[rows.StoredRow]:
@@ -70,57 +82,174 @@ def validated_versions(connection: sa.Connection, upstream: int, downstream: int
     return connection.execute(query.order_by(tables.version.c.id)).all()
 
 
-def _node_facts(connection: sa.Connection, node: NodeQuery, number: int | None, pinned: int | None) -> NodeFacts:
-    if node.role == "code":
-        return NodeFacts(node)
-    if number is None:
-        return NodeFacts(node, pinned=pinned)
-    saved = (
-        sa.select(*rows.STORED)
-        .join(tables.op)
-        .where(tables.version.c.op_id == number, tables.version.c.sha256 != "")
-        .order_by(tables.version.c.id.desc())
-        .limit(1)
-    )
-    if pinned is not None:
-        saved = saved.where(tables.version.c.id == pinned)
-    major = Version.parse(node.code_version).major
-    # Two queries instead of one with OR: each is one step in an index.
-    fitting = [
-        connection.execute(saved.where(condition)).first()
-        for condition in (tables.version.c.code_major == major, tables.version.c.code_major.is_(None))
+def _refused_nodes(connection: sa.Connection, choices: Mapping[str, Choice], ops: Mapping[str, int]) -> list[Refusal]:
+    """Why nodes have nothing to load, where they need something."""
+    empty = [
+        choice for choice in choices.values() if choice.query.role in ("load", "optional") and choice.chosen is None
     ]
-    chosen = max(_stored(fitting), key=lambda version: version.id, default=None)
-    newest = chosen
-    if newest is None:
-        newest = next(iter(_stored([connection.execute(saved).first()])), None)
-    return NodeFacts(node, chosen=chosen, newest=newest, pinned=pinned)
+    if not empty:
+        return []
+    saved = {choice.query.name: ops[choice.query.name] for choice in empty if choice.query.name in ops}
+    newest = newest_of_any_code(connection, saved) if saved else {}
+    retrain = pipelines_that_saved(connection, saved) if saved else {}
+    known = known_ops(connection)
+    names = [(choice, choice.query.name) for choice in empty]
+    refused = [refused_node(choice, newest.get(name), retrain.get(name, ()), known) for choice, name in names]
+    return [refusal for refusal in refused if refusal is not None]
 
 
-def _stored(found: Sequence[rows.StoredRow]) -> list[StoredVersion]:
-    return [rows.stored_version(row) for row in found if row is not None]
+@dataclass(slots=True)
+class _Settled:
+    """What came of looking for a set that fits.
+
+    Attributes:
+        numbers: the number of the version for every node that does not get its newest.
+        older: edges that do not fit in the newest versions, but do in those numbers.
+        impossible: edges that do not fit in the newest versions, and there are no others.
+        given_up: edges of which that could not be found out.
+    """
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    older: list[Edge] = field(default_factory=list)
+    impossible: list[Edge] = field(default_factory=list)
+    given_up: list[Edge] = field(default_factory=list)
 
 
-def _link_facts(
-    connection: sa.Connection, numbers: Mapping[str, int], upstream: NodeFacts, downstream: NodeFacts
-) -> LinkFacts:
-    source, reader = numbers.get(upstream.query.name), numbers.get(downstream.query.name)
-    if source is None or reader is None:
-        return LinkFacts()
-    link = tables.link
-    pair = (link.c.upstream_op_id == source, link.c.downstream_op_id == reader)
-    majors = (
-        sa.select(tables.version.c.major)
-        .distinct()
-        .select_from(link.join(tables.version, tables.version.c.id == link.c.upstream_version_id))
-        .where(*pair)
-    )
-    found: set[str] = set()
-    if downstream.chosen is None:
-        # Plain code was not trained on anything: whatever it once was fed by is as good today.
-        found.update(connection.scalars(majors))
-    else:
-        found.update(connection.scalars(majors.where(link.c.downstream_version_id == downstream.chosen.id)))
-        found.update(connection.scalars(majors.where(link.c.downstream_version_id.is_(None))))
-    met = bool(found) or connection.execute(sa.select(link.c.id).where(*pair).limit(1)).first() is not None
-    return LinkFacts(met=met, majors=frozenset(found))
+@dataclass(slots=True)
+class _Question:
+    """The edges of one pipeline that is to be loaded, and what the newest versions of its nodes are."""
+
+    connection: sa.Connection
+    choices: Mapping[str, Choice]
+    ops: Mapping[str, int]
+    edges: Sequence[Edge]
+    states: dict[Edge, int] = field(default_factory=dict)
+
+    def settle(self) -> _Settled:
+        """Finds the newest versions that fit, for every part of the pipeline in which the newest do not."""
+        settled = _Settled()
+        if not self.edges:
+            return settled
+        found = edge_states(self.connection, self.edges, self.choices, self.ops)
+        self.states = dict(zip(self.edges, found, strict=True))
+        # Two that never met may run together, unless both were saved: then they should have met.
+        checked = [edge for edge in self.edges if self.states[edge] or self._both_stored(edge)]
+        broken = {edge for edge in checked if self.states[edge] < 2}
+        todo = [island for island in islands(checked) if not broken.isdisjoint(island)]
+        for most in WINDOWS:
+            if todo:
+                todo = self._search(todo, most, broken, settled)
+        return settled
+
+    def explain(self, edges: Sequence[Edge], given_up: Sequence[Edge]) -> list[Refusal]:
+        """Tells why the newest versions at the ends of edges do not fit.
+
+        Args:
+            edges: the edges.
+            given_up: further edges, of which it could not be found out whether older versions fit.
+        """
+        told = [*edges, *given_up]
+        if not told:
+            return []
+        validated = trained_with(self.connection, told, self.choices, self.ops)
+        running = running_versions(self.connection, [self.choices[edge.upstream.name] for edge in told])
+        readers = {
+            edge.downstream.name: self.ops[edge.downstream.name] for edge in told if edge.downstream.name in self.ops
+        }
+        retrain = pipelines_that_saved(self.connection, readers)
+        refusals = []
+        for edge, versions in zip(told, validated, strict=True):
+            upstream, downstream = self.choices[edge.upstream.name], self.choices[edge.downstream.name]
+            refusal = refused_edge(
+                upstream,
+                downstream,
+                self.states[edge] > 0,
+                versions,
+                None if upstream.chosen is None else running[upstream.chosen.id],
+                retrain.get(edge.downstream.name, ()),
+            )
+            if edge in given_up:
+                advice = (
+                    " Older versions may fit, but there are too many combinations to try them all; pin the version of "
+                    "one of the two to be certain."
+                )
+                refusal = replace(refusal, sentence=refusal.sentence + advice)
+            refusals.append(refusal)
+        return refusals
+
+    def stored(self, numbers: Mapping[str, int]) -> dict[str, StoredVersion]:
+        """The versions of these numbers, by node."""
+        changed = {
+            name: number
+            for name, number in numbers.items()
+            if (chosen := self.choices[name].chosen) is None or chosen.id != number
+        }
+        found = rows.versions(self.connection, changed.values())
+        return {name: found[number] for name, number in changed.items()}
+
+    def _both_stored(self, edge: Edge) -> bool:
+        return all(self.choices[name].chosen is not None for name in edge.names)
+
+    def _search(
+        self, todo: Sequence[list[Edge]], most: int | None, broken: set[Edge], settled: _Settled
+    ) -> list[list[Edge]]:
+        """Settles those parts of the pipeline that can be from the newest versions; returns the others."""
+        edges = [edge for island in todo for edge in island]
+        nodes = {node.name: node for edge in edges for node in (edge.upstream, edge.downstream)}
+        moving = [
+            node
+            for node in nodes.values()
+            if (choice := self.choices[node.name]).chosen is not None and choice.pinned is None
+        ]
+        windows = read_windows(self.connection, moving, self.ops, most)
+        for name in nodes:
+            choice = self.choices[name]
+            if choice.chosen is not None and choice.pinned is not None:
+                windows[name] = Window({choice.chosen.id: choice.key})
+        links = dict(zip(edges, read_links(self.connection, edges, windows, self.ops), strict=True))
+        waiting: list[list[Edge]] = []
+        for island in todo:
+            candidates, open_ends = self._candidates(island, windows)
+            constraints = [constraint_of(edge, candidates, _doubled(links[edge]), open_ends) for edge in island]
+            faulty = [edge for edge in island if edge in broken]
+            try:
+                found = newest_consistent(candidates, constraints)
+            except SearchLimitError:
+                settled.given_up += faulty
+                continue
+            if found is None:
+                settled.impossible += faulty
+            elif any(found[name] == number for name, number in open_ends.items()):
+                waiting.append(island)  # an older version, which was not read yet, may be part of the newest set
+            else:
+                settled.older += faulty
+                settled.numbers.update((name, number // 2) for name, number in found.items() if number > 0)
+        return waiting
+
+    def _candidates(
+        self, island: Sequence[Edge], windows: Mapping[str, Window]
+    ) -> tuple[dict[str, dict[int, Key]], dict[str, int]]:
+        """The candidates of each node, their numbers doubled, and among them those that stand for what was not read.
+
+        Such a one is older than all that was read, and fits anything: a set without it is the newest whatever it
+        stands for. The code of a node that loads nothing is its only candidate, with a number below zero.
+        """
+        candidates: dict[str, dict[int, Key]] = {}
+        open_ends: dict[str, int] = {}
+        for edge in island:
+            for name in edge.names:
+                if name in candidates:
+                    continue
+                if name not in windows:
+                    candidates[name] = {-1 - len(candidates): self.choices[name].key}
+                    continue
+                window = windows[name]
+                candidates[name] = {2 * number: key for number, key in window.keys.items()}
+                if window.cut is not None:
+                    open_ends[name] = 2 * window.cut - 1
+                    candidates[name][open_ends[name]] = ("not read",)
+        return candidates, open_ends
+
+
+def _doubled(accepted: Mapping[int | None, set[Key]]) -> dict[int | None, set[Key]]:
+    return {None if number is None else 2 * number: keys for number, keys in accepted.items()}

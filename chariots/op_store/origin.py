@@ -12,6 +12,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+from chariots.op_store.checks import LONGEST_NAME
 from chariots.pipelines.store import Origin
 
 __all__ = ["present_origin"]
@@ -51,11 +52,17 @@ def present_origin(folder: str | os.PathLike[str] | None = None) -> Origin:
         _remembered.clear()
         _remembered[path] = known
     return Origin(
-        who=known[1].who,
-        host=known[1].host,
-        git_commit=os.environ.get(COMMIT) or known[1].git_commit,
-        code_version=os.environ.get(VERSION) or known[1].code_version,
+        who=_shown(known[1].who),
+        host=_shown(known[1].host),
+        git_commit=_shown(os.environ.get(COMMIT) or known[1].git_commit),
+        code_version=_shown(os.environ.get(VERSION) or known[1].code_version),
     )
+
+
+def _shown(text: str | None) -> str | None:
+    """What of a text the store keeps: no more than of any other name."""
+    kept = "".join(filter(str.isprintable, text or ""))[:LONGEST_NAME]
+    return kept or None
 
 
 def _look(folder: Path) -> Origin:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import TypeAlias
 
-from chariots.errors import VERSION_HINT, ConflictError, InputError, VersionError
+from chariots.errors import ConflictError, InputError, VersionError
 from chariots.op_store.shapes import Shape
+from chariots.pipelines.refusal_text import refused_load
 from chariots.pipelines.store import NodeQuery, Resolution
 
 __all__ = ["Resolve", "fitting", "not_described", "pins_for"]
@@ -62,7 +62,9 @@ def pins_for(shape: Shape, pipeline: str, versions: Mapping[str, int], *, exact:
     return dict(versions)
 
 
-def fitting(resolve: Resolve, pipeline: str, shape: Shape | None, pins: Mapping[str, int]) -> dict[str, int]:
+def fitting(
+    resolve: Resolve, pipeline: str, shape: Shape | None, pins: Mapping[str, int]
+) -> tuple[dict[str, int], VersionError | None]:
     """Completes a set of versions with the newest that fit.
 
     Args:
@@ -72,7 +74,7 @@ def fitting(resolve: Resolve, pipeline: str, shape: Shape | None, pins: Mapping[
         pins: the number of the version of some of its nodes.
 
     Returns:
-        the number of the version of every node that has one to load.
+        the number of the version of every node that has one to load, and why newer ones were left out, if there are.
 
     Raises:
         VersionError: if no versions fit.
@@ -80,19 +82,15 @@ def fitting(resolve: Resolve, pipeline: str, shape: Shape | None, pins: Mapping[
     """
     if shape is None:
         if pins:
-            return dict(pins)  # nothing is known to check them against; whoever loads them does
+            return dict(pins), None  # nothing is known to check them against; whoever loads them does
         raise not_described(pipeline, f"the newest versions of pipeline {pipeline!r} were to be promoted")
     found = resolve(pipeline, shape.nodes, shape.edges, pins)
     if found.problems:
-        raise VersionError(
-            "\n".join([VERSION_HINT, *found.problems]),
-            problems=list(found.problems),
-            refusals=[asdict(refusal) for refusal in found.refusals],
-        )
+        raise refused_load(pipeline, found)
     after = {node: found.versions[node].id for node in shape.pinnable if node in found.versions}
     if not after:
         raise ConflictError(
-            f"pipeline {pipeline!r} was to be promoted, but none of its nodes has a saved version to run with: it holds "
-            "code alone, or ops that learn anew; promote the pipeline that predicts"
+            f"pipeline {pipeline!r} was to be promoted, but none of its nodes has a saved version to run with: it "
+            "holds code alone, or ops that learn anew; promote the pipeline that predicts"
         )
-    return after
+    return after, refused_load(pipeline, found, is_newer=True) if found.passed_over else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,6 +15,7 @@ from chariots.op_store import deployments, lookup, presence, rows, tables
 from chariots.op_store.blobs import BlobStore
 from chariots.op_store.checks import (
     LARGEST_NUMBER,
+    check_json,
     check_name,
     check_names,
     check_numbers,
@@ -21,6 +23,7 @@ from chariots.op_store.checks import (
     invalid,
 )
 from chariots.op_store.database import Database
+from chariots.op_store.history import History
 from chariots.op_store.lineage import Lineage
 from chariots.op_store.trust import Trust
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, StoredVersion, VersionRecord
@@ -49,6 +52,7 @@ class Registry:
         blobs: the bytes.
         trust: which bytes are taken and given out.
         lineage: where versions come from.
+        history: what was promoted, rolled back and accepted.
     """
 
     def __init__(self, database: Database, saver: BaseSaver, trust: Trust | None = None) -> None:
@@ -56,6 +60,7 @@ class Registry:
         self.trust = trust or Trust()
         self.blobs = BlobStore(saver, self._owners)
         self.lineage = Lineage(database.reading)
+        self.history = History(database, self.resolve)
 
     # What clients of chariots 0.2 ask for.
 
@@ -200,6 +205,7 @@ class Registry:
         if pipeline:
             check_name(pipeline, "pipeline")
         check_name(last_op, "last_op")
+        check_names((text for text in astuple(origin or Origin()) if text is not None), "origin")
         before = self._moment()
         parsed = [self._check_record(record, "versions.") for record in versions]
         names = [record.op for record in versions]
@@ -299,6 +305,7 @@ class Registry:
             text = getattr(record, label)
             if text is not None:
                 check_name(text, f"{where}{label}")
+        check_json([record.fields, record.training], f"{where}training")
         self.trust.check(record, "saved")
         presence.check_bytes(record, where, self.blobs.exists)
         return version

@@ -84,8 +84,8 @@ def _to_event(
         )
     if stands is not None and stands.after == found.after:
         raise ConflictError(
-            f"alias {alias!r} of pipeline {pipeline!r} was to go back to event {to}, but it stands for that set already: "
-            f"{described(stands.after)}; there is nothing to do"
+            f"alias {alias!r} of pipeline {pipeline!r} was to go back to event {to}, but it stands for that set "
+            f"already: {described(stands.after)}; there is nothing to do"
         )
     return _as(found, {} if stands is None else stands.after)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from chariots.op_store import graphql
 from chariots.op_store.registry import Registry
 from chariots.op_store.routes import Route
 
@@ -95,4 +96,5 @@ ROUTES = (
     *_both("/v2/lineage/parents", "Which versions was a version trained with?", Linked, _parents),
     *_both("/v2/lineage/children", "Which versions were trained with a version?", Linked, _children),
     Route("/v2/lineage/by-number", "What is known of these versions?", ByNumber, _by_number),
+    *graphql.ROUTES,
 )

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from chariots.op_store import tables
+from chariots.op_store.asked import asked
 from chariots.pipelines.store import Origin, StoredVersion, VersionRecord
 from chariots.versioning import Version
 
@@ -27,6 +28,8 @@ __all__ = [
     "op_ids",
     "stored_version",
     "version_text",
+    "version_values",
+    "versions",
 ]
 
 # A row of STORED columns. SQLAlchemy 2.0 and 2.1 write the type of a row differently.
@@ -156,6 +159,37 @@ def find_version(
     return connection.execute(query).first()
 
 
+def version_values(op: int, version: Version, record: VersionRecord, follows: int) -> dict[str, Any]:
+    """What a row of `version` holds of a version on its way into the store.
+
+    Args:
+        op: the number of the op.
+        version: the version, parsed.
+        record: everything else about it.
+        follows: the number of the row of the same version that it replaces as the newest; 0 for the first.
+    """
+    code = None if record.code_version is None else Version.parse(record.code_version)
+    return {
+        "op_id": op,
+        "major": version.major,
+        "minor": version.minor,
+        "patch": version.patch,
+        "creation_time": float(version.creation_time),
+        "code_major": code and code.major,
+        "code_minor": code and code.minor,
+        "code_patch": code and code.patch,
+        "sha256": record.sha256 or "",
+        "follows": follows,
+        "size": record.size,
+        "fields": dict(record.fields),
+        "fingerprint": record.fingerprint,
+        "format": record.format,
+        "signature": record.signature,
+        "signed_by": record.signed_by,
+        "training": dict(record.training),
+    }
+
+
 def add_version(
     connection: sa.Connection, op: int, version: Version, record: VersionRecord, save: Callable[[], int] | None = None
 ) -> int:
@@ -173,29 +207,8 @@ def add_version(
     """
     found = find_version(connection, op, version, with_bytes=record.sha256 is not None)
     if found is None or (record.sha256 is not None and found.sha256 != record.sha256):
-        follows = 0 if found is None else found.id
-        code = None if record.code_version is None else Version.parse(record.code_version)
-        row = {
-            "op_id": op,
-            "major": version.major,
-            "minor": version.minor,
-            "patch": version.patch,
-            "creation_time": float(version.creation_time),
-            "code_major": code and code.major,
-            "code_minor": code and code.minor,
-            "code_patch": code and code.patch,
-            "sha256": record.sha256 or "",
-            "follows": follows,
-            "size": record.size,
-            "fields": dict(record.fields),
-            "fingerprint": record.fingerprint,
-            "format": record.format,
-            "signature": record.signature,
-            "signed_by": record.signed_by,
-            "save_id": None if save is None else save(),
-            "training": dict(record.training),
-        }
-        insert_new(connection, tables.version, [row])
+        row = version_values(op, version, record, follows=0 if found is None else found.id)
+        insert_new(connection, tables.version, [{**row, "save_id": None if save is None else save()}])
         found = find_version(connection, op, version, with_bytes=record.sha256 is not None)
     if found is None:
         raise RuntimeError(f"the version {version} of {record.op!r} was inserted but cannot be found")
@@ -223,6 +236,22 @@ def add_save(connection: sa.Connection, pipeline: int | None, origin: Origin | N
     """
     values = {"pipeline_id": pipeline, **(asdict(origin) if origin is not None else {})}
     return int(connection.execute(sa.insert(tables.save).values(values).returning(tables.save.c.id)).scalar_one())
+
+
+def versions(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, StoredVersion]:
+    """Versions by their numbers; in one statement.
+
+    Args:
+        connection: the transaction.
+        numbers: the numbers; those of no version are left out.
+    """
+    given = asked(connection, {"number": sa.BigInteger}, [(number,) for number in numbers])
+    query = (
+        sa.select(*STORED)
+        .select_from(given.join(tables.version, tables.version.c.id == given.c.number))
+        .join(tables.op, tables.op.c.id == tables.version.c.op_id)
+    )
+    return {row.id: stored_version(row) for row in connection.execute(query)}
 
 
 def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:

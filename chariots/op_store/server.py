@@ -14,7 +14,15 @@ from flask.cli import AppGroup
 from flask_sqlalchemy import SQLAlchemy
 
 from chariots.errors import StoreError
-from chariots.op_store import routes, routes_check, routes_lineage, routes_v1, routes_v2, tables
+from chariots.op_store import (
+    routes,
+    routes_check,
+    routes_history,
+    routes_lineage,
+    routes_v1,
+    routes_v2,
+    tables,
+)
 from chariots.op_store.database import MIGRATIONS, Database
 from chariots.op_store.registry import Registry
 from chariots.op_store.trust import Trust
@@ -26,7 +34,14 @@ if TYPE_CHECKING:
 
 __all__ = ["OpStoreServer"]
 
-_ROUTES = (*routes_v1.ROUTES, *routes_v2.ROUTES, *routes_check.ROUTES, *routes_lineage.ROUTES)
+_ROUTES = (
+    *routes_v1.ROUTES,
+    *routes_v2.ROUTES,
+    *routes_check.ROUTES,
+    *routes_lineage.ROUTES,
+    *routes_history.ROUTES,
+    *routes_maintenance.ROUTES,
+)
 
 
 class OpStoreServer:

@@ -8,7 +8,7 @@ from typing import NoReturn
 import sqlalchemy as sa
 
 from chariots.errors import ConflictError, UnknownNameError, nearest
-from chariots.op_store import tables
+from chariots.op_store import rows, tables
 from chariots.op_store.lookup import known_ops
 
 __all__ = ["check_live", "described"]
@@ -55,7 +55,7 @@ def check_live(connection: sa.Connection, versions: Mapping[str, int], done: str
             )
 
 
-def _rows(connection: sa.Connection, numbers: Sequence[int]) -> Sequence[sa.Row[tuple[int, str, str, object]]]:
+def _rows(connection: sa.Connection, numbers: Sequence[int]) -> Sequence[rows.StoredRow]:
     table = tables.version
     query = sa.select(table.c.id, tables.op.c.name.label("op"), table.c.sha256, table.c.pruned_at).join(tables.op)
     return connection.execute(query.where(table.c.id.in_(numbers))).all()

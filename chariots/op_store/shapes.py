@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -77,6 +77,19 @@ class Shape:
         if unknown is not None:
             raise invalid("edges", "a pair of names that are all in the request", tuple(unknown))
 
+    def is_like(self, other: Shape) -> bool:
+        """Whether two shapes ask for the same; the moments in which classes and states were made do not matter."""
+        return self._essence() == other._essence()
+
+    def _essence(self) -> dict[str, Any]:
+        nodes = []
+        for node in self.nodes:
+            code = node.code_version.partition("_")[0]
+            # Only plain code runs with the version that the query names; of what is loaded, the saved one counts.
+            version = node.version.partition("_")[0] if node.role == "code" else code
+            nodes.append(asdict(replace(node, version=version, code_version=code)))
+        return {"nodes": nodes, "edges": [list(edge) for edge in self.edges]}
+
     def as_json(self) -> dict[str, Any]:
         """The shape as JSON can hold it."""
         return {"nodes": [asdict(node) for node in self.nodes], "edges": [list(edge) for edge in self.edges]}
@@ -88,15 +101,14 @@ class Shape:
         return cls(nodes, [(upstream, downstream) for upstream, downstream in described["edges"]])
 
 
-def read(connection: sa.Connection, pipeline: str) -> dict[str, Any] | None:
-    """The shape of a pipeline, as `Shape.as_json` gave it; None if nobody described the pipeline."""
-    shape: dict[str, Any] | None = connection.scalar(
-        sa.select(tables.pipeline.c.shape).where(tables.pipeline.c.name == pipeline)
-    )
-    return shape
+def read(connection: sa.Connection, pipeline: str) -> Shape | None:
+    """The shape of a pipeline; None if nobody described the pipeline."""
+    described = connection.scalar(sa.select(tables.pipeline.c.shape).where(tables.pipeline.c.name == pipeline))
+    return None if described is None else Shape.from_json(described)
 
 
-def write(connection: sa.Connection, pipeline: str, shape: Mapping[str, Any]) -> None:
+def write(connection: sa.Connection, pipeline: str, shape: Shape) -> None:
     """Notes what a pipeline is made of; registers the pipeline if it is new."""
     number = deployments.add_pipeline(connection, pipeline, None)
-    connection.execute(sa.update(tables.pipeline).where(tables.pipeline.c.id == number).values(shape=dict(shape)))
+    values = {"shape": shape.as_json()}
+    connection.execute(sa.update(tables.pipeline).where(tables.pipeline.c.id == number).values(values))

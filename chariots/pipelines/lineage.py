@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import numbers
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,9 @@ __all__ = ["TrainingRecord", "fingerprint_of", "forget", "open_record", "recordi
 LONGEST_NAME = 255  # characters
 MOST_ENTRIES = 1000  # metrics or parameters of one training
 _LONGEST_TEXT = 1000  # characters of one value
-_MOST_ITEMS = 100  # of a list or dictionary among the parameters
-_DEEPEST = 4
+_LONGEST_VALUE = 2000  # characters of one parameter in JSON
+_MOST_ITEMS = 100  # of a list or dictionary in it
+_DEEPEST = 3
 
 
 class TrainingRecord:
@@ -57,14 +59,14 @@ class TrainingRecord:
             ValueError: if the name is none, or there are too many.
         """
         _check_name(name, self.parameters, "parameter")
-        self.parameters[name] = plain(value)
+        self.parameters[name] = _parameter(value)
 
     def add_parameters(self, found: Mapping[Any, Any]) -> None:
         """Keeps what a framework says of its model, as far as there is room, beside what was recorded by name."""
         for key, value in found.items():
             name = _text(str(key))[:LONGEST_NAME]
             if name and name not in self.parameters and len(self.parameters) < MOST_ENTRIES:
-                self.parameters[name] = plain(value)
+                self.parameters[name] = _parameter(value)
 
     def as_json(self) -> dict[str, Any]:
         """What is known, in the form of `chariots.pipelines.store.VersionRecord.training`."""
@@ -119,7 +121,9 @@ def fingerprint_of(data: tuple[Any, ...]) -> str:
         try:
             return content_hash(data[0] if len(data) == 1 else data, where="the training data")
         except TypeError as error:
-            error.add_note("Give record_training_data a fingerprint of your own instead: a text, such as a file's hash.")
+            error.add_note(
+                "Give record_training_data a fingerprint of your own instead: a text, the hash of a file say."
+            )
             raise
     text = data[0]
     if not 0 < len(text) <= _LONGEST_TEXT:
@@ -130,20 +134,25 @@ def fingerprint_of(data: tuple[Any, ...]) -> str:
     return _text(text)
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def _parameter(value: Any) -> Any:
+    kept = _plain(value)
+    return kept if len(json.dumps(kept)) <= _LONGEST_VALUE else _text(repr(value))
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
     """A value as JSON can hold it, or a text that shows it."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, numbers.Integral) and -(2**63) <= value < 2**63:
+    if isinstance(value, numbers.Integral) and _fits(int(value)):
         return int(value)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
         return _finite(float(value))
     if depth < _DEEPEST and isinstance(value, (list, tuple)) and len(value) <= _MOST_ITEMS:
-        return [plain(item, depth + 1) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     if depth < _DEEPEST and isinstance(value, Mapping) and len(value) <= _MOST_ITEMS:
-        return {_text(str(key)): plain(item, depth + 1) for key, item in value.items()}
+        return {_text(str(key)): _plain(item, depth + 1) for key, item in value.items()}
     if callable(value) and hasattr(value, "__qualname__"):
         return _text(f"{value.__module__}.{value.__qualname__}")
     return _text(repr(value))
@@ -154,13 +163,18 @@ def _number(name: str, value: Any) -> float | str:
     item = getattr(value, "item", None)
     number = item() if callable(item) and getattr(value, "size", 1) == 1 else value
     if isinstance(number, numbers.Integral):
-        return int(number) if -(2**63) <= number < 2**63 else float(number)
+        return int(number) if _fits(int(number)) else float(number)
     if isinstance(number, numbers.Real):
         return _finite(float(number))
     raise TypeError(
         f"the metric {name!r} was given {type(value).__name__} {_text(repr(value))[:80]}, which is no number; record a "
         "number, or use record_parameter for anything else"
     )
+
+
+def _fits(number: int) -> bool:
+    """Whether JSON readers take a number for what it is."""
+    return -(2**63) <= number < 2**63
 
 
 def _finite(number: float) -> float | str:

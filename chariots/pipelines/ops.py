@@ -156,8 +156,8 @@ class BaseOp(metaclass=VersionableMeta):
     def _record_for(self, what: str) -> TrainingRecord | None:
         """Where to record something; None where there is no training that it could belong to."""
         raise TypeError(
-            f"op {self.name!r} was to record {what}, but it has no state, so a run of it leaves no version to keep that "
-            "with; record it on the op that learned (in a PipelineCallback: pipeline.node_for_name['...'].op)"
+            f"op {self.name!r} was to record {what}, but it has no state, so a run of it leaves no version to keep "
+            "that with; record it on the op that learned (in a PipelineCallback: pipeline.node_for_name['...'].op)"
         )
 
     def _recording(self) -> AbstractContextManager[Any]:

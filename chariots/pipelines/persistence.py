@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chariots.errors import VERSION_HINT, ConflictError, VersionError
+from chariots.errors import ConflictError
 from chariots.pipelines import lineage
 from chariots.pipelines.graph import INPUT_VALUE
 from chariots.pipelines.mismatch import running_fingerprint, strictest
 from chariots.pipelines.nodes import BaseNode, Node
 from chariots.pipelines.ops import BaseOp, LoadableOp
-from chariots.pipelines.store import Level, NodeQuery, OpStoreProtocol, Role, StoredVersion, VersionRecord
+from chariots.pipelines.refusal_text import refused_load
+from chariots.pipelines.store import Level, NodeQuery, OpStoreProtocol, Resolution, Role, StoredVersion, VersionRecord
 from chariots.versioning import Version, content_hash
 
 if TYPE_CHECKING:
@@ -145,22 +146,33 @@ def _questions(slots: Sequence[_Slot]) -> tuple[list[NodeQuery], list[tuple[str,
     return list(queries.values()), list(dict.fromkeys((names[up], names[down]) for up, down in effective_edges(slots)))
 
 
-def load_pipeline(pipeline: Pipeline, store: OpStoreProtocol, pinned: Mapping[str, int] | None = None) -> None:
+def load_pipeline(
+    pipeline: Pipeline,
+    store: OpStoreProtocol,
+    pinned: Mapping[str, int] | None = None,
+    present: Mapping[str, StoredVersion] | None = None,
+) -> None:
     """Loads every op of a pipeline, or none of them.
+
+    The newest versions that all fit together are loaded. If they are what the pipeline has already, because newer ones
+    do not fit, that is an error: who asks for a load then wants to know why nothing new comes of it.
 
     Args:
         pipeline: the pipeline; its ops change.
         store: the op store.
         pinned: the store's number of the version to load, by node name; the newest where none is given.
+        present: the versions that are in use, by node name; by default those that the pipeline loaded last.
 
     Raises:
-        VersionError: if the versions do not fit together.
+        VersionError: if no versions fit together, or none but those in use although newer ones were saved.
     """
     slots = _checked_slots(pipeline)
     nodes, edges = _questions(slots)
     resolution = store.resolve(pipeline.name, nodes, edges, pinned)
     if resolution.problems:
-        raise VersionError("\n".join([VERSION_HINT, *resolution.problems]), problems=list(resolution.problems))
+        raise refused_load(pipeline.name, resolution)
+    if resolution.passed_over and _is_present(resolution, pipeline.loaded if present is None else present):
+        raise refused_load(pipeline.name, resolution, is_newer=True)
     done: set[int] = set()
     loaded: dict[str, StoredVersion] = {}
     for slot in slots:
@@ -193,6 +205,15 @@ def _load_op(op: LoadableOp, store: OpStoreProtocol, chosen: StoredVersion) -> N
         )
     op.load(store.read_version(chosen))
     lineage.forget(op)
+
+
+def _is_present(resolution: Resolution, present: Mapping[str, StoredVersion]) -> bool:
+    """Whether everything that would be loaded is in use already."""
+    pairs = [(chosen, present.get(name)) for name, chosen in resolution.versions.items()]
+    return all(
+        known is not None and (known.id, known.version, known.sha256) == (chosen.id, chosen.version, chosen.sha256)
+        for chosen, known in pairs
+    )
 
 
 def load_node(node: Node, store: OpStoreProtocol) -> bool:

@@ -312,7 +312,7 @@ class Pipeline(BaseOp):
         return other
 
     def load(self, op_store_client: OpStoreProtocol) -> Self:
-        """Loads the newest version of every op, if they all fit together.
+        """Loads the newest versions of the ops that all fit together.
 
         Args:
             op_store_client: the op store.
@@ -321,8 +321,8 @@ class Pipeline(BaseOp):
             this pipeline.
 
         Raises:
-            VersionError: if an op was never trained and saved, or two neighbours were not trained with each other;
-                then nothing was loaded.
+            VersionError: if an op was never trained and saved, no versions were trained with each other, or none but
+                those that this pipeline has loaded already, although newer ones were saved; then nothing was loaded.
         """
         from chariots.pipelines import persistence
 

@@ -107,6 +107,8 @@ class Refusal:
         running_with: the version, as text, that is there instead; None if there is none.
         changes: the declared fields that changed.
         retrain: the names of the pipelines that have saved the node before, the latest first.
+        trained_with_numbers: the store's numbers of the versions in ``trained_with``.
+        running_number: the store's number of the version in ``running_with``; None if that is plain code.
     """
 
     node: str
@@ -117,6 +119,8 @@ class Refusal:
     running_with: str | None = None
     changes: Sequence[FieldChange] = ()
     retrain: Sequence[str] = ()
+    trained_with_numbers: Sequence[int] = ()
+    running_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +131,14 @@ class Resolution:
         versions: the chosen version of every op that has one to load, by node name.
         problems: one finished sentence for each obstacle; empty if the pipeline may be loaded.
         refusals: the same obstacles, taken apart.
+        passed_over: why newer versions than the chosen ones were left out, in the same form; none where the newest
+            version of everything was chosen, or nothing may be loaded.
     """
 
     versions: Mapping[str, StoredVersion]
     problems: Sequence[str]
     refusals: Sequence[Refusal] = ()
+    passed_over: Sequence[Refusal] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +227,20 @@ class OpStoreProtocol(Protocol):
 
     def last_deployment(self, pipeline: str) -> Mapping[str, int] | None:
         """Returns what was last remembered for this pipeline, or None."""
+
+    def alias(self, pipeline: str, name: str) -> Mapping[str, int] | None:
+        """Returns the version that each node is to run with under an alias, or None where it stands for nothing.
+
+        A store without aliases may leave this out, if its class derives from this one.
+        """
+        return None
+
+    def describe_pipeline(self, pipeline: str, nodes: Sequence[NodeQuery], edges: Sequence[tuple[str, str]]) -> None:
+        """Notes what a pipeline is made of, so that versions for it can be chosen where its code is not.
+
+        A store that never chooses versions by itself may leave this out, if its class derives from this one.
+        """
+        return
 
     def get_validated_links(self, downstream_op_name: str, upstream_op_name: str) -> set[Any] | None:
         """Returns the upstream versions the downstream op was trained with; None if they never met."""

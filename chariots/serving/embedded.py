@@ -11,6 +11,7 @@ from chariots.workers.app_loading import stand_in_folder
 
 if TYPE_CHECKING:
     from chariots.op_store.savers import BaseSaver
+    from chariots.op_store.trust import Trust
     from chariots.pipelines import Pipeline
 
 __all__ = ["Chariots"]
@@ -28,6 +29,7 @@ class Chariots(PipelinesServer):
         path: the folder; it is created where it does not exist.
         *args: as for `PipelinesServer`.
         saver_cls: what keeps the bytes, made with the path of ``ops``; a `FileSaver` by default.
+        trust: signs what is saved, and decides what may be loaded; everything may by default.
         **kwargs: as for `PipelinesServer`.
 
     Raises:
@@ -40,6 +42,7 @@ class Chariots(PipelinesServer):
         path: str | Path,
         *args: Any,
         saver_cls: type[BaseSaver] | None = None,
+        trust: Trust | None = None,
         **kwargs: Any,
     ) -> None:
         from sqlalchemy import URL
@@ -59,5 +62,5 @@ class Chariots(PipelinesServer):
         self.path = folder
         # Not an f-string: a folder may be called anything, and the database is a URL.
         db_url = URL.create("sqlite", database=str(kept / "db.sqlite")).render_as_string()
-        self.op_store_server = OpStoreServer((saver_cls or FileSaver)(str(ops)), db_url=db_url)
+        self.op_store_server = OpStoreServer((saver_cls or FileSaver)(str(ops)), db_url=db_url, trust=trust)
         super().__init__(app_pipelines, *args, **{**kwargs, "op_store_client": self.op_store_server.client()})

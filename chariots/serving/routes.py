@@ -93,7 +93,7 @@ class _Views:
         return Response(self._app.served_pipeline(name).current.versions_json, 200, content_type=_JSON)
 
     def load(self, name: str) -> Response:
-        """Puts the newest saved versions into service, if they fit together."""
+        """Puts the versions that were promoted into service, or the newest that fit where none were."""
         self._app.load_pipeline(name)
         return web.json_response({})
 

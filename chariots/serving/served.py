@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from chariots import web
-from chariots.errors import ChariotsError, ConflictError, NotLoadedError, VersionError
+from chariots.errors import ChariotsError, ConflictError, ForbiddenError, NotLoadedError, VersionError
 from chariots.pipelines import persistence
 from chariots.serving.inputs import InputReader
 from chariots.serving.snapshots import Snapshot, pinned_names, untrained_names, waiting_names
@@ -38,10 +38,18 @@ class ServedPipeline:
         pipeline: the user's pipeline, which stays as it is.
         callbacks: callbacks that the served copies get beside their own.
         logger: who is told why a pipeline could not be loaded.
+        alias: whose versions are served, where the store has it for this pipeline; None to serve the newest always.
     """
 
-    def __init__(self, pipeline: Pipeline, callbacks: Iterable[PipelineCallback], logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        callbacks: Iterable[PipelineCallback],
+        logger: logging.Logger,
+        alias: str | None = None,
+    ) -> None:
         self.name = pipeline.name
+        self.alias = alias
         self.use_worker = pipeline.use_worker
         self.current = Snapshot.of(pipeline.clone(callbacks), 1)
         self.inputs = InputReader(pipeline)
@@ -87,18 +95,25 @@ class ServedPipeline:
             return self.current
 
     def load(self, store: OpStoreProtocol) -> None:
-        """Loads the newest versions, if they fit together, and remembers them for the next start.
+        """Loads what the alias stands for, or the newest versions that fit where it stands for nothing.
+
+        What is loaded is remembered for the next start.
 
         Args:
             store: the op store.
 
         Raises:
-            VersionError: if none fit; then the old snapshot goes on serving.
+            VersionError: if the versions do not fit; then the old snapshot goes on serving.
         """
         with self._loading:
-            fresh = self._pristine.clone()
-            fresh.load(store)
-            self._deploy(fresh, store)
+            self._describe(store)
+            promoted = self._promoted(store)
+            if promoted:
+                self._load_pinned(store, promoted, is_promoted=True)
+            else:
+                fresh = self._pristine.clone()
+                persistence.load_pipeline(fresh, store, present=self.current.pipeline.loaded)
+                self._deploy(fresh, store)
 
     def save(self, store: OpStoreProtocol) -> None:
         """Saves what was trained, and which versions were trained together.
@@ -129,7 +144,9 @@ class ServedPipeline:
             self.publish(fresh)
 
     def restore(self, store: OpStoreProtocol) -> None:
-        """Brings back what served before a restart; where there is nothing, loads the newest versions that fit.
+        """Loads what the alias stands for; where it stands for nothing, brings back what served before a restart.
+
+        Where nothing did, the newest versions that fit are loaded.
 
         What is in the way of that is logged, and kept in `obstacle`.
 
@@ -143,7 +160,8 @@ class ServedPipeline:
             return
         with self._loading:
             try:
-                self._restore(store, store.last_deployment(self.name))
+                self._describe(store)
+                self._restore(store, self._promoted(store))
             except Exception as error:
                 if _passes(error):
                     raise
@@ -161,20 +179,21 @@ class ServedPipeline:
             self._logger.warning("pipeline %r is not loaded yet: %s", self.name, self.obstacle)
 
     def follow(self, store: OpStoreProtocol) -> None:
-        """Loads what was last deployed by any server on this store, if this one serves something else.
+        """Loads what the alias stands for, or else what any server on this store deployed last, if it is not served.
 
         Args:
             store: the op store.
 
         Raises:
-            VersionError: if the deployed versions do not fit the code that runs here.
+            VersionError: if those versions do not fit the code that runs here.
         """
         if not self.is_loadable:
             return
         with self._loading:
-            pinned = store.last_deployment(self.name)
+            promoted = self._promoted(store)
+            pinned = promoted or store.last_deployment(self.name)
             if pinned and pinned != self._deployment:
-                self._load_pinned(store, pinned)
+                self._load_pinned(store, pinned, is_promoted=pinned is promoted)
 
     def ready(self, store: OpStoreProtocol | None) -> Snapshot:
         """Returns a snapshot that can answer.
@@ -207,11 +226,13 @@ class ServedPipeline:
         try:
             self._next_attempt = now + RETRY_SECONDS
             with web.deadline.scope(PATIENCE_SECONDS):
-                pinned = store.last_deployment(self.name)
+                promoted = self._promoted(store)
+                pinned = promoted or store.last_deployment(self.name)
             if self.start_is_pending:
-                self._restore(store, pinned)
+                self._describe(store)
+                self._restore(store, promoted)
             elif pinned and pinned not in (self._deployment, self._refused):
-                self._load_pinned(store, pinned)
+                self._load_pinned(store, pinned, is_promoted=pinned is promoted)
         except Exception as error:  # noqa: BLE001  # whatever it is: nothing is loaded, and this is why
             if _passes(error):
                 self.obstacle = _told(error)
@@ -222,9 +243,26 @@ class ServedPipeline:
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    def _restore(self, store: OpStoreProtocol, pinned: Mapping[str, int] | None) -> None:
-        self._served_before = self._served_before or bool(pinned)
+    def _describe(self, store: OpStoreProtocol) -> None:
+        """Tells the store what this pipeline is made of here, whether or not it can be loaded."""
+        # Also before a load that will be refused: that is when somebody promotes other versions for this code.
+        if self.is_loadable:
+            with contextlib.suppress(ForbiddenError):  # a token that may only read is enough to serve
+                store.describe_pipeline(self.name, *persistence.questions(self._pristine))
+
+    def _promoted(self, store: OpStoreProtocol) -> Mapping[str, int] | None:
+        """The versions that the alias stands for."""
+        return None if self.alias is None else store.alias(self.name, self.alias)
+
+    def _restore(self, store: OpStoreProtocol, promoted: Mapping[str, int] | None) -> None:
         before = self.current  # a training that ends meanwhile is newer than anything in the store
+        if promoted:
+            # Nothing else will do: who promotes wants these, and may have left the others for a reason.
+            self._served_before = True
+            self._load_pinned(store, promoted, before, is_promoted=True)
+            return
+        pinned = store.last_deployment(self.name)
+        self._served_before = self._served_before or bool(pinned)
         if pinned:
             try:
                 self._load_pinned(store, pinned, instead_of=before)
@@ -240,23 +278,48 @@ class ServedPipeline:
         self._deploy(fresh, store, instead_of=before)
 
     def _load_pinned(
-        self, store: OpStoreProtocol, pinned: Mapping[str, int], instead_of: Snapshot | None = None
+        self,
+        store: OpStoreProtocol,
+        pinned: Mapping[str, int],
+        instead_of: Snapshot | None = None,
+        *,
+        is_promoted: bool = False,
     ) -> None:
         fresh = self._pristine.clone()
         try:
             persistence.load_pipeline(fresh, store, pinned)
         except Exception as error:
             self._refused = None if _passes(error) else pinned
+            if is_promoted and isinstance(error, VersionError):
+                raise self._unfit(error, pinned) from error
             raise
+        if is_promoted:
+            self._remember(fresh, store)
         if self.publish(fresh, instead_of).pipeline is fresh:
             self._deployment = pinned
 
     def _deploy(self, fresh: Pipeline, store: OpStoreProtocol, instead_of: Snapshot | None = None) -> None:
-        loaded = {name: fresh.loaded_versions[name] for name in pinned_names(fresh) if name in fresh.loaded_versions}
-        if loaded:
-            store.record_deployment(self.name, loaded)
+        loaded = self._remember(fresh, store)
         if self.publish(fresh, instead_of).pipeline is fresh:
             self._deployment = loaded
+
+    def _remember(self, fresh: Pipeline, store: OpStoreProtocol) -> Mapping[str, int]:
+        """Tells the store which versions go into service."""
+        loaded = {name: fresh.loaded_versions[name] for name in pinned_names(fresh) if name in fresh.loaded_versions}
+        if loaded:
+            with contextlib.suppress(ForbiddenError):  # a token that may only read is enough to serve
+                store.record_deployment(self.name, loaded)
+        return loaded
+
+    def _unfit(self, error: VersionError, promoted: Mapping[str, int]) -> VersionError:
+        """A refusal that also says why just these versions were to be loaded."""
+        versions = ", ".join(f"{node} {number}" for node, number in sorted(promoted.items()))
+        why = (
+            f"These versions were promoted: {self.alias!r} of pipeline {self.name!r} stands for {versions}. Promote "
+            f"others with `chariots promote {self.name}`, or go back with `chariots rollback {self.name}`."
+        )
+        extra = {**error.extra, "problems": [*error.extra.get("problems", ()), why], "promoted": dict(promoted)}
+        return VersionError(f"{error}\n{why}", **extra)
 
     def _blocked(self, error: Exception) -> None:
         """Notes why the saved ops cannot be used, which asking again would not change."""
@@ -268,7 +331,7 @@ class ServedPipeline:
             # On the very first start nothing is trained yet, and nobody needs to be warned of that.
             level = logging.WARNING if self._served_before else logging.INFO
             self._logger.log(level, "pipeline %r is not loaded: %s", self.name, self.obstacle)
-        elif not isinstance(error, VersionError):
+        elif not isinstance(error, VersionError) or "promoted" in error.extra:
             self._logger.warning("pipeline %r starts without its saved ops: %s", self.name, self.obstacle)
 
     def _not_loaded(self, store: OpStoreProtocol | None) -> NotLoadedError:

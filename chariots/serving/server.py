@@ -55,6 +55,8 @@ class PipelinesServer(Flask):
         worker_pool: the workers that execute calls outside of the server.
         use_workers: whether calls are executed by workers. True: all, unless the pipeline or the request forbids
             it; False: none; None: those of pipelines and requests that ask for it.
+        alias: whose versions are served: those that were last promoted to it, for every pipeline that has it in the op
+            store; the newest that fit for all others. None: the newest for all.
         **kwargs: further arguments of `flask.Flask`; ``import_name`` is ``"chariots"`` by default.
 
     Raises:
@@ -71,6 +73,7 @@ class PipelinesServer(Flask):
         default_pipeline_callbacks: Iterable[PipelineCallback] | None = None,
         worker_pool: BaseWorkerPool | None = None,
         use_workers: bool | None = None,
+        alias: str | None = "production",
         **kwargs: Any,
     ) -> None:
         if not args:
@@ -80,6 +83,7 @@ class PipelinesServer(Flask):
         self.op_store_client = _checked_store(op_store_client)
         self.worker_pool = worker_pool
         self.use_workers = use_workers
+        self.alias = alias
         #: ``"module:app"``, where this app was loaded from; None if it was made by hand.
         self.location: str | None = None
         self.served: Mapping[str, ServedPipeline] = MappingProxyType(
@@ -141,7 +145,7 @@ class PipelinesServer(Flask):
         return PipelineResponse(output, _parsed(snapshot.versions), None, _done())
 
     def load_pipeline(self, name: str) -> None:
-        """Puts the newest saved versions of a pipeline's ops into service, if they fit together.
+        """Puts the versions that were promoted into service, or the newest that fit where none were.
 
         Args:
             name: the pipeline.
@@ -168,7 +172,7 @@ class PipelinesServer(Flask):
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _served(self, pipelines: list[Pipeline], callbacks: list[PipelineCallback]) -> dict[str, ServedPipeline]:
-        return {pipeline.name: ServedPipeline(pipeline, callbacks, self.logger) for pipeline in pipelines}
+        return {pipeline.name: ServedPipeline(pipeline, callbacks, self.logger, self.alias) for pipeline in pipelines}
 
     def _store(self, verb: str, name: str) -> OpStoreProtocol:
         if self.op_store_client is None:

@@ -158,8 +158,10 @@ class Access:
         origin = request.headers.get("Origin")
         if origin is None:
             return
-        host, port = _split_origin(origin)
-        same = (host, port) == _split(request.environ.get("HTTP_HOST", ""), request.scheme)
+        scheme, _, netloc = origin.partition("://")
+        host, port = _split(netloc, scheme.lower())
+        # The scheme is left out: behind a proxy that speaks TLS, the page was fetched by another one.
+        same = (host, port) == _split(request.environ.get("HTTP_HOST", ""), scheme.lower())
         if not host or not (same or host in self.allowed_hosts):
             raise ForbiddenError(
                 f"{request.method} {request.path[:200]} was sent by a web page of {origin[:200]!r}, which may not "
@@ -211,8 +213,3 @@ def _split(netloc: str, scheme: str = "") -> tuple[str, int | None]:
     if found.path or found.query or found.fragment or found.username is not None:
         return "", None
     return name.rstrip("."), port if port is not None else _DEFAULT_PORTS.get(scheme)
-
-
-def _split_origin(origin: str) -> tuple[str, int | None]:
-    scheme, _, netloc = origin.partition("://")
-    return _split(netloc, scheme.lower()) if netloc else ("", None)

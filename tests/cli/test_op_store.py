@@ -62,7 +62,7 @@ def test_upgrade_makes_the_tables_where_the_settings_say(
 def test_the_port_comes_from_the_configuration_unless_it_is_given(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("op_store: {server_port: 1, server_host: 192.0.2.1}")
     command = ["op-store", "serve", "--config", "config.yaml", "--path", "store"]
-    shown = chariots(tmp_path, *command)
+    shown = chariots(tmp_path, *command, "--insecure")
     assert shown.returncode == 1
     assert "192.0.2.1:1 was asked for" in shown.stderr
     with started([*CHARIOTS, *command, "--host", "127.0.0.1", "--port", "0"], tmp_path) as (url, _):

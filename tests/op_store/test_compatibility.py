@@ -111,10 +111,19 @@ def test_neighbours_that_were_trained_together_fit(client: BaseOpStoreClient) ->
     assert (ids(found), found.problems) == (numbers, [])
 
 
-def test_a_retrained_upstream_op_does_not_fit_the_old_reader(client: BaseOpStoreClient) -> None:
-    save_pair(client, 1)
+def test_a_reader_is_loaded_with_what_it_was_trained_with_while_it_is_not_retrained(client: BaseOpStoreClient) -> None:
+    numbers = save_pair(client, 1)
     new = save_one(client, "pca", b"new", of=version("retrained"))
     found = resolve(client, query("pca"), query("forest"), edges=EDGE)
+    assert (ids(found), found.problems) == (numbers, [])
+    (why,) = found.passed_over
+    assert (why.node, why.upstream, why.running_number, why.cause) == ("forest", "pca", new, "data")
+
+
+def test_an_upstream_op_that_the_reader_never_saw_does_not_fit(client: BaseOpStoreClient) -> None:
+    save_pair(client, 1)
+    new = save_one(client, "pca", b"new", of=version("retrained"), code=OTHER_CODE)
+    found = resolve(client, query("pca", code=OTHER_CODE), query("forest"), edges=EDGE)
     (problem,) = found.problems
     assert "node 'forest'" in problem
     assert "was never validated with node 'pca'" in problem
@@ -131,10 +140,11 @@ def test_an_upstream_op_whose_major_version_stayed_fits(client: BaseOpStoreClien
 
 
 def test_a_link_counts_for_the_downstream_version_it_names_only(client: BaseOpStoreClient) -> None:
-    save_pair(client, 1)
-    save_pair(client, 2)
-    save_one(client, "pca", b"pca 1 again", of=version("pca 1"))
-    (problem,) = resolve(client, query("pca"), query("forest"), edges=EDGE).problems
+    first, second = save_pair(client, 1), save_pair(client, 2)
+    again = save_one(client, "pca", b"pca 1 again", of=version("pca 1"))
+    found = resolve(client, query("pca"), query("forest"), edges=EDGE)
+    assert ids(found) == {"pca": again, "forest": first["forest"]}
+    (problem,) = resolve(client, query("pca"), query("forest"), edges=EDGE, pca=again, forest=second["forest"]).problems
     assert version("pca 2").major[:5] in problem
 
 
@@ -193,9 +203,9 @@ def test_edges_between_plain_code_are_not_checked(client: BaseOpStoreClient) -> 
 
 def test_every_obstacle_is_told_at_once(client: BaseOpStoreClient) -> None:
     save_pair(client, 1)
-    save_one(client, "pca", b"new", of=version("retrained"))
+    save_one(client, "pca", b"new", of=version("retrained"), code=version("newer code"))
     save_one(client, "moved", b"1", code=OTHER_CODE)
-    nodes = query("pca"), query("forest"), query("moved"), query("nobody")
+    nodes = query("pca", code=version("newer code")), query("forest"), query("moved"), query("nobody")
     found = resolve(client, *nodes, edges=[*EDGE, ("forest", "moved"), ("moved", "nobody")])
     assert len(found.problems) == 3
 

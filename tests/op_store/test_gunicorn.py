@@ -43,7 +43,7 @@ def url(folder: Path) -> Iterator[str]:
 
 def request(method: str, data: bytes, sha256: str) -> bytes:
     """The text of a request for some bytes."""
-    head = f"{method} /v2/blobs/{sha256} HTTP/1.1\r\nHost: store\r\nContent-Length: {len(data)}\r\n\r\n"
+    head = f"{method} /v2/blobs/{sha256} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
     return head.encode() + data
 
 

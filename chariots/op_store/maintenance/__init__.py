@@ -7,32 +7,41 @@ from typing import TYPE_CHECKING
 from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from chariots.op_store.maintenance.archive import ExportReport, export_ops
-    from chariots.op_store.maintenance.arrivals import ImportReport, import_ops
-    from chariots.op_store.maintenance.backup import BackupReport, back_up, restore
-    from chariots.op_store.maintenance.gc import CollectionReport, collect
-    from chariots.op_store.maintenance.inventory import Finding
+    from chariots.op_store.maintenance.backup import back_up, restore
+    from chariots.op_store.maintenance.exporting import export_ops
+    from chariots.op_store.maintenance.gc import collect
+    from chariots.op_store.maintenance.importing import import_ops
+    from chariots.op_store.maintenance.reports import (
+        BackupReport,
+        CollectionReport,
+        ExportReport,
+        Finding,
+        ImportReport,
+        OpStats,
+        StoreStats,
+        VerifyReport,
+    )
     from chariots.op_store.maintenance.retention import Policy
-    from chariots.op_store.maintenance.stats import OpStats, StoreStats, stats
-    from chariots.op_store.maintenance.verify import VerifyReport, verify
+    from chariots.op_store.maintenance.stats import stats
+    from chariots.op_store.maintenance.verify import verify
 
 _HOMES = {
     "verify": "chariots.op_store.maintenance.verify",
-    "VerifyReport": "chariots.op_store.maintenance.verify",
-    "Finding": "chariots.op_store.maintenance.inventory",
+    "VerifyReport": "chariots.op_store.maintenance.reports",
+    "Finding": "chariots.op_store.maintenance.reports",
     "collect": "chariots.op_store.maintenance.gc",
-    "CollectionReport": "chariots.op_store.maintenance.gc",
+    "CollectionReport": "chariots.op_store.maintenance.reports",
     "Policy": "chariots.op_store.maintenance.retention",
-    "export_ops": "chariots.op_store.maintenance.archive",
-    "ExportReport": "chariots.op_store.maintenance.archive",
-    "import_ops": "chariots.op_store.maintenance.arrivals",
-    "ImportReport": "chariots.op_store.maintenance.arrivals",
+    "export_ops": "chariots.op_store.maintenance.exporting",
+    "ExportReport": "chariots.op_store.maintenance.reports",
+    "import_ops": "chariots.op_store.maintenance.importing",
+    "ImportReport": "chariots.op_store.maintenance.reports",
     "back_up": "chariots.op_store.maintenance.backup",
     "restore": "chariots.op_store.maintenance.backup",
-    "BackupReport": "chariots.op_store.maintenance.backup",
+    "BackupReport": "chariots.op_store.maintenance.reports",
     "stats": "chariots.op_store.maintenance.stats",
-    "StoreStats": "chariots.op_store.maintenance.stats",
-    "OpStats": "chariots.op_store.maintenance.stats",
+    "StoreStats": "chariots.op_store.maintenance.reports",
+    "OpStats": "chariots.op_store.maintenance.reports",
 }
 
 __getattr__, __dir__, _ = lazy_names(__name__, _HOMES)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,7 +22,6 @@ from chariots.op_store.savers.base import Kept, is_leftover
 __all__ = [
     "SHELVES",
     "Contents",
-    "Finding",
     "Named",
     "contents",
     "database_time",
@@ -34,28 +33,6 @@ __all__ = [
 ]
 
 SHELVES = tuple(f"{number:02x}" for number in range(256))
-
-Kind = Literal["damaged", "missing", "database", "orphaned", "leftover", "foreign"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it should be.
-
-    Attributes:
-        kind: ``damaged``, ``missing`` and ``database`` are losses; ``orphaned`` bytes belong to no version,
-            a ``leftover`` was being written by a save that was killed, and ``foreign`` is what no store put there.
-        sentence: what it is and what to do.
-        path: where it is below the root of the saver; None for the database.
-        size: how many bytes are there.
-        versions: the versions that lose by it, in words.
-    """
-
-    kind: Kind
-    sentence: str
-    path: str | None = None
-    size: int = 0
-    versions: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

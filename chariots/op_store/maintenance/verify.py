@@ -3,66 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 
 from chariots.op_store.blobs import BlobStore, blob_path
 from chariots.op_store.maintenance.inventory import (
     SHELVES,
     Contents,
-    Finding,
     Named,
     contents,
     name_of,
     named,
     unhurried_reading,
 )
+from chariots.op_store.maintenance.reports import GRACE_SECONDS, Finding, VerifyReport
 from chariots.op_store.registry import Registry
 
-__all__ = ["GRACE_SECONDS", "VerifyReport", "verify", "verify_database", "verify_shelf"]
+__all__ = ["verify", "verify_database", "verify_shelf"]
 
-GRACE_SECONDS = 24 * 3600.0  # bytes younger than this may belong to a save that is under way
-_LOSSES = ("damaged", "missing", "database")
-
-
-@dataclass(slots=True)
-class VerifyReport:
-    """What `verify` saw.
-
-    Attributes:
-        findings: what is not as it should be.
-        versions: how many versions have bytes, those whose bytes `gc` gave up left out.
-        blobs: how many different bytes they have.
-        bytes: how many bytes were read and hashed.
-        listed: whether the saver can list what it keeps; where it cannot, orphans and leftovers stay unknown.
-    """
-
-    findings: list[Finding] = field(default_factory=list)
-    versions: int = 0
-    blobs: int = 0
-    bytes: int = 0
-    listed: bool = True
-
-    @property
-    def losses(self) -> list[Finding]:
-        """The findings by which something is lost; the others only take up room."""
-        return [finding for finding in self.findings if finding.kind in _LOSSES]
-
-    def add(self, other: VerifyReport) -> None:
-        """Takes up what was seen elsewhere.
-
-        Args:
-            other: the report of another shelf.
-        """
-        self.findings += other.findings
-        self.versions += other.versions
-        self.blobs += other.blobs
-        self.bytes += other.bytes
-        self.listed = self.listed and other.listed
+_AT_ONCE = 32
 
 
 def verify(
@@ -86,7 +49,7 @@ def verify(
     """
     report = VerifyReport(findings=verify_database(registry))
     for done, shelf in enumerate(SHELVES, start=1):
-        report.add(verify_shelf(registry, shelf, grace=grace))
+        report.add(verify_shelf(registry, shelf, grace=grace)[0])
         if progress is not None:
             progress(done, report)
     return report
@@ -111,34 +74,46 @@ def verify_database(registry: Registry) -> list[Finding]:
     return [Finding("database", f"the database is damaged: {problem}; {advice}") for problem in problems]
 
 
-def verify_shelf(registry: Registry, shelf: str, *, grace: float = GRACE_SECONDS) -> VerifyReport:
+def verify_shelf(
+    registry: Registry,
+    shelf: str,
+    *,
+    grace: float = GRACE_SECONDS,
+    after: str = "",
+    seconds: float = math.inf,
+) -> tuple[VerifyReport, str | None]:
     """Reads and hashes the bytes of one of the 256 shelves of a store.
 
     Args:
         registry: the store.
         shelf: the first two digits of the SHA-256 of the bytes.
         grace: how old in seconds bytes without a version must be to be told of.
+        after: the SHA-256 where an earlier call stopped; empty to begin.
+        seconds: when to stop.
 
     Returns:
-        what was seen there.
+        what was seen, and where to go on; None for the latter at the end of the shelf.
     """
+    started = time.monotonic()
     found = contents(registry.blobs, shelf)
     with unhurried_reading(registry.database) as connection:
         known = named(connection, shelf)
-    alive = {sha256: entry for sha256, entry in known.items() if entry.alive}
-    report = VerifyReport(
-        versions=sum(len(entry.alive) for entry in alive.values()), blobs=len(alive), listed=found is not None
-    )
-    # The rows were read after the listing, so what has come since is not looked for, unless it is all there.
-    wanted = list(alive)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="chariots-verify") as threads:
-        for sha256, (state, size) in zip(wanted, threads.map(partial(_read, registry.blobs), wanted), strict=True):
-            report.bytes += size
-            if state is not None:
-                report.findings += _loss(registry, sha256, state, size)
-    if found is not None:
+    report = VerifyReport(listed=found is not None)
+    if found is not None and not after:
         report.findings += _unnamed(known, found, time.time() - grace)
-    return report
+    wanted = [sha256 for sha256, entry in known.items() if entry.alive and sha256 > after]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="chariots-verify") as threads:
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            for sha256, (state, size) in zip(some, threads.map(partial(_read, registry.blobs), some), strict=True):
+                report.versions += len(known[sha256].alive)
+                report.blobs += 1
+                report.bytes += size
+                if state is not None:
+                    report.findings += _loss(registry, sha256, state, size)
+            if time.monotonic() - started > seconds and start + _AT_ONCE < len(wanted):
+                return report, some[-1]
+    return report, None
 
 
 def _read(blobs: BlobStore, sha256: str) -> tuple[str | None, int]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 __all__ = ["BaseSaver", "Kept", "is_leftover", "path_parts", "writing_name"]
 
 _WRITING = ".writing-"
+_NEVER_KEPT = ".check"  # looked for to see whether looking works
 
 
 class Kept(NamedTuple):
@@ -67,9 +68,10 @@ def path_parts(path: str) -> list[str]:
 class BaseSaver(ABC):
     """A place that keeps bytes under paths below one root.
 
-    A saver of your own defines `save` and `load`. The other methods have defaults built on those two;
+    A saver of your own defines `save` and `load`. Most of the other methods have defaults built on those two;
     override them where the place can do better: `save_stream` and `load_stream` so that large ops need little
-    memory, `exists` so that looking does not mean loading.
+    memory, `exists` so that looking does not mean loading. `delete` and `list` have none: an op store whose saver
+    lacks them works, but cannot be tidied.
 
     Args:
         root_path: where the saver keeps everything; each path it is given starts here.
@@ -115,6 +117,18 @@ class BaseSaver(ABC):
             whether the bytes are kept.
         """
         return self.save(b"".join(chunks), path)
+
+    def create_stream(self, chunks: Iterable[bytes], path: str) -> bool:
+        """Keeps bytes that arrive in pieces, unless something is kept under that path already.
+
+        Args:
+            chunks: the bytes, in order; what is there already may be noticed before or after they were taken.
+            path: where below the root.
+
+        Returns:
+            whether the bytes are kept now; False if something was there, which is then as it was.
+        """
+        return not self.exists(path) and self.save_stream(chunks, path)
 
     def load_stream(self, path: str) -> Iterator[bytes]:
         """Returns the bytes kept under a path, in pieces.
@@ -183,3 +197,11 @@ class BaseSaver(ABC):
         raise NotImplementedError(
             f"{type(self).__name__} was asked to list {prefix!r} but does not define `list`; define it"
         )
+
+    def check(self) -> None:
+        """Raises an error if the place cannot be used at the moment; the readiness of a server asks this.
+
+        Raises:
+            OSError: if it cannot; any other error means the same.
+        """
+        self.exists(_NEVER_KEPT)

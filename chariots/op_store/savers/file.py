@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -151,6 +152,20 @@ class FileSaver(BaseSaver):
         root = Path(self.root_path).resolve()
         folder = self._place(prefix) if prefix.strip("/") else root
         return _files(folder, "/".join(folder.relative_to(root).parts))
+
+    def check(self) -> None:
+        """Raises an error if nothing could be written below the directory at the moment.
+
+        Raises:
+            OSError: if the directory, or the one it will be made in, cannot be written to.
+        """
+        root = Path(self.root_path).resolve()
+        while not root.exists() and root.parent != root:
+            root = root.parent
+        if not root.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root))
 
     def _place(self, path: str) -> Path:
         """The file for a path, once it is certain that it lies below the root."""

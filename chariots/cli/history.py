@@ -1,0 +1,256 @@
+"""How are versions promoted, rolled back and accepted from a terminal, and how is it seen what was decided?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from chariots.op_store import BaseOpStoreClient
+    from chariots.op_store.events import Event
+
+__all__ = ["accept", "aliases", "history", "promote", "rollback"]
+
+Options = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _options(*options: Options) -> Options:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+store_options = _options(
+    click.option("--store", metavar="URL", help="The op store: a server, at this address."),
+    click.option(
+        "--path", metavar="DIR", type=click.Path(), help="The op store: the folder of Chariots(..., path)."
+    ),
+    click.option(
+        "--config",
+        "config_file",
+        metavar="FILE.yaml",
+        type=click.Path(dir_okay=False),
+        help="Configuration file that names the server of the op store, if neither of the others is given.",
+    ),
+)
+alias_option: Options = click.option(
+    "--alias", default="production", show_default=True, metavar="NAME", help="The alias that is to stand for them."
+)
+who_option: Options = click.option("--who", metavar="NAME", help="Who decides; user@machine if not given.")
+json_option: Options = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class _Versions(click.ParamType):
+    """``NODE=NUMBER``; the name of a node may itself hold an equals sign."""
+
+    name = "NODE=NUMBER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Reads one version."""
+        node, equals, number = str(value).rpartition("=")
+        if not equals or not node or not (number.isascii() and number.isdigit()):
+            self.fail(f"{value!r} does not name a version; write NODE=NUMBER, such as pca=12.", param, ctx)
+        return node, int(number)
+
+
+def _versions_option(name: str, help_text: str) -> Options:
+    return click.option(name, metavar="NODE=NUMBER", multiple=True, type=_Versions(), help=help_text)
+
+
+@click.command()
+@click.argument("pipeline")
+@alias_option
+@_versions_option("--pin", "Take this version; the others are the newest that fit. May be repeated.")
+@click.option("--from", "source", metavar="ALIAS", help="Take what another alias stands for, or what is 'serving'.")
+@_versions_option("--expect", "Refuse unless the alias stands for just these versions now. May be repeated.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+@who_option
+@store_options
+def promote(
+    pipeline: str,
+    alias: str,
+    pin: tuple[tuple[str, int], ...],
+    source: str | None,
+    expect: tuple[tuple[str, int], ...],
+    reason: str | None,
+    who: str | None,
+    **where: str | None,
+) -> None:
+    """Choose the versions that PIPELINE serves: the newest that fit, unless others are named.
+
+    Servers take them when they are loaded or start: `chariots load PIPELINE`.
+    """
+    versions = dict(pin) or None
+    expected = dict(expect) or None
+    event = _store(**where).promote(pipeline, alias, versions, source, who=who, reason=reason, expected=expected)
+    _tell(event)
+
+
+@click.command()
+@click.argument("pipeline")
+@alias_option
+@click.option("--to", type=int, metavar="EVENT", help="Go back to the versions of this event, not to those before.")
+@_versions_option("--expect", "Refuse unless the alias stands for just these versions now. May be repeated.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+@who_option
+@store_options
+def rollback(
+    pipeline: str,
+    alias: str,
+    to: int | None,
+    expect: tuple[tuple[str, int], ...],
+    reason: str | None,
+    who: str | None,
+    **where: str | None,
+) -> None:
+    """Go back to the versions that PIPELINE was to serve before; once more, to those before them.
+
+    Servers take them when they are loaded or start: `chariots load PIPELINE`.
+    """
+    event = _store(**where).rollback(pipeline, alias, to, who=who, reason=reason, expected=dict(expect) or None)
+    for problem in event.problems:
+        click.echo(f"The code that was seen last cannot load this: {problem}", err=True)
+    _tell(event)
+
+
+@click.command()
+@click.argument("pipeline")
+@click.argument("upstream")
+@click.argument("downstream")
+@click.option("--reason", metavar="TEXT", required=True, help="Why the two fit; kept in the history.")
+@_versions_option("--pin", "The version of one of the two, if not the newest. May be repeated.")
+@who_option
+@store_options
+def accept(
+    pipeline: str,
+    upstream: str,
+    downstream: str,
+    reason: str,
+    pin: tuple[tuple[str, int], ...],
+    who: str | None,
+    **where: str | None,
+) -> None:
+    """Let DOWNSTREAM run with a version of UPSTREAM that it was not trained with, in PIPELINE."""
+    event = _store(**where).accept(pipeline, upstream, downstream, reason, dict(pin) or None, who=who)
+    click.echo(
+        f"Version {event.after[downstream]} of {downstream} accepts version {event.after[upstream]} of {upstream} "
+        f"(event {event.id}). `chariots promote {pipeline}` and `chariots load {pipeline}` may choose them now."
+    )
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--alias", metavar="NAME", help="Show what was done with this alias only.")
+@click.option("--limit", default=20, show_default=True, metavar="N", help="Show so many at most.")
+@click.option("--before", type=int, metavar="EVENT", help="Begin with the event before this one.")
+@json_option
+@store_options
+def history(
+    pipeline: str, alias: str | None, limit: int, before: int | None, as_json: bool, **where: str | None
+) -> None:
+    """Show what was promoted, rolled back and accepted for PIPELINE, newest first."""
+    events = _store(**where).history(pipeline, limit, before, alias)
+    if as_json:
+        _print_json(events)
+    elif not events:
+        earlier = "" if before is None else " earlier"
+        click.echo(f"Nothing was promoted, rolled back or accepted for {pipeline}{earlier}.")
+    else:
+        _table(
+            ("event", "when", "what", "alias", "versions", "who", "why"),
+            [
+                (str(event.id), _when(event), event.kind, event.alias or "", _change(event), event.who, event.reason)
+                for event in events
+            ],
+        )
+
+
+@click.command()
+@click.argument("pipeline", required=False)
+@json_option
+@store_options
+def aliases(pipeline: str | None, as_json: bool, **where: str | None) -> None:
+    """Show what the aliases of PIPELINE stand for, or those of every pipeline."""
+    events = _store(**where).aliases(pipeline)
+    if as_json:
+        _print_json(events)
+    elif not events:
+        click.echo(f"{pipeline or 'No pipeline'} has {'no' if pipeline else 'an'} alias; `chariots promote` makes one.")
+    else:
+        _table(
+            ("pipeline", "alias", "versions", "since", "event", "who"),
+            [
+                (event.pipeline, event.alias, _listed(event.after), _when(event), str(event.id), event.who)
+                for event in events
+            ],
+        )
+
+
+def _store(store: str | None, path: str | None, config_file: str | None) -> BaseOpStoreClient:
+    """The op store that the options, the configuration file and the environment name, in this order."""
+    if store is not None and path is not None:
+        raise click.UsageError("--store names a server and --path a folder; give one of them.")
+    if path is not None:
+        from chariots.checking import open_store
+
+        return open_store(str(Path(path).absolute()))
+    from chariots.config import ChariotsConfig
+
+    settings = ChariotsConfig(config_file).op_store_config
+    if store is None:
+        return settings.get_client()
+    from chariots.op_store import OpStoreClient
+
+    return OpStoreClient(store, token=settings.token)
+
+
+def _tell(event: Event) -> None:
+    """Says what an alias stands for now."""
+    click.echo(
+        f"{event.alias} of {event.pipeline} stands for {_listed(event.after)} (event {event.id}; before: "
+        f"{_listed(event.before)})."
+    )
+    click.echo(f"`chariots load {event.pipeline}` puts them into service; a server that starts takes them by itself.")
+
+
+def _listed(versions: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{node} {number}" for node, number in sorted((versions or {}).items())) or "nothing"
+
+
+def _change(event: Event) -> str:
+    """What an event changed, as ``pca 3 -> 5``; for an acceptance, the pair."""
+    if event.kind == "accept":
+        return " with ".join(f"{node} {number}" for node, number in event.after.items())
+    before, after = event.before or {}, event.after
+    changes = []
+    for node in sorted({*before, *after}):
+        if before.get(node) != after.get(node):
+            changes.append(f"{node} {before.get(node, '-')} -> {after.get(node, '-')}")
+    return ", ".join(changes)
+
+
+def _when(event: Event) -> str:
+    return event.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _table(columns: tuple[str, ...], lines: list[tuple[str | None, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for line in lines:
+        # Names and reasons are anybody's text, and may look like markup.
+        table.add_row(*(Text(cell or "") for cell in line))
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def _print_json(events: list[Event]) -> None:
+    click.echo(json.dumps([event.as_json() for event in events], ensure_ascii=False))

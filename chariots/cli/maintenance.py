@@ -1,0 +1,238 @@
+"""How does a person see from a terminal what an op store holds, whether it is sound, and what it may give up?"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chariots.cli.op_store import store_options, store_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chariots.op_store import BaseOpStoreClient
+    from chariots.op_store.maintenance import CollectionReport, StoreStats, VerifyReport
+
+__all__ = ["Age", "gc", "json_option", "print_findings", "shown_size", "stats", "verify"]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_MOST_SHOWN = 20  # versions in one line, findings of one kind
+
+json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON."
+)
+_server_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--store", metavar="URL", help="Ask the op store that is served at this address."
+)
+
+
+class Age(click.ParamType[float]):
+    """A number of seconds, written as ``30d``, ``12h``, ``90m``, ``2w`` or ``45s``."""
+
+    name = "AGE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads one age."""
+        if isinstance(value, int | float):
+            return float(value)
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", str(value).strip().lower())
+        if found is None:
+            self.fail(
+                f"{value!r} is no age; write 30d for thirty days, 12h for twelve hours, 90m, 45s or 2w.", param, ctx
+            )
+        return float(found[1]) * _UNITS[found[2]]
+
+
+@click.command()
+@store_options
+@_server_option
+@json_option
+def stats(store: str | None, as_json: bool, **where: Any) -> None:
+    """Show how much an op store holds, and of which ops."""
+    found = _client(store, where).stats()
+    if as_json:
+        click.echo(json.dumps(found.as_json(), ensure_ascii=False))
+    else:
+        _print_stats(found)
+
+
+@click.command()
+@store_options
+@_server_option
+@click.option(
+    "--grace", type=Age(), default="24h", show_default=True, help="Leave younger bytes to saves that are under way."
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 for orphans and leftovers as well.")
+@json_option
+@click.pass_context
+def verify(
+    context: click.Context, /, store: str | None, grace: float, strict: bool, as_json: bool, **where: Any
+) -> None:
+    """Read and hash everything that an op store keeps.
+
+    The exit code is 1 if anything is damaged or missing. What killed saves left behind is named as well; it only takes
+    up room.
+    """
+    with _progress() as progress:
+        report = _client(store, where).verify(grace=grace, progress=progress)
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        _print_verified(report)
+    if report.losses or (strict and report.findings):
+        context.exit(1)
+
+
+@click.command()
+@store_options
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Newest versions of every op.",
+)
+@click.option("--younger-than", type=Age(), default="30d", show_default=True, help="Keep versions younger than this.")
+@click.option(
+    "--grace", type=Age(), default="24h", show_default=True, help="Leave younger bytes to saves that are under way."
+)
+@click.option("--delete", is_flag=True, help="Do it, instead of only saying what would go.")
+@json_option
+def gc(keep: int, younger_than: float, grace: float, delete: bool, as_json: bool, **where: Any) -> None:
+    """Give up the bytes of versions that nobody needs; without --delete, only say which.
+
+    Kept are the newest versions of every op, young ones, whatever serves, stands under an alias or would come back with
+    the next rollback, and everything that one of those learned with. A version that is given up stays in the lineage and
+    in the history; it can be loaded no more. The store may go on serving.
+    """
+    from chariots.op_store.maintenance import Policy, collect
+
+    policy = Policy(keep=keep, younger_than=younger_than)
+    report = collect(store_settings(**where).get_server().registry, policy, delete=delete, grace=grace)
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        _print_collected(report)
+
+
+def shown_size(size: int) -> str:
+    """A number of bytes for people.
+
+    Args:
+        size: the number.
+    """
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        value /= 1024
+        if value < 1024 or unit == "TiB":
+            break
+    return f"{value:.1f} {unit}"
+
+
+def print_findings(report: Any) -> None:
+    """Tells what is not as it should be, the worst first.
+
+    Args:
+        report: a report with findings.
+    """
+    kinds: dict[str, list[str]] = {}
+    for finding in report.findings:
+        kinds.setdefault(finding.kind, []).append(finding.sentence)
+    for kind in ("database", "missing", "damaged", "orphaned", "leftover", "foreign"):
+        sentences = kinds.get(kind, [])
+        # Losses are all named; of what only takes up room, some will do.
+        most = len(sentences) if kind in ("database", "missing", "damaged") else _MOST_SHOWN
+        for sentence in sentences[:most]:
+            click.echo(f"{kind}: {sentence}")
+        if len(sentences) > most:
+            click.echo(f"{kind}: {len(sentences) - most} more")
+
+
+def _client(store: str | None, where: dict[str, Any]) -> BaseOpStoreClient:
+    """The store that is served at an address, or the one that the other options describe."""
+    if store is None:
+        return store_settings(**where).get_server().client()
+    if any(value is not None for name, value in where.items() if name != "config_file"):
+        raise click.UsageError("--store names a server, and the other options a database and a place for bytes.")
+    from chariots.config import ChariotsConfig
+    from chariots.op_store import OpStoreClient
+
+    settings = ChariotsConfig(where["config_file"]).op_store_config
+    return OpStoreClient(store, token=settings.token)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, VerifyReport], None] | None]:
+    """Shows on a terminal how far it is; a program that reads along sees nothing of it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Verifying", total=256)
+        yield lambda done, report: bar.update(task, completed=done)
+
+
+def _print_stats(found: StoreStats) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    click.echo(
+        f"{len(found.ops)} ops with {found.versions} versions, {found.with_bytes} of them with bytes"
+        f"{f', {found.pruned} given up' if found.pruned else ''}; {found.links} links."
+    )
+    click.echo(f"{shown_size(found.bytes)} in {found.blobs} blobs.")
+    click.echo(
+        f"{found.pipelines} pipelines, {found.saves} saves, {found.deployments} deployments, {found.events} promotions, "
+        "rollbacks and acceptances."
+    )
+    if found.ops:
+        table = Table("op", "versions", "with bytes", "size", "newest", "saved at", box=None, pad_edge=False)
+        for column in table.columns[1:5]:
+            column.justify = "right"
+        for op in found.ops:
+            when = op.newest_at[:19].replace("T", " ")
+            numbers = (str(op.versions), str(op.with_bytes), shown_size(op.bytes), str(op.newest))
+            table.add_row(Text(op.op), *numbers, when)
+        Console(highlight=False, soft_wrap=True).print(table)
+
+
+def _print_verified(report: VerifyReport) -> None:
+    print_findings(report)
+    lost = len(report.losses)
+    click.echo(
+        f"{report.versions} versions with {report.blobs} blobs of {shown_size(report.bytes)} were read: "
+        f"{f'{lost} losses' if lost else 'all as they were saved'}."
+    )
+    if not report.listed:
+        click.echo("The saver cannot list what it keeps, so orphans and leftovers were not looked for.")
+
+
+def _print_collected(report: CollectionReport) -> None:
+    for op, numbers in report.versions.items():
+        shown = ", ".join(map(str, numbers[:_MOST_SHOWN]))
+        more = len(numbers) - _MOST_SHOWN
+        click.echo(f"{op}: {len(numbers)} versions ({shown}{f' and {more} more' if more > 0 else ''})")
+    done = "were given up" if report.deleted else "would be given up"
+    click.echo(f"{report.version_count} versions {done}, {report.kept} are kept.")
+    click.echo(
+        f"{shown_size(report.bytes)} {'freed' if report.deleted else 'to be freed'}: {report.blobs} blobs "
+        f"({report.orphans} of them orphans) and {report.leftovers} leftovers of killed saves."
+    )
+    if not report.listed:
+        click.echo("The saver cannot list what it keeps, so orphans and leftovers were not looked for.")
+    if not report.deleted and (report.blobs or report.leftovers or report.version_count):
+        click.echo("Nothing was changed; say --delete to do it.")

@@ -1,0 +1,229 @@
+"""How does a server stay there for everybody while some clients send or read as slowly as they can?
+
+Gunicorn gives a connection to a thread as soon as its first byte is there, and the thread waits for the rest: a few
+clients that send half a line each keep all threads busy. Here the loop of the worker, which waits for thousands of
+connections at once, takes in the head of a request and a small body. A thread gets the request when it is whole.
+"""
+
+from __future__ import annotations
+
+import re
+import selectors
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from functools import partial
+from typing import Any, Final
+
+from gunicorn.workers.gthread import ThreadWorker
+
+__all__ = ["PatientWorker", "PatientSocket"]
+
+ARRIVAL_SECONDS: Final = 20.0  # for a head and a small body to arrive
+LEAVING_SECONDS: Final = 2.0  # for a client to take the rest of an answer, as long as gunicorn grants it
+SILENCE_SECONDS: Final = 60  # in which a client neither sends nor takes a byte
+SMALL_BODY: Final = 2**16  # bytes; larger bodies are read by the thread, half of the threads at most
+LONGEST_HEAD: Final = 2**16  # bytes; what is longer is read, and judged, by gunicorn itself
+SLOWEST: Final = 4096  # bytes a second in which a body must arrive on average, once it has taken ARRIVAL_SECONDS
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
+_UNKNOWN_LENGTH = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
+_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class PatientSocket(socket.socket):
+    """A connection that hands out first what was received early, and loses patience with a body that trickles in."""
+
+    def __init__(self, taken_over: socket.socket) -> None:
+        super().__init__(fileno=taken_over.detach())
+        self.early = bytearray()
+        self._waited = 0.0  # seconds
+        self._received = 0  # bytes, in that time
+        silence = struct.pack("ll", SILENCE_SECONDS, 0)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.setsockopt(socket.SOL_SOCKET, option, silence)
+
+    def receive_early(self) -> bool:
+        """Takes in what is there without waiting for it; False where the client has said all that it will say.
+
+        Raises:
+            BlockingIOError: if nothing is there.
+        """
+        piece = super().recv(2**16)
+        self.early += piece
+        return bool(piece)
+
+    def forget_the_pace(self) -> None:
+        """Begins to measure anew, for the next request."""
+        self._waited, self._received = 0.0, 0
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Receives as every socket does, but only what comes at some pace.
+
+        Raises:
+            TimeoutError: if the client is too slow.
+        """
+        if self.early:
+            piece = bytes(self.early[:bufsize])
+            if not flags & socket.MSG_PEEK:
+                del self.early[:bufsize]
+            return piece
+        began = time.monotonic()
+        piece = super().recv(bufsize, flags)
+        self._waited += time.monotonic() - began
+        self._received += len(piece)
+        if self._waited > ARRIVAL_SECONDS and self._received < SLOWEST * self._waited:
+            raise TimeoutError(f"{self._received} bytes came in {self._waited:.0f} seconds, which is too slow")
+        return piece
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a thread that reads this request will not have to wait, or has to for a good reason."""
+        head, end, body = self.early.partition(b"\r\n\r\n")
+        if not end:
+            return len(self.early) > LONGEST_HEAD
+        return self.is_large or len(body) >= _length(head + end)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a body comes that was not waited for."""
+        head, end, _ = self.early.partition(b"\r\n\r\n")
+        return not end or _UNKNOWN_LENGTH.search(head) is not None or _length(head + end) > SMALL_BODY
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """A worker whose threads are not kept waiting by slow clients, and that refuses connections once it stops."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arriving: dict[Any, float] = {}  # connection -> the moment at which patience ends; the oldest first
+        self._leaving: dict[PatientSocket, float] = {}
+        self._large: deque[Any] = deque()  # connections whose large bodies wait for a thread
+        self._reading = 0  # threads that have such a body
+        self._lock = threading.Lock()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Refuses connections while it finishes what runs; gunicorn's own lets them wait, and then drops them."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listening in self.sockets:
+                listening.close()
+            for connection in [one for one in self._arriving if not one.sock.early]:
+                self._drop(connection)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Lets a request arrive, and then gives it to a thread."""
+        if not isinstance(conn.sock, PatientSocket):
+            conn.sock = PatientSocket(conn.sock)
+            conn.close = partial(self._close, conn)
+        conn.data_ready = True  # no thread needs to look whether something comes
+        conn.sock.forget_the_pace()
+        parser = getattr(conn, "parser", None)
+        if parser is not None and parser.unreader.buf.getvalue():
+            super().enqueue_req(conn)  # the request came together with the one before, and was read along with it
+            return
+        conn.sock.setblocking(False)
+        self._receive(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """Answers one request, in a thread; then the next large body may be read."""
+        try:
+            return super().handle(conn)
+        finally:
+            if getattr(conn, "is_large", False):
+                conn.is_large = False
+                with self._lock:
+                    self._reading -= 1
+                self._read_large()
+
+    def murder_keepalived(self, *args: Any, **kwargs: Any) -> None:
+        """Closes what has waited too long; gunicorn's loop calls this at least once a second."""
+        super().murder_keepalived(*args, **kwargs)
+        now = time.monotonic()
+        for connection in [one for one, end in self._arriving.items() if end <= now]:
+            self._drop(connection)
+        for leaving in [one for one, end in self._leaving.items() if end <= now]:
+            self._let_go(leaving)
+
+    def _receive(self, conn: Any, _readable: Any = None) -> None:
+        try:
+            whole = not conn.sock.receive_early() or conn.sock.is_whole
+        except (BlockingIOError, InterruptedError):
+            whole = conn.sock.is_whole
+        except OSError:
+            whole = True  # whichever thread reads on will find out, and close it
+        if not whole:
+            if conn not in self._arriving:
+                self._arriving[conn] = time.monotonic() + ARRIVAL_SECONDS
+                self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
+            return
+        if self._arriving.pop(conn, None) is not None:
+            self.poller.unregister(conn.sock)
+        conn.sock.setblocking(True)
+        if conn.sock.is_large:
+            self._large.append(conn)
+            self._read_large()
+        else:
+            super().enqueue_req(conn)
+
+    def _read_large(self) -> None:
+        """Gives waiting large bodies to threads, as long as half of the threads are left for others."""
+        with self._lock:
+            if not self._large or self._reading >= max(1, self.cfg.threads // 2):
+                return
+            self._reading += 1
+            conn = self._large.popleft()
+        conn.is_large = True
+        super().enqueue_req(conn)
+
+    def _drop(self, conn: Any) -> None:
+        del self._arriving[conn]
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        try:
+            if conn.sock.early:
+                conn.sock.send(_TOO_SLOW)
+        except OSError:
+            pass  # it does not read either
+        finally:
+            conn.sock.close()
+
+    def _close(self, conn: Any, graceful: bool = False) -> None:
+        """Closes a connection; gunicorn's own waits in the loop of the worker until the client has closed it too."""
+        if not graceful or not self.alive:
+            conn.sock.close()
+            return
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self._leaving[conn.sock] = time.monotonic() + LEAVING_SECONDS
+            self.poller.register(conn.sock, selectors.EVENT_READ, self._drain)
+        except (OSError, ValueError):
+            self._leaving.pop(conn.sock, None)
+            conn.sock.close()
+            return
+        self._drain(conn.sock)
+
+    def _drain(self, leaving: PatientSocket) -> None:
+        """Takes what a client still sends: closing before would take the answer from it (RFC 9112, section 9.6)."""
+        leaving.early.clear()
+        try:
+            if leaving.receive_early():
+                return
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            pass
+        self._let_go(leaving)
+
+    def _let_go(self, leaving: PatientSocket) -> None:
+        del self._leaving[leaving]
+        self.poller.unregister(leaving)
+        leaving.close()
+
+
+def _length(head: bytes | bytearray) -> int:
+    found = _LENGTH.search(head)
+    return 0 if found is None else int(found[1])

@@ -1,0 +1,110 @@
+"""How does a person carry ops, or a whole op store, from one place to another from a terminal?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from chariots.cli.maintenance import json_option, print_findings, shown_size
+from chariots.cli.op_store import store_options, store_settings
+
+__all__ = ["backup", "export", "import_file", "restore"]
+
+
+@click.command()
+@click.argument("ops", metavar="OP...", nargs=-1)
+@click.option("--output", "-o", required=True, metavar="FILE", type=click.Path(dir_okay=False), help="File to write.")
+@click.option("--all", "everything", is_flag=True, help="Export every op.")
+@click.option("--newest", type=click.IntRange(min=1), metavar="N", help="Only the newest N versions of each op.")
+@store_options
+@json_option
+def export(
+    ops: tuple[str, ...], output: str, everything: bool, newest: int | None, as_json: bool, **where: Any
+) -> None:
+    """Write the versions of ops, the links between them and their bytes into one file.
+
+    Name ops that were trained with one another together: a link comes along if both of its ends do.
+    """
+    from chariots.op_store.maintenance import export_ops
+
+    if bool(ops) == everything:
+        raise click.UsageError("name the ops to export, or say --all.")
+    registry = store_settings(**where).get_server().registry
+    report = export_ops(registry, None if everything else ops, output, newest=newest)
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return
+    click.echo(
+        f"{output} holds {report.versions} versions of {len(report.ops)} ops and {report.links} links "
+        f"({shown_size(report.bytes)} in {report.blobs} blobs); `chariots op-store import` takes it."
+    )
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@store_options
+@json_option
+def import_file(file: str, as_json: bool, **where: Any) -> None:
+    """Add what `chariots op-store export` wrote to an op store.
+
+    Importing a file twice adds nothing. New versions become the newest of their ops.
+    """
+    from chariots.op_store.maintenance import import_ops
+
+    report = import_ops(store_settings(**where).get_server().registry, file)
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return
+    click.echo(
+        f"{report.versions} versions and {report.links} links are new, with {shown_size(report.bytes)} in "
+        f"{report.blobs} blobs; {report.known} versions were there already."
+    )
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False))
+@store_options
+@json_option
+@click.pass_context
+def backup(context: click.Context, /, folder: str, as_json: bool, **where: Any) -> None:
+    """Copy a whole op store into FOLDER while it serves, or bring the backup there up to date.
+
+    The copy is a store itself: `chariots op-store verify --path FOLDER` checks it, `chariots op-store restore` brings
+    it back. The exit code is 1 if bytes could not be copied because they are damaged or lost.
+    """
+    from chariots.op_store.maintenance import back_up
+
+    report = back_up(store_settings(**where).get_server().registry, folder)
+    _tell_copied(context, report, f"is in {folder}", as_json)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@store_options
+@json_option
+@click.pass_context
+def restore(context: click.Context, /, folder: str, as_json: bool, **where: Any) -> None:
+    """Fill an empty op store from the backup in FOLDER.
+
+    The databases may be of different kinds: this is also the way from SQLite to PostgreSQL.
+    """
+    from chariots.op_store.maintenance import restore as restore_store
+
+    report = restore_store(store_settings(**where).get_server().registry, folder)
+    _tell_copied(context, report, f"was restored from {folder}", as_json)
+
+
+def _tell_copied(context: click.Context, report: Any, done: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        print_findings(report)
+        click.echo(
+            f"The op store with {report.versions} versions {done}: {report.copied} of {report.blobs} blobs were copied "
+            f"({shown_size(report.bytes)})."
+        )
+    if report.findings:
+        context.exit(1)

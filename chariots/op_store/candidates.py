@@ -1,0 +1,304 @@
+"""Which versions may each node load, and what were they trained with? (a few statements, however many nodes)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from chariots.op_store import rows, tables
+from chariots.op_store.asked import asked, joined
+from chariots.op_store.compatibility import LEVELS, Choice, Edge, Key, key_of
+from chariots.pipelines.store import NodeQuery
+from chariots.versioning import Version
+
+__all__ = ["EdgeState", "Window", "edge_states", "newest_choices", "read_links", "read_windows", "usable"]
+
+EdgeState = int  # 0: the two never met; 1: they met, in versions that do not fit; 2: they fit
+
+_WHOLE = sa.BigInteger
+_TEXT = sa.Text
+_NODE = {
+    "place": _WHOLE,
+    "name": _TEXT,
+    "code_major": _TEXT,
+    "code_minor": _TEXT,
+    "code_patch": _TEXT,
+    "pinned": _WHOLE,
+}
+_EDGE = {
+    "place": _WHOLE,
+    "upstream_op": _WHOLE,
+    "downstream_op": _WHOLE,
+    "upstream_version": _WHOLE,
+    "downstream_version": _WHOLE,
+    "major": _TEXT,
+    "minor": _TEXT,
+    "patch": _TEXT,
+}
+
+
+@dataclass(slots=True)
+class Window:
+    """The newest versions that a node may load.
+
+    Attributes:
+        keys: what counts of each when it is read by others, by number.
+        cut: the number of the oldest of them, where there are older ones.
+    """
+
+    keys: dict[int, Key] = field(default_factory=dict)
+    cut: int | None = None
+
+
+def usable(version: Any) -> sa.ColumnElement[bool]:
+    """Whether a version has bytes that are kept, and so may be loaded.
+
+    Args:
+        version: the table of versions, or an alias of it.
+    """
+    return sa.and_(version.c.sha256 != "", version.c.pruned_at.is_(None))
+
+
+def newest_choices(
+    connection: sa.Connection, nodes: Sequence[NodeQuery], pinned: Mapping[str, int]
+) -> tuple[dict[str, Choice], dict[str, int]]:
+    """Finds the newest version that each node may load, whatever its neighbours are; in one statement.
+
+    Args:
+        connection: the transaction.
+        nodes: the nodes.
+        pinned: for some nodes, the number of the only version to take.
+
+    Returns:
+        what each node would load, by name, and the numbers of the ops that the store knows.
+    """
+    given = asked(
+        connection,
+        _NODE,
+        [(place, node.name, *_code(node), pinned.get(node.name)) for place, node in enumerate(nodes)],
+    )
+    version = tables.version.alias("candidate")
+    mine = sa.and_(version.c.op_id == tables.op.c.id, usable(version))
+    # Two questions instead of one with OR: each is one step in an index.
+    made_by_it, made_by_unknown = (
+        sa.select(version.c.id).where(mine, made).order_by(version.c.id.desc()).limit(1).scalar_subquery()
+        for made in (_made_by(version, given), version.c.code_major.is_(None))
+    )
+    either = sa.or_(_made_by(version, given), version.c.code_major.is_(None))
+    exactly = sa.select(version.c.id).where(mine, version.c.id == given.c.pinned, either).scalar_subquery()
+    newer = sa.func.coalesce(made_by_it, 0) >= sa.func.coalesce(made_by_unknown, 0)
+    number = sa.case((given.c.pinned.is_not(None), exactly), (newer, made_by_it), else_=made_by_unknown)
+    chosen = (
+        sa.select(given.c.place, tables.op.c.id.label("op_id"), tables.op.c.name.label("op"), number.label("number"))
+        .select_from(given.join(tables.op, tables.op.c.name == given.c.name))
+        .subquery("chosen")
+    )
+    found_version = [column for column in rows.STORED if column.name != "op"]
+    query = sa.select(chosen.c.place, chosen.c.op_id, chosen.c.op, *found_version).select_from(
+        chosen.outerjoin(tables.version, tables.version.c.id == chosen.c.number)
+    )
+    choices = {node.name: Choice(node, pinned=pinned.get(node.name)) for node in nodes}
+    ops: dict[str, int] = {}
+    for row in connection.execute(query):
+        node = nodes[row.place]
+        ops[node.name] = row.op_id
+        if node.role != "code" and row.id is not None:
+            choices[node.name] = Choice(node, chosen=rows.stored_version(row), pinned=pinned.get(node.name))
+    return choices, ops
+
+
+def edge_states(
+    connection: sa.Connection, edges: Sequence[Edge], choices: Mapping[str, Choice], ops: Mapping[str, int]
+) -> list[EdgeState]:
+    """Tells of each edge whether the versions chosen at its two ends fit; in one statement.
+
+    Args:
+        connection: the transaction.
+        edges: the edges.
+        choices: what each node would load.
+        ops: the numbers of the ops.
+
+    Returns:
+        the state of each edge.
+    """
+    given = asked(connection, _EDGE, _ends(edges, choices, ops))
+    link, source = tables.link, tables.version.alias("source")
+    of_pair = sa.and_(link.c.upstream_op_id == given.c.upstream_op, link.c.downstream_op_id == given.c.downstream_op)
+    alike = sa.and_(
+        source.c.major == given.c.major,
+        sa.or_(given.c.minor.is_(None), source.c.minor == given.c.minor),
+        sa.or_(given.c.patch.is_(None), source.c.patch == given.c.patch),
+    )
+    same_version = link.c.upstream_version_id == given.c.upstream_version
+    same_reader = link.c.downstream_version_id == given.c.downstream_version
+    any_reader = link.c.downstream_version_id.is_(None)
+
+    def exists(*conditions: sa.ColumnElement[bool], by_version: bool = False) -> sa.ColumnElement[bool]:
+        start = link.join(source, source.c.id == link.c.upstream_version_id) if by_version else link
+        # A subquery with a limit: for EXISTS, PostgreSQL may read the whole table first.
+        first = sa.select(link.c.id).select_from(start).where(*conditions).limit(1).correlate(given)
+        return first.scalar_subquery().is_not(None)
+
+    is_code = given.c.downstream_version.is_(None)
+    state = sa.case(
+        (sa.and_(~is_code, exists(same_version, same_reader)), 2),
+        (sa.and_(is_code, exists(same_version, link.c.downstream_op_id == given.c.downstream_op)), 2),
+        (sa.and_(~is_code, exists(of_pair, same_reader, alike, by_version=True)), 2),
+        (sa.and_(~is_code, exists(of_pair, any_reader, alike, by_version=True)), 2),
+        # Plain code was not trained on anything: whatever it once was fed by is as good today.
+        (sa.and_(is_code, exists(of_pair, alike, by_version=True)), 2),
+        (exists(of_pair), 1),
+        else_=0,
+    )
+    found = {place: known for place, known in connection.execute(sa.select(given.c.place, state))}  # noqa: C416  # rows are no tuples to mypy
+    return [found.get(place, 0) for place in range(len(edges))]
+
+
+def read_windows(
+    connection: sa.Connection, nodes: Sequence[NodeQuery], ops: Mapping[str, int], most: int | None
+) -> dict[str, Window]:
+    """Reads the newest versions that each node may load; in one statement.
+
+    Args:
+        connection: the transaction.
+        nodes: nodes whose ops the store knows.
+        ops: the numbers of the ops.
+        most: how many versions of each; None for all.
+
+    Returns:
+        the window of each node, by name.
+    """
+    columns = {**_NODE, "op": _WHOLE}
+    given = asked(
+        connection,
+        columns,
+        [(place, node.name, *_code(node), None, ops[node.name]) for place, node in enumerate(nodes)],
+    )
+    version = tables.version.alias("candidate")
+    mine = sa.and_(version.c.op_id == given.c.op, usable(version))
+    wanted = [given.c.place, version.c.id, version.c.major, version.c.minor, version.c.patch]
+    newest = None if most is None else (version.c.id, most)
+    parts = [
+        joined(connection, given, version, sa.and_(mine, made), wanted, newest)
+        for made in (_made_by(version, given), version.c.code_major.is_(None))
+    ]
+    keys: list[dict[int, Key]] = [{} for _ in nodes]
+    for place, number, *digests in connection.execute(sa.union_all(*parts)):
+        keys[place][number] = key_of(digests, nodes[place].mismatch_on)
+    windows = {}
+    for node, found in zip(nodes, keys, strict=True):
+        if most is None or len(found) < most:
+            windows[node.name] = Window(found)
+        else:
+            # Of those made by this code and those made by unknown code, each part may end elsewhere.
+            newest_first = sorted(found, reverse=True)[:most]
+            windows[node.name] = Window({number: found[number] for number in newest_first}, newest_first[-1])
+    return windows
+
+
+def read_links(
+    connection: sa.Connection, edges: Sequence[Edge], windows: Mapping[str, Window], ops: Mapping[str, int]
+) -> list[dict[int | None, set[Key]]]:
+    """Reads what the versions in windows were trained with; in one statement.
+
+    Args:
+        connection: the transaction.
+        edges: the edges.
+        windows: the versions to look at; the nodes of plain code have none.
+        ops: the numbers of the ops.
+
+    Returns:
+        for each edge, the keys that are valid for each downstream version, and under None those valid for all.
+    """
+    rows_asked = []
+    for place, edge in enumerate(edges):
+        window = windows.get(edge.downstream.name)
+        oldest = min(window.keys, default=0) if window is not None else None
+        finest = LEVELS.index(edge.upstream.mismatch_on)
+        rows_asked.append(
+            (place, ops.get(edge.upstream.name), ops.get(edge.downstream.name), oldest, finest >= 1, finest >= 2)
+        )
+    columns = {
+        "place": _WHOLE,
+        "upstream_op": _WHOLE,
+        "downstream_op": _WHOLE,
+        "oldest": _WHOLE,
+        "minor_counts": sa.Boolean,
+        "patch_counts": sa.Boolean,
+    }
+    given = asked(connection, columns, rows_asked)
+    link, source = tables.link, tables.version.alias("source")
+    of_pair = sa.and_(link.c.upstream_op_id == given.c.upstream_op, link.c.downstream_op_id == given.c.downstream_op)
+    start = link.join(source, source.c.id == link.c.upstream_version_id)
+    # What is the same for the question is told once, however many versions it stands for.
+    minor = sa.case((given.c.minor_counts, source.c.minor), else_="").label("minor")
+    patch = sa.case((given.c.patch_counts, source.c.patch), else_="").label("patch")
+    reader = link.c.downstream_version_id.label("reader")
+    anybody = sa.cast(sa.null(), _WHOLE).label("reader")
+    parts = [
+        joined(
+            connection,
+            given,
+            start,
+            sa.and_(of_pair, link.c.downstream_version_id >= given.c.oldest),
+            [given.c.place, reader, source.c.major, minor, patch],
+        ),
+        joined(
+            connection,
+            given,
+            start,
+            sa.and_(of_pair, link.c.downstream_version_id.is_(None)),
+            [given.c.place, anybody, source.c.major, minor, patch],
+        ),
+        joined(
+            connection,
+            given,
+            start,
+            sa.and_(of_pair, given.c.oldest.is_(None)),
+            [given.c.place, anybody, source.c.major, minor, patch],
+        ),
+    ]
+    found: list[dict[int | None, set[Key]]] = [{} for _ in edges]
+    for place, number, *digests in connection.execute(sa.union(*parts)):
+        found[place].setdefault(number, set()).add(key_of(digests, edges[place].upstream.mismatch_on))
+    return found
+
+
+def _code(node: NodeQuery) -> tuple[str, str | None, str | None]:
+    """The digests that the code version of a candidate must have; None where any will do."""
+    version = Version.parse(node.code_version)
+    finest = LEVELS.index(node.mismatch_on)
+    return version.major, version.minor if finest >= 1 else None, version.patch if finest >= 2 else None
+
+
+def _made_by(version: Any, given: sa.Subquery) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        version.c.code_major == given.c.code_major,
+        sa.or_(given.c.code_minor.is_(None), version.c.code_minor == given.c.code_minor),
+        sa.or_(given.c.code_patch.is_(None), version.c.code_patch == given.c.code_patch),
+    )
+
+
+def _ends(
+    edges: Sequence[Edge], choices: Mapping[str, Choice], ops: Mapping[str, int]
+) -> list[tuple[int | str | None, ...]]:
+    ends: list[tuple[int | str | None, ...]] = []
+    for place, edge in enumerate(edges):
+        source, reader = choices[edge.upstream.name], choices[edge.downstream.name]
+        if edge.upstream.name not in ops or edge.downstream.name not in ops:
+            continue  # nothing is known of the pair
+        digests = [*source.key, None, None]
+        ends.append(
+            (
+                place,
+                ops[edge.upstream.name],
+                ops[edge.downstream.name],
+                None if source.chosen is None else source.chosen.id,
+                None if reader.chosen is None else reader.chosen.id,
+                *digests[:3],
+            )
+        )
+    return ends

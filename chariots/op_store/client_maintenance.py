@@ -1,0 +1,53 @@
+"""How does a program ask how much a store holds, and whether it is all sound?"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chariots.op_store.maintenance.reports import GRACE_SECONDS, Finding, StoreStats, VerifyReport
+
+__all__ = ["MaintenanceQuestions"]
+
+_SHELVES = 256
+
+
+class MaintenanceQuestions(ABC):
+    """What can be asked of an op store about its keeping."""
+
+    @abstractmethod
+    def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
+        """Asks one question; see `chariots.op_store.BaseOpStoreClient`."""
+
+    def stats(self) -> StoreStats:
+        """Returns how much the store holds, in all and of every op."""
+        return StoreStats.from_json(self.post("/v2/stats", {}))
+
+    def verify(
+        self, *, grace: float = GRACE_SECONDS, progress: Callable[[int, VerifyReport], None] | None = None
+    ) -> VerifyReport:
+        """Lets the store read and hash everything that it keeps, while it goes on serving.
+
+        It takes 256 requests or more, none of them longer than half a minute unless one op is very large.
+
+        Args:
+            grace: how old in seconds bytes without a version must be to be told of.
+            progress: called with the number of shelves done, of 256, and what was seen so far.
+
+        Returns:
+            what was seen.
+        """
+        answer = self.post("/v2/verify/database", {})
+        report = VerifyReport(findings=[Finding(**finding) for finding in answer["findings"]])
+        for number in range(_SHELVES):
+            after: str | None = ""
+            while after is not None:
+                asked = {"shelf": f"{number:02x}", "after": after, "grace": grace}
+                answer = self.post("/v2/verify/shelf", asked)
+                after = answer.pop("after")
+                findings = [Finding(**finding) for finding in answer.pop("findings")]
+                report.add(VerifyReport(findings=findings, **answer))
+            if progress is not None:
+                progress(number + 1, report)
+        return report

@@ -1,0 +1,164 @@
+"""How is a pipeline promoted, rolled back and asked for its history over HTTP?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chariots.op_store.registry import Registry
+from chariots.op_store.routes import Route
+from chariots.pipelines.store import NodeQuery
+
+__all__ = ["ROUTES"]
+
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Describe:
+    """This is what a pipeline is made of."""
+
+    pipeline: str
+    nodes: list[NodeQuery]
+    edges: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Let an alias stand for another set of versions."""
+
+    pipeline: str
+    alias: str = "production"
+    versions: dict[str, int] | None = None
+    source: str | None = None
+    who: str | None = None
+    reason: str | None = None
+    expected: dict[str, int] | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Let an alias stand for the set of versions it stood for before."""
+
+    pipeline: str
+    alias: str = "production"
+    to: int | None = None
+    who: str | None = None
+    reason: str | None = None
+    expected: dict[str, int] | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Accept:
+    """Vouch that two versions may run together."""
+
+    pipeline: str
+    upstream: str
+    downstream: str
+    reason: str
+    versions: dict[str, int] | None = None
+    who: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class AliasOf:
+    """What does an alias stand for?"""
+
+    pipeline: str
+    alias: str
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """What do all aliases stand for?"""
+
+    pipeline: str | None = None
+
+
+@dataclass(frozen=True)
+class HistoryOf:
+    """What was promoted, rolled back and accepted, newest first?"""
+
+    pipeline: str
+    limit: int = _PAGE
+    before: int | None = None
+    alias: str | None = None
+
+
+def _describe(registry: Registry, asked: Describe) -> Any:
+    registry.history.describe(asked.pipeline, asked.nodes, asked.edges)
+    return {}
+
+
+def _promote(registry: Registry, asked: Promote) -> Any:
+    event = registry.history.promote(
+        asked.pipeline,
+        asked.alias,
+        asked.versions,
+        asked.source,
+        who=asked.who,
+        reason=asked.reason,
+        expected=asked.expected,
+        key=asked.key,
+    )
+    return event.as_json()
+
+
+def _roll_back(registry: Registry, asked: Rollback) -> Any:
+    event = registry.history.rollback(
+        asked.pipeline,
+        asked.alias,
+        asked.to,
+        who=asked.who,
+        reason=asked.reason,
+        expected=asked.expected,
+        key=asked.key,
+    )
+    return event.as_json()
+
+
+def _accept(registry: Registry, asked: Accept) -> Any:
+    event = registry.history.accept(
+        asked.pipeline,
+        asked.upstream,
+        asked.downstream,
+        asked.reason,
+        asked.versions,
+        who=asked.who,
+        key=asked.key,
+    )
+    return event.as_json()
+
+
+def _alias(registry: Registry, asked: AliasOf) -> Any:
+    return {"versions": registry.history.alias(asked.pipeline, asked.alias)}
+
+
+def _aliases(registry: Registry, asked: Aliases) -> Any:
+    return {"aliases": [event.as_json() for event in registry.history.aliases(asked.pipeline)]}
+
+
+def _history(registry: Registry, asked: HistoryOf) -> Any:
+    found = registry.history.history(asked.pipeline, asked.limit, asked.before, asked.alias)
+    return {"events": [event.as_json() for event in found], "next": found[-1].id if len(found) == asked.limit else None}
+
+
+_ALIAS = "What does an alias stand for?"
+_ALIASES = "What do all aliases stand for?"
+_HISTORY = "What was promoted, rolled back and accepted, newest first?"
+
+ROUTES = (
+    Route("/v2/pipelines/describe", "Note what a pipeline is made of.", Describe, _describe, scope="write"),
+    Route("/v2/promotions", "Let an alias stand for another set of versions.", Promote, _promote, scope="write"),
+    Route("/v2/rollbacks", "Let an alias stand for the set before.", Rollback, _roll_back, scope="write"),
+    Route("/v2/acceptances", "Vouch that two versions may run together.", Accept, _accept, scope="write"),
+    Route("/v2/alias", _ALIAS, AliasOf, _alias),
+    Route("/v2/alias", _ALIAS, AliasOf, _alias, method="GET"),
+    Route("/v2/aliases", _ALIASES, Aliases, _aliases),
+    Route("/v2/aliases", _ALIASES, Aliases, _aliases, method="GET"),
+    Route("/v2/history", _HISTORY, HistoryOf, _history),
+    Route("/v2/history", _HISTORY, HistoryOf, _history, method="GET"),
+)

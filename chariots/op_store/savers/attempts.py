@@ -1,0 +1,156 @@
+"""How often is an object store asked again, and what is said when it does not answer?"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from chariots.errors import StoreError, StoreFullError, StoreUnavailableError
+from chariots.web import RetryPolicy, deadline
+
+__all__ = ["attempt", "last_words", "library", "refusal", "status_of"]
+
+Answer = TypeVar("Answer")
+
+# As many attempts as the deadline has room for.
+_POLICY = RetryPolicy(attempts=100_000, base=0.1, maximum=5.0)
+_STATUS = re.compile(r"status code: (\d{3})")
+_WORTH_ANOTHER_TRY = (408, 425, 429)
+_FULL = re.compile(r"QuotaExceeded|StorageFull|InsufficientStorage|AccountLimitExceeded")
+_NO_PLACE = re.compile(r"NoSuchBucket|ContainerNotFound|ContainerBeingDeleted")
+_LONGEST = 400  # characters of a service's own words that a message repeats
+
+# The threads of the library live in the process that first used it; after a fork it would wait for them for ever.
+_used_by: int | None = None
+
+
+def library(extra: str) -> Any:
+    """The library that speaks with object stores.
+
+    Args:
+        extra: what to install to get it.
+
+    Raises:
+        ImportError: if it is not installed.
+    """
+    try:
+        return importlib.import_module("obstore")
+    except ImportError as error:
+        raise ImportError(
+            "an object store was to be used, but the library that speaks with it is not installed; run "
+            f"`pip install 'chariots[{extra}]'`"
+        ) from error
+
+
+def attempt(action: Callable[[], Answer], doing: str, seconds: float) -> Answer:
+    """Does something with an object store, again and again while it fails in a way that may pass.
+
+    Args:
+        action: what to do; it may be done several times.
+        doing: what was to be done, for the message: ``the object 'a' was to be read from the bucket 'b'``.
+        seconds: how long to go on; the deadline of the request at hand may shorten it.
+
+    Returns:
+        what the action returned.
+
+    Raises:
+        FileNotFoundError: if there is no such object.
+        StoreFullError: if a quota is used up.
+        StoreUnavailableError: if the service does not answer, does not let us in, or has no such bucket.
+        Exception: what else the library raises, such as its AlreadyExistsError, at once.
+    """
+    _refuse_after_fork(doing)
+    failures = importlib.import_module("obstore").exceptions
+    started, pauses = time.monotonic(), _POLICY.delays()
+    with deadline.scope(seconds):
+        for tried, pause in enumerate(pauses, 1):
+            try:
+                return action()
+            except FileNotFoundError as error:
+                if _NO_PLACE.search(str(error)):
+                    raise refusal(error, doing) from error
+                raise FileNotFoundError(f"{doing}, but there is no such object; check the name and the root") from error
+            except (failures.AlreadyExistsError, failures.NotSupportedError, NotImplementedError):
+                raise
+            except failures.BaseError as error:
+                left = deadline.remaining()
+                if not _may_pass(error, failures) or (left is not None and left <= pause):
+                    spent = time.monotonic() - started
+                    raise refusal(error, doing, f"{_times(tried)} in {spent:.1f} s") from error
+            time.sleep(pause)
+    raise AssertionError("a deadline ends before so many attempts")
+
+
+def refusal(error: BaseException, doing: str, tried: str = "") -> StoreError:
+    """Makes the failure that callers know from one of the library.
+
+    Args:
+        error: what the library raised.
+        doing: what was to be done.
+        tried: how often and how long, where it was tried more than once.
+
+    Returns:
+        the failure to raise.
+    """
+    words = last_words(error)
+    if status_of(error) == 507 or _FULL.search(words):
+        return StoreFullError(
+            f"{doing}, but the service has no room left: {words}; make room or raise the quota, then try again "
+            "(nothing was left behind)"
+        )
+    if _NO_PLACE.search(words):
+        return StoreUnavailableError(f"{doing}, but it does not exist; make it, or correct its name: {words}")
+    if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+        return StoreUnavailableError(
+            f"{doing}, but the service does not allow it: {words}; check the credentials and their rights"
+        )
+    counted = f"after {tried} it still failed" if tried else "it failed"
+    return StoreUnavailableError(
+        f"{doing}, but {counted}: {words}; check that the service is up and its address is right, then try again "
+        "(nothing was changed)"
+    )
+
+
+def last_words(error: BaseException) -> str:
+    """What the library said, on one short line and without what may be secret in an address."""
+    text = str(error).partition("\n\nDebug source:")[0]
+    text = re.sub(r"(https?://[^\s?]*)\?\S*", r"\1", text)
+    if "error sending request" in text:
+        cause = re.search(r'message: "([^"]+)"|\bTimedOut\b', str(error))
+        text += f" ({cause.group(1) or 'timed out'})" if cause else ""
+    text = " ".join(re.sub(r"<[^<>]+>", " ", text).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that the service answered with, if it answered."""
+    found = _STATUS.search(str(error))
+    return int(found.group(1)) if found else None
+
+
+def _may_pass(error: BaseException, failures: Any) -> bool:
+    """Tells whether asking again may help: no answer, or one that the server itself was not happy with."""
+    if not isinstance(error, failures.GenericError | failures.JoinError):
+        return False
+    status = status_of(error)
+    return status is None or status >= 500 or status in _WORTH_ANOTHER_TRY
+
+
+def _times(tried: int) -> str:
+    return "one attempt" if tried == 1 else f"{tried} attempts"
+
+
+def _refuse_after_fork(doing: str) -> None:
+    global _used_by
+    if _used_by is None:
+        _used_by = os.getpid()
+    if _used_by != os.getpid():
+        raise StoreUnavailableError(
+            f"{doing}, but this process was forked from one that had used an object store already, which its library "
+            "does not survive; fork first, or start processes with the method 'spawn'"
+        )
+

@@ -1,0 +1,113 @@
+"""How do versions that were saved without a trusted signature get one?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from chariots.errors import StoreError, UnknownNameError, UntrustedError, nearest
+from chariots.op_store import lookup, rows, tables
+from chariots.op_store.trust import Trust, statement
+
+if TYPE_CHECKING:
+    from chariots.op_store.registry import Registry
+    from chariots.pipelines.store import StoredVersion
+
+__all__ = ["Signing", "sign_versions"]
+
+_AT_ONCE = 500  # versions; their bytes are hashed one after the other, outside of any transaction
+
+
+@dataclass
+class Signing:
+    """What came of signing the versions of a store.
+
+    Attributes:
+        signed: how many got a signature.
+        trusted: how many had one already by a key that is trusted.
+        problems: one sentence for each version whose bytes are not there or not those that were saved.
+    """
+
+    signed: int = 0
+    trusted: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def sign_versions(registry: Registry, ops: Sequence[str] = ()) -> Signing:
+    """Signs every version that has bytes and no trusted signature, with the signing key of the registry's trust.
+
+    Args:
+        registry: the store.
+        ops: the names of the ops to sign; all of them where none is named.
+
+    Returns:
+        what came of it. It may be broken off and run again at any time.
+
+    Raises:
+        UnknownNameError: if there is no op of one of the names.
+        ValueError: if there is no key to sign with.
+    """
+    key = registry.trust.signing_key
+    if key is None:
+        raise ValueError("versions were to be signed, and the trust of this store has no signing_key; give it one")
+    signatures_only = Trust(key, registry.trust.keys.values())  # the format is not what is judged here
+    done = Signing()
+    numbers = _numbers(registry, ops)
+    last = 0
+    while found := _next_versions(registry, numbers, last):
+        last = found[-1].id
+        signatures = []
+        for version in found:
+            if _is_trusted(signatures_only, version):
+                done.trusted += 1
+                continue
+            try:
+                problem = registry.blobs.problem(str(version.sha256))
+            except StoreError as error:
+                problem = error.detail
+            if problem:
+                done.problems.append(f"version {version.id} of op {version.op!r} was not signed: {problem}")
+            else:
+                signatures.append((version.id, key.sign(statement(version))))
+        with registry.database.writing() as connection:
+            for number, signature in signatures:
+                change = sa.update(tables.version).where(tables.version.c.id == number)
+                connection.execute(change.values(signature=signature, signed_by=key.name))
+        done.signed += len(signatures)
+    return done
+
+
+def _is_trusted(trust: Trust, version: StoredVersion) -> bool:
+    try:
+        trust.check(version)
+    except UntrustedError:
+        return False
+    return True
+
+
+def _numbers(registry: Registry, ops: Sequence[str]) -> list[int] | None:
+    if not ops:
+        return None
+    with registry.database.reading() as connection:
+        found = rows.op_ids(connection, ops)
+        for name in ops:
+            if name not in found:
+                hint = nearest(name, lookup.known_ops(connection))
+                raise UnknownNameError(
+                    f"op {name!r} was to be signed, but the op store knows no op of that name; correct it.{hint}"
+                )
+    return list(found.values())
+
+
+def _next_versions(registry: Registry, ops: Sequence[int] | None, after: int) -> list[StoredVersion]:
+    table = tables.version
+    query = sa.select(*rows.STORED).join(tables.op)
+    query = query.where(table.c.id > after, table.c.sha256 != "", table.c.pruned_at.is_(None))
+    if ops is not None:
+        query = query.where(table.c.op_id.in_(ops))
+    with registry.database.reading() as connection:
+        found = connection.execute(query.order_by(table.c.id).limit(_AT_ONCE)).all()
+    return [rows.stored_version(row) for row in found]
