@@ -42,6 +42,12 @@ $(VENV)/.installed-dev: $(VENV)/bin/python setup.py pyproject.toml
 	  --constraint $(VENV)/constraints.txt --requirement $(VENV)/core.txt
 	@touch $@
 
+# A server of Azure Blob Storage, fetched once with npm; only the tests need it.
+$(VENV)/.installed-azurite: tools/azurite/package-lock.json tools/azurite/install.sh | $(VENV)/.installed-dev
+	@echo "Installing azurite, for the tests of AzureSaver, into $(VENV)/azurite/ (half a minute the first time) ..."
+	@sh tools/azurite/install.sh $(BIN)/python $(VENV)/azurite
+	@touch $@
+
 demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict over HTTP.
 	@echo "[3/3] Running the demo ..."
 	@$(BIN)/chariots demo
@@ -52,7 +58,7 @@ demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict
 	@echo "   make test                    the whole test suite"
 	@echo "   . $(BIN)/activate         then 'chariots' and 'flask' are commands of this terminal"
 
-test: $(VENV)/.installed-dev ## Run every test (brings its own Redis).
+test: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Run every test (brings its own Redis).
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, formatting and the floors of the house.
@@ -87,10 +93,10 @@ bench: $(BENCH_VENV)/.installed ## Measure against the targets and print the tab
 bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions, which decide nothing.
 	$(BENCH_VENV)/bin/python benchmarks/run.py --short $(BENCH_ARGS)
 
-faults: $(VENV)/.installed-dev ## Kill things in the middle of their work, many times.
+faults: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Kill things in the middle of their work, many times.
 	CHARIOTS_FAULT_ROUNDS=20 $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
-faults-short: $(VENV)/.installed-dev ## The same, a few times.
+faults-short: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## The same, a few times.
 	CHARIOTS_FAULT_ROUNDS=3 $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 clean: ## Remove everything that was built or installed here.

@@ -5,6 +5,9 @@ reads the same bytes as a plain file in the same folder. The store compares the 
 sent, when they arrive and when they are loaded; a second row shows the file hashed as often. The peak memory is that
 of a further client, which saves and loads once, and of the process that answers.
 
+Then an op of one GiB goes from a file to the store and comes back in pieces, beside copying that file, syncing the copy
+and reading it again with its hash.
+
 Run it with ``python -m benchmarks.op_store``.
 """
 
@@ -30,6 +33,7 @@ from chariots.versioning import Version
 
 MEBIBYTE = 2**20
 SIZE = 100 * MEBIBYTE
+LARGE = 1024 * MEBIBYTE
 ROOT = Path(__file__).parents[1]
 
 
@@ -122,6 +126,53 @@ def save_and_load_once(url: str, size: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (MEBIBYTE if sys.platform == "darwin" else 1024)
 
 
+def file_through_the_store(client: OpStoreClient, source: Path) -> float:
+    """Saves a file and reads it back in pieces, which are verified; returns the seconds it took."""
+    _make_new(source)
+    started = time.perf_counter()
+    sha256 = client.write_blob_from(source)
+    size = sum(map(len, client.blob_pieces(sha256)))
+    took = time.perf_counter() - started
+    assert size == source.stat().st_size
+    return took
+
+
+def file_plainly(source: Path, number: int) -> float:
+    """Copies a file, syncs the copy, reads and hashes it; returns the seconds it took."""
+    _make_new(source)
+    started = time.perf_counter()
+    with source.open("rb", buffering=0) as file, source.with_name(f"plain-file-{number}").open("xb+", 0) as copy:
+        while piece := file.read(MEBIBYTE):
+            copy.write(piece)
+        os.fsync(copy.fileno())
+        copy.seek(0)
+        hashed = hashlib.sha256()
+        while piece := copy.read(MEBIBYTE):
+            hashed.update(piece)
+    return time.perf_counter() - started
+
+
+def _make_new(source: Path) -> None:
+    """Changes a few bytes, so that the store has not seen the file yet."""
+    with source.open("r+b") as file:
+        file.write(os.urandom(16))
+
+
+def time_files(url: str, folder: Path, size: int, rounds: int) -> dict[str, list[float]]:
+    """Measures store and file in turn, in this process, and the most memory that this process held."""
+    client = OpStoreClient(url)
+    numbers = iter(range(10_000))
+    source = folder / "source"
+    with source.open("wb") as file:
+        for _ in range(size // MEBIBYTE):
+            file.write(os.urandom(MEBIBYTE))
+    tasks = {
+        "store": lambda: file_through_the_store(client, source),
+        "file": lambda: file_plainly(source, next(numbers)),
+    }
+    return {**interleaved(tasks, rounds), "client": [peak_memory(os.getpid()) or 0.0]}
+
+
 def main(short: bool = False) -> list[Row]:
     """Measures everything.
 
@@ -146,6 +197,20 @@ def main(short: bool = False) -> list[Row]:
         blobs = None if memory is None else memory * MEBIBYTE / SIZE
         note = "" if memory is None else f"{memory:.0f} MiB"
         rows.append(Row("op_store", f"the same, peak memory of the {whose}", blobs, "blobs", 2.5, "<=", note))
+    return rows + large_files(short)
+
+
+def large_files(short: bool) -> list[Row]:
+    """Measures an op of one GiB, with a server that has done nothing else."""
+    with tempfile.TemporaryDirectory() as name, server(Path(name)) as (url, worker):
+        took = _in_new_process("files", url, name, 1 if short else 5)
+        held = {"client": took["client"][0] or None, "server": peak_memory(worker)}
+    store, file = median(took["store"]), median(took["file"])
+    what = "1 GiB from a file to the store and back in pieces, speed beside a plain copy"
+    note = f"store {store:.2f} s, file {file:.2f} s"
+    rows = [Row("op_store", what, file / store, "x", 0.6, ">=", note)]
+    for whose, memory in held.items():
+        rows.append(Row("op_store", f"the same, peak memory of the {whose}", memory, "MiB", 200, "<="))
     return rows
 
 
@@ -170,5 +235,7 @@ if __name__ == "__main__":
         print(show(main(arguments.short)))
     elif arguments.part[0] == "time":
         print(json.dumps(time_both(arguments.part[1], Path(arguments.part[2]), SIZE, int(arguments.part[3]))))
+    elif arguments.part[0] == "files":
+        print(json.dumps(time_files(arguments.part[1], Path(arguments.part[2]), LARGE, int(arguments.part[3]))))
     else:
         print(json.dumps({"client": [save_and_load_once(arguments.part[1], SIZE)]}))

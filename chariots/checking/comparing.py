@@ -76,12 +76,15 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
     found = []
     for name in _in_order(after, before):
         then, now = before.get(name), after.get(name)
-        if _content(then) != _content(now):
-            declared = now or then or {}
-            affects = declared.get("affects")
-            found.append(
-                FieldChange(name, affects if affects in LEVELS else "major", _value(then), _value(now)),
-            )
+        if _content(then) == _content(now):
+            continue
+        affects = str((now or then or {}).get("affects"))
+        old, new = _value(then), _value(now)
+        if old == new and then is not None and then.get("affects") != affects:
+            old = f"{old} (counted as {then.get('affects')})"
+        elif old == new:
+            new = f"{new} (differs in what is not shown)"
+        found.append(FieldChange(name, next((level for level in LEVELS if level == affects), "major"), old, new))
     return found
 
 

@@ -6,22 +6,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from chariots.checking.asking import Asked, asked_by, ops_of
 from chariots.checking.comparing import changed_levels, compare_op
 from chariots.checking.report import NodeCheck, OpCheck, PipelineCheck, Report
-from chariots.checking.retraining import Asked, Training, plan_training
+from chariots.checking.retraining import Training, plan_training
 from chariots.checking.stores import ask_baseline
 from chariots.errors import UnknownNameError, nearest
 from chariots.op_store.baseline import Baseline, LivePipeline
-from chariots.pipelines import persistence
-from chariots.pipelines.nodes import Node
-from chariots.pipelines.ops import LoadableOp
 from chariots.pipelines.store import Level, NodeQuery, Refusal, Resolution
 from chariots.versioning import VersionType
 
 if TYPE_CHECKING:
     from chariots.op_store import BaseOpStoreClient
     from chariots.pipelines import Pipeline
-    from chariots.pipelines.ops import BaseOp
 
 __all__ = ["check_pipelines"]
 
@@ -53,7 +50,7 @@ def check_pipelines(
         ValueError: if a pipeline holds two different ops of one name.
         ChariotsError: if the store does not answer.
     """
-    asked = [_asked(pipeline) for pipeline in pipelines]
+    asked = [asked_by(pipeline) for pipeline in pipelines]
     _check_names(only, [one.name for one in asked])
     chosen = [one for one in asked if not only or one.name in only]
     queries: dict[str, NodeQuery] = {}
@@ -69,11 +66,7 @@ def check_pipelines(
     }
     checks = [_judged(one, store, baseline, ops) for one in chosen]
     needed = [name for check, one in zip(checks, chosen, strict=True) for name in _needed(check, one)]
-    saved_by = {
-        name: list(dict.fromkeys(version.saved_by for version in known if version.saved_by))
-        for name, known in baseline.ops.items()
-    }
-    plan = plan_training(asked, needed, _changes(pipelines, asked, baseline), saved_by)
+    plan = plan_training(asked, needed, _changes(pipelines, asked, baseline), _saved_by(checks, baseline))
     checks = [
         _with_stale_links(check, plan) if check.state in ("refuses", "stuck", "new") else check for check in checks
     ]
@@ -99,49 +92,6 @@ def _check_names(only: Collection[str], known: Sequence[str]) -> None:
                 f"pipeline {name!r} was to be checked, but the app has none of that name.{nearest(name, known)} "
                 f"Its pipelines are: {listed}."
             )
-
-
-def _asked(pipeline: Pipeline) -> Asked:
-    nodes, edges = persistence.questions(pipeline)
-    by_name = {node.name: node for node in nodes}
-    direct = set(_direct_links(pipeline))
-    around = _Around(by_name, edges)
-    links = [edge for edge in edges if edge in direct or not around.leads_through_code(*edge)]
-    formats = {name: op.bytes_format for name, op in _ops(pipeline) if isinstance(op, LoadableOp)}
-    return Asked(pipeline.name, by_name, edges, links, formats)
-
-
-def _direct_links(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    waiting = [pipeline]
-    while waiting:
-        one = waiting.pop()
-        yield from ((upstream.name, downstream.name) for upstream, downstream in one.get_all_op_links())
-        waiting += [node.nested for node in one.pipeline_nodes if isinstance(node, Node) and node.nested is not None]
-
-
-class _Around:
-    """The ways from one op with a state to another that lead through plain code."""
-
-    def __init__(self, nodes: Mapping[str, NodeQuery], edges: Sequence[tuple[str, str]]) -> None:
-        self._nodes = nodes
-        self._readers: dict[str, list[str]] = {}
-        for upstream, downstream in edges:
-            self._readers.setdefault(upstream, []).append(downstream)
-
-    def leads_through_code(self, upstream: str, downstream: str) -> bool:
-        """Whether there is such a way, so that a line between the two would say nothing new."""
-        seen: set[str] = set()
-        waiting = [name for name in self._readers.get(upstream, ()) if name != downstream]
-        while waiting:
-            name = waiting.pop()
-            if name in seen or self._nodes[name].role != "code":
-                continue
-            seen.add(name)
-            readers = self._readers.get(name, ())
-            if downstream in readers:
-                return True
-            waiting.extend(readers)
-        return False
 
 
 def _judged(one: Asked, store: BaseOpStoreClient, baseline: Baseline, ops: Mapping[str, OpCheck]) -> PipelineCheck:
@@ -237,6 +187,14 @@ def _declared(baseline: Baseline) -> dict[str, list[NodeQuery]]:
     return found
 
 
+def _saved_by(checks: Sequence[PipelineCheck], baseline: Baseline) -> dict[str, list[str]]:
+    """For each op, the pipelines that saved it before, the latest first."""
+    found = {refusal.node: list(refusal.retrain) for check in checks for refusal in check.refusals}
+    for name, known in baseline.ops.items():
+        found.setdefault(name, []).extend(version.saved_by for version in known if version.saved_by)
+    return found
+
+
 def _changes(pipelines: Sequence[Pipeline], asked: Sequence[Asked], baseline: Baseline) -> dict[str, Collection[Level]]:
     """For each op, the subversions in which its next training differs from the versions there are."""
     found: dict[str, set[Level]] = {}
@@ -245,22 +203,11 @@ def _changes(pipelines: Sequence[Pipeline], asked: Sequence[Asked], baseline: Ba
             told = (version.code_version for version in baseline.ops.get(name, ()) if version.code_version)
             found.setdefault(name, set()).update(changed_levels(node.code_version, next(told, None)))
     for pipeline in pipelines:
-        for name, op in _ops(pipeline):
+        for name, op in ops_of(pipeline):
             learning = getattr(op, "training_update_version", None)
             if learning is not None:
                 found[name].add(VersionType(learning).value)
     return dict(found)
-
-
-def _ops(pipeline: Pipeline) -> Iterator[tuple[str, BaseOp]]:
-    waiting = [pipeline]
-    while waiting:
-        for node in waiting.pop().pipeline_nodes:
-            if isinstance(node, Node):
-                if node.nested is not None:
-                    waiting.append(node.nested)
-                else:
-                    yield node.name, node.op
 
 
 def _when(op: OpCheck) -> str:

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 
 from chariots.checking.report import OpCheck, PipelineCheck, Report
-from chariots.checking.wording import after_words, change_words, op_words, pipeline_words, refusal_words, step_words
+from chariots.checking.wording import (
+    after_words,
+    change_words,
+    op_words,
+    pipeline_words,
+    refusal_words,
+    step_words,
+    visible,
+)
 
 __all__ = ["MARKER", "as_markdown"]
 
@@ -55,13 +63,13 @@ def _pipelines(pipelines: Sequence[PipelineCheck]) -> list[str]:
             f"| {sign} | {_code(one.name)} | {'yes' if one.is_live else 'no'} | {_plain(pipeline_words(one))} |"
         )
     parts = [_table(["", "pipeline", "live", "with this code"], rows)] if rows else []
+    told: dict[str, list[str]] = {}
     for one in pipelines:
-        if one.state not in ("refuses", "stuck") or not one.problems:
-            continue
-        told = [f"- {_plain(refusal_words(refusal))}" for refusal in one.refusals]
-        told = told or [f"- {_plain(problem)}" for problem in one.problems]
-        parts.append(_folded(f"What {_html(one.name)} is refused for", told))
-    return parts
+        if one.state in ("refuses", "stuck"):
+            for sentence in [refusal_words(refusal) for refusal in one.refusals] or one.problems:
+                told.setdefault(sentence, []).append(one.name)
+    reasons = [f"- {', '.join(map(_code, names))}: {_plain(sentence)}" for sentence, names in told.items()]
+    return [*parts, *(["#### What stands in the way", *reasons] if reasons else [])]
 
 
 def _ops(ops: Iterable[OpCheck]) -> list[str]:
@@ -84,13 +92,9 @@ def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
     return "\n".join([f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}", *rows])
 
 
-def _folded(title: str, lines: Sequence[str]) -> str:
-    return "\n".join([f"<details open><summary>{title}</summary>", "", *lines, "", "</details>"])
-
-
 def _code(text: str) -> str:
     """A text as it is, in a code span, where neither Markdown nor HTML nor the name of a person counts."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text).replace("|", "\\|")
+    line = visible(text).replace("|", "\\|")
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
@@ -102,11 +106,7 @@ _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~@&!]")
 
 def _plain(text: str) -> str:
     """A sentence of which no character means anything to Markdown."""
-    return _SPECIAL.sub(lambda found: f"&#{ord(found.group())};", " ".join(text.split()))
-
-
-def _html(text: str) -> str:
-    return _plain(text)
+    return _SPECIAL.sub(lambda found: f"&#{ord(found.group())};", visible(" ".join(text.split())))
 
 
 def _cut(parts: Sequence[str]) -> str:

@@ -152,13 +152,15 @@ class Report:
     @property
     def headline(self) -> str:
         """The outcome in a sentence."""
-        refusing = _listed([one.name for one in self.pipelines if one.state == "refuses"])
-        promote = _listed([one.name for one in self.pipelines if one.state == "promote"])
-        said = [f"{refusing} would refuse to load"] if refusing else []
-        said += [f"{promote} must be promoted to other versions first"] if promote else []
+        steps = [step.pipeline for step in self.steps]
+        refusing = [one.name for one in self.pipelines if one.state == "refuses"]
+        # What is to be run again anyway goes without saying, unless there is nothing else to say.
+        refusing = [name for name in refusing if name not in steps] or refusing
+        promote = [one.name for one in self.pipelines if one.state == "promote"]
+        said = [f"{_listed(refusing)} would refuse to load"] if refusing else []
+        said += [f"{_listed(promote)} must be promoted to other versions first"] if promote else []
         if not said:
             return "Harmless: everything that is trained and live can be loaded by this code."
-        steps = [step.pipeline for step in self.steps]
         cure = f" Run and save {_listed(steps, ', then ')} again." if refusing and steps else ""
         return f"{' and '.join(said)}.{cure}"
 

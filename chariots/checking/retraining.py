@@ -9,40 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chariots.checking.asking import Asked
 from chariots.checking.comparing import LEVELS
 from chariots.checking.report import Step
-from chariots.pipelines.store import Level, NodeQuery
+from chariots.pipelines.store import Level
 
-__all__ = ["Asked", "Training", "plan_training"]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One pipeline of the app, as it asks the store.
-
-    Attributes:
-        name: its name.
-        nodes: its nodes by name, in the order in which they run.
-        edges: the pairs of names, (upstream, downstream), whose versions have to fit.
-        links: those of them that are to be drawn.
-        formats: the format that each op reads its bytes in; None where it names none.
-    """
-
-    name: str
-    nodes: Mapping[str, NodeQuery]
-    edges: Sequence[tuple[str, str]]
-    links: Sequence[tuple[str, str]] = ()
-    formats: Mapping[str, str | None] = field(default_factory=dict)
-
-    @property
-    def trains(self) -> list[str]:
-        """The ops that it trains."""
-        return [name for name, node in self.nodes.items() if node.role == "retrain"]
-
-    @property
-    def loads(self) -> list[str]:
-        """The ops that it takes from the store."""
-        return [name for name, node in self.nodes.items() if node.role in ("load", "optional")]
+__all__ = ["Training", "plan_training"]
 
 
 @dataclass

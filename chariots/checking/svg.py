@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from chariots.checking.layout import BOX_HEIGHT, Box, Route, place
 from chariots.checking.report import NodeCheck, OpCheck, PipelineCheck, Report
-from chariots.checking.wording import change_words, listed, op_words, pipeline_words, refusal_words, shortened
+from chariots.checking.wording import change_words, listed, op_words, pipeline_words, refusal_words, shortened, visible
 
 __all__ = ["as_svg"]
 
@@ -63,7 +63,8 @@ def as_svg(report: Report) -> str:
     """
     ops = {op.name: op for op in report.ops}
     shown = [one for one in report.pipelines if _is_touched(one, ops)] or list(report.pipelines)
-    shown.sort(key=lambda one: not one.fails)  # what matters most comes first
+    steps = {step.pipeline for step in report.steps}
+    shown.sort(key=lambda one: (not one.fails, one.name in steps))  # what matters most comes first
     top, width = 0.0, NARROWEST
     body: list[str] = []
     lines = [(line, "headline") for line in textwrap.wrap(report.headline, LONGEST_HEADLINE)]
@@ -77,12 +78,12 @@ def as_svg(report: Report) -> str:
         top += height
         width = max(width, wide)
     if report.steps:
-        steps = [("Train, in this order", "title")]
-        steps += [
+        train = [("Train, in this order", "title")]
+        train += [
             (f"{number}. {step.pipeline}  ({listed(step.trains)})", "plain")
             for number, step in enumerate(report.steps, 1)
         ]
-        top = _write_lines(body, steps, top + 18)
+        top = _write_lines(body, train, top + 18)
     top = _draw_legend(body, top + 34, {_kind(ops.get(node.name)) for one in shown for node in one.nodes})
     texts = [len(shortened(text, LONGEST_LINE)) * (11.0 if kind == "headline" else 7.4) for text, kind in lines]
     full_width, full_height = max([width, *texts]) + 2 * MARGIN, top + 2 * MARGIN
@@ -118,7 +119,7 @@ _SIZES = {"headline": (17, 700, 26), "title": (15, 700, 26), "note": (12.5, 400,
 
 def _escaped(text: str) -> str:
     """A text as XML may hold it: control characters have no place in it, not even escaped."""
-    return escape("".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text))
+    return escape("\n".join(map(visible, text.split("\n"))))
 
 
 def _write_lines(body: list[str], lines: Iterable[tuple[str, str]], top: float) -> float:

@@ -18,6 +18,7 @@ from chariots.checking.wording import (
     pipeline_words,
     refusal_words,
     step_words,
+    visible,
 )
 
 __all__ = ["as_text", "print_report"]
@@ -47,44 +48,44 @@ def as_text(report: Report) -> str:
 
 
 def _tree(report: Report) -> Tree:
-    root = Tree(Text(report.headline, style="green" if report.is_harmless else "bold red"))
-    root.add(Text(f"{report.app or 'the app'}, held against {report.against or 'the store'}", style="dim"))
+    root = Tree(_line(report.headline, style="green" if report.is_harmless else "bold red"))
+    root.add(_line(f"{report.app or 'the app'}, held against {report.against or 'the store'}", style="dim"))
     _add_pipelines(root, report)
     _add_ops(root, report)
     if report.steps or report.orphans:
-        training = root.add(Text("train, in this order", style="bold"))
+        training = root.add(_line("train, in this order", style="bold"))
         for number, step in enumerate(report.steps, 1):
-            training.add(Text(f"{number}. {step_words(step)}"))
+            training.add(_line(f"{number}. {step_words(step)}"))
         for name in report.orphans:
             training.add(_marked(BAD, f"{name}: no pipeline of this app trains it"))
         after = after_words(report)
         if after:
-            training.add(Text(after))
+            training.add(_line(after))
     if report.warnings:
-        warnings = root.add(Text("warnings", style="bold"))
+        warnings = root.add(_line("warnings", style="bold"))
         for sentence in report.warnings:
             warnings.add(_marked(WARNING, sentence))
     if report.others:
-        root.add(Text(f"also live in this store, and not in this app: {listed(report.others)}", style="dim"))
+        root.add(_line(f"also live in this store, and not in this app: {listed(report.others)}", style="dim"))
     return root
 
 
 def _add_pipelines(root: Tree, report: Report) -> None:
-    branch = root.add(Text("pipelines", style="bold"))
+    branch = root.add(_line("pipelines", style="bold"))
     for pipeline in report.pipelines:
         found = branch.add(_marked(_pipeline_mark(pipeline), f"{pipeline.name}: {pipeline_words(pipeline)}"))
         if pipeline.state in ("refuses", "stuck", "new"):
             for refusal in pipeline.refusals:
-                found.add(Text(refusal_words(refusal)))
+                found.add(_line(refusal_words(refusal)))
             if not pipeline.refusals:
                 for problem in pipeline.problems:
-                    found.add(Text(problem))
+                    found.add(_line(problem))
         if pipeline.gone:
-            found.add(Text(f"nodes that are gone: {listed(pipeline.gone)}", style="dim"))
+            found.add(_line(f"nodes that are gone: {listed(pipeline.gone)}", style="dim"))
 
 
 def _add_ops(root: Tree, report: Report) -> None:
-    branch = root.add(Text("ops", style="bold"))
+    branch = root.add(_line("ops", style="bold"))
     quiet = [op.name for op in report.ops if op.state == "same" and not op.retrain]
     for op in report.ops:
         if op.name in quiet:
@@ -92,10 +93,10 @@ def _add_ops(root: Tree, report: Report) -> None:
         serves = f" [against #{op.number}, {'live' if op.is_live else 'newest'}]" if op.number is not None else ""
         found = branch.add(_marked(_op_mark(op), f"{op.name}: {op_words(op)}{serves}"))
         for change in op.changes:
-            found.add(Text(change_words(change)))
+            found.add(_line(change_words(change)))
         if op.state == "moved":
             before, after = (str(fingerprint)[:8] for fingerprint in op.fingerprints)
-            found.add(Text(f"fingerprint: {before} -> {after}"))
+            found.add(_line(f"fingerprint: {before} -> {after}"))
     if quiet:
         branch.add(_marked(PLAIN, f"unchanged: {listed(quiet)}"))
 
@@ -112,5 +113,9 @@ def _op_mark(op: OpCheck) -> tuple[str, str]:
     return {"moved": WARNING, "changed": GOOD}.get(op.state, PLAIN)
 
 
+def _line(text: str, style: str = "") -> Text:
+    return Text(visible(text), style=style)
+
+
 def _marked(mark: tuple[str, str], text: str) -> Text:
-    return Text.assemble((mark[0], mark[1]), " ", text)
+    return Text.assemble((mark[0], mark[1]), " ", visible(text))

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from chariots.checking.report import OpCheck, PipelineCheck, Report, Step
 from chariots.pipelines.store import FieldChange, Refusal
 
-__all__ = ["after_words", "change_words", "listed", "op_words", "pipeline_words", "refusal_words", "step_words"]
+__all__ = [
+    "after_words",
+    "change_words",
+    "listed",
+    "op_words",
+    "pipeline_words",
+    "refusal_words",
+    "shortened",
+    "step_words",
+    "visible",
+]
 
 LONGEST = 80  # characters of a value that are shown
 
@@ -80,9 +90,14 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
+def visible(text: str) -> str:
+    """A text without anything that would steer a terminal or has no place in a file."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 def shortened(text: str, longest: int = LONGEST) -> str:
     """A text in one line that is not too long."""
-    line = " ".join(text.split())
+    line = visible(" ".join(text.split()))
     return line if len(line) <= longest else line[: longest - 3] + "..."
 
 

@@ -70,7 +70,7 @@ def versions(pipeline: str, url: str) -> None:
 @click.argument("pipeline")
 @url_option
 def load(pipeline: str, url: str) -> None:
-    """Let the server load the newest ops of PIPELINE that fit together."""
+    """Let the server load what was promoted for PIPELINE, or the newest ops that fit together."""
     _client(url).load_pipeline(pipeline)
     click.echo(f"{pipeline} is loaded at {url}; see `chariots versions {pipeline}`.")
 

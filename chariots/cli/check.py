@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 import traceback
@@ -41,10 +42,9 @@ class CouldNotCheck(Failure):
 )
 @click.option(
     "--alias",
-    default="production",
-    show_default=True,
     metavar="NAME",
-    help="The alias that says which versions are live; without it, the last deployment counts.",
+    help="The alias that says which versions are live; by default the one that the app serves. Where a pipeline has no "
+    "such alias, its last deployment counts.",
 )
 @click.option("--strict", is_flag=True, help="Let warnings count: code that moved while nothing was bumped, above all.")
 @click.option("--markdown", metavar="FILE", help="Write a comment for a review; - for standard output.")
@@ -56,7 +56,7 @@ def check(
     app: str,
     against: str,
     pipelines: tuple[str, ...],
-    alias: str,
+    alias: str | None,
     strict: bool,
     markdown: str | None,
     svg: str | None,
@@ -81,16 +81,28 @@ def check(
     context.exit(report.exit_code(strict))
 
 
-def _checked(app: str, against: str, alias: str, pipelines: tuple[str, ...]) -> Report:
+def _checked(app: str, against: str, alias: str | None, pipelines: tuple[str, ...]) -> Report:
     from chariots.checking import check_pipelines, open_store
     from chariots.workers.app_loading import load_app, only_looking
 
     # What the user's modules print is not part of the report.
     with contextlib.redirect_stdout(sys.stderr), only_looking():
-        served = load_app(app).pipelines
+        served = load_app(app)
         return check_pipelines(
-            list(served.values()), open_store(against), app=app, against=against, alias=alias, only=pipelines
+            list(served.pipelines.values()),
+            open_store(against),
+            app=app,
+            against=_shown(against),
+            alias=served.alias if alias is None else alias,
+            only=pipelines,
         )
+
+
+def _shown(against: str) -> str:
+    """The name of a store without a user and a password: a report may be read by anybody."""
+    scheme, separator, rest = against.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}" if separator else against
 
 
 def _write(report: Report, wanted: Mapping[str, str | None]) -> None:
@@ -98,6 +110,8 @@ def _write(report: Report, wanted: Mapping[str, str | None]) -> None:
     from chariots.checking import as_markdown, as_svg
     from chariots.checking.text import print_report
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter does not change the outcome
     forms: dict[str, Callable[[Report], str]] = {"markdown": as_markdown, "svg": as_svg, "json": _json}
     for form, file in wanted.items():
         if file == "-":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from chariots.op_store.events import Event
 
 __all__ = ["accept", "aliases", "history", "promote", "rollback"]
+
+_WIDE = 10_000  # columns
 
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -29,9 +32,7 @@ def _options(*options: Options) -> Options:
 
 store_options = _options(
     click.option("--store", metavar="URL", help="The op store: a server, at this address."),
-    click.option(
-        "--path", metavar="DIR", type=click.Path(), help="The op store: the folder of Chariots(..., path)."
-    ),
+    click.option("--path", metavar="DIR", type=click.Path(), help="The op store: the folder of Chariots(..., path)."),
     click.option(
         "--config",
         "config_file",
@@ -47,21 +48,21 @@ who_option: Options = click.option("--who", metavar="NAME", help="Who decides; u
 json_option: Options = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-class _Versions(click.ParamType):
-    """``NODE=NUMBER``; the name of a node may itself hold an equals sign."""
-
-    name = "NODE=NUMBER"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """Reads one version."""
-        node, equals, number = str(value).rpartition("=")
-        if not equals or not node or not (number.isascii() and number.isdigit()):
-            self.fail(f"{value!r} does not name a version; write NODE=NUMBER, such as pca=12.", param, ctx)
-        return node, int(number)
+def _read_versions(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, int] | None:
+    """Reads ``NODE=NUMBER`` as often as it comes; the name of a node may itself hold an equals sign."""
+    versions = {}
+    for text in given:
+        node, _, number = text.rpartition("=")
+        if not node or not (number.isascii() and number.isdigit()):
+            raise click.BadParameter(f"{text!r} does not name a version; write NODE=NUMBER, such as pca=12.")
+        versions[node] = int(number)
+    return versions or None
 
 
 def _versions_option(name: str, help_text: str) -> Options:
-    return click.option(name, metavar="NODE=NUMBER", multiple=True, type=_Versions(), help=help_text)
+    return click.option(name, metavar="NODE=NUMBER", multiple=True, callback=_read_versions, help=help_text)
 
 
 @click.command()
@@ -76,9 +77,9 @@ def _versions_option(name: str, help_text: str) -> Options:
 def promote(
     pipeline: str,
     alias: str,
-    pin: tuple[tuple[str, int], ...],
+    pin: dict[str, int] | None,
     source: str | None,
-    expect: tuple[tuple[str, int], ...],
+    expect: dict[str, int] | None,
     reason: str | None,
     who: str | None,
     **where: str | None,
@@ -87,9 +88,7 @@ def promote(
 
     Servers take them when they are loaded or start: `chariots load PIPELINE`.
     """
-    versions = dict(pin) or None
-    expected = dict(expect) or None
-    event = _store(**where).promote(pipeline, alias, versions, source, who=who, reason=reason, expected=expected)
+    event = _store(**where).promote(pipeline, alias, pin, source, who=who, reason=reason, expected=expect)
     _tell(event)
 
 
@@ -105,7 +104,7 @@ def rollback(
     pipeline: str,
     alias: str,
     to: int | None,
-    expect: tuple[tuple[str, int], ...],
+    expect: dict[str, int] | None,
     reason: str | None,
     who: str | None,
     **where: str | None,
@@ -114,7 +113,7 @@ def rollback(
 
     Servers take them when they are loaded or start: `chariots load PIPELINE`.
     """
-    event = _store(**where).rollback(pipeline, alias, to, who=who, reason=reason, expected=dict(expect) or None)
+    event = _store(**where).rollback(pipeline, alias, to, who=who, reason=reason, expected=expect)
     for problem in event.problems:
         click.echo(f"The code that was seen last cannot load this: {problem}", err=True)
     _tell(event)
@@ -133,12 +132,12 @@ def accept(
     upstream: str,
     downstream: str,
     reason: str,
-    pin: tuple[tuple[str, int], ...],
+    pin: dict[str, int] | None,
     who: str | None,
     **where: str | None,
 ) -> None:
     """Let DOWNSTREAM run with a version of UPSTREAM that it was not trained with, in PIPELINE."""
-    event = _store(**where).accept(pipeline, upstream, downstream, reason, dict(pin) or None, who=who)
+    event = _store(**where).accept(pipeline, upstream, downstream, reason, pin, who=who)
     click.echo(
         f"Version {event.after[downstream]} of {downstream} accepts version {event.after[upstream]} of {upstream} "
         f"(event {event.id}). `chariots promote {pipeline}` and `chariots load {pipeline}` may choose them now."
@@ -231,8 +230,10 @@ def _change(event: Event) -> str:
     before, after = event.before or {}, event.after
     changes = []
     for node in sorted({*before, *after}):
-        if before.get(node) != after.get(node):
-            changes.append(f"{node} {before.get(node, '-')} -> {after.get(node, '-')}")
+        if node not in before:
+            changes.append(f"{node} {after[node]}")
+        elif before[node] != after.get(node):
+            changes.append(f"{node} {before[node]} -> {after.get(node, 'none')}")
     return ", ".join(changes)
 
 
@@ -248,8 +249,10 @@ def _table(columns: tuple[str, ...], lines: list[tuple[str | None, ...]]) -> Non
     table = Table(*columns, box=None, pad_edge=False)
     for line in lines:
         # Names and reasons are anybody's text, and may look like markup.
-        table.add_row(*(Text(cell or "") for cell in line))
-    Console(highlight=False, soft_wrap=True).print(table)
+        table.add_row(*(Text(" ".join((cell or "").split())) for cell in line))
+    # One line for each entry where another program reads them, whatever their length.
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(highlight=False, width=width).print(table)
 
 
 def _print_json(events: list[Event]) -> None:

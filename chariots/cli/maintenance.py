@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chariots.op_store import BaseOpStoreClient
     from chariots.op_store.maintenance import CollectionReport, StoreStats, VerifyReport
 
-__all__ = ["Age", "gc", "json_option", "print_findings", "shown_size", "stats", "verify"]
+__all__ = ["age", "counted", "gc", "json_option", "print_findings", "shown_size", "stats", "verify"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _MOST_SHOWN = 20  # versions in one line, findings of one kind
@@ -33,21 +33,20 @@ _server_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.optio
 )
 
 
-class Age(click.ParamType[float]):
-    """A number of seconds, written as ``30d``, ``12h``, ``90m``, ``2w`` or ``45s``."""
+def age(text: str) -> float:
+    """Reads a number of seconds, written as ``30d``, ``12h``, ``90m``, ``2w`` or ``45s``.
 
-    name = "AGE"
+    Args:
+        text: what was typed.
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Reads one age."""
-        if isinstance(value, int | float):
-            return float(value)
-        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", str(value).strip().lower())
-        if found is None:
-            self.fail(
-                f"{value!r} is no age; write 30d for thirty days, 12h for twelve hours, 90m, 45s or 2w.", param, ctx
-            )
-        return float(found[1]) * _UNITS[found[2]]
+    Raises:
+        BadParameter: if it is something else.
+    """
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", text.strip().lower(), re.ASCII)
+    if found is None:
+        told = f"{text!r} is no age; write 30d for thirty days, 12h for twelve hours, 90m, 45s or 2w."
+        raise click.BadParameter(told)
+    return float(found[1]) * _UNITS[found[2]]
 
 
 @click.command()
@@ -67,7 +66,12 @@ def stats(store: str | None, as_json: bool, **where: Any) -> None:
 @store_options
 @_server_option
 @click.option(
-    "--grace", type=Age(), default="24h", show_default=True, help="Leave younger bytes to saves that are under way."
+    "--grace",
+    type=age,
+    metavar="AGE",
+    default="24h",
+    show_default=True,
+    help="Leave younger bytes to saves that are under way.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 for orphans and leftovers as well.")
 @json_option
@@ -100,18 +104,25 @@ def verify(
     metavar="N",
     help="Newest versions of every op.",
 )
-@click.option("--younger-than", type=Age(), default="30d", show_default=True, help="Keep versions younger than this.")
 @click.option(
-    "--grace", type=Age(), default="24h", show_default=True, help="Leave younger bytes to saves that are under way."
+    "--younger-than", type=age, metavar="AGE", default="30d", show_default=True, help="Keep versions younger than this."
+)
+@click.option(
+    "--grace",
+    type=age,
+    metavar="AGE",
+    default="24h",
+    show_default=True,
+    help="Leave younger bytes to saves that are under way.",
 )
 @click.option("--delete", is_flag=True, help="Do it, instead of only saying what would go.")
 @json_option
 def gc(keep: int, younger_than: float, grace: float, delete: bool, as_json: bool, **where: Any) -> None:
     """Give up the bytes of versions that nobody needs; without --delete, only say which.
 
-    Kept are the newest versions of every op, young ones, whatever serves, stands under an alias or would come back with
-    the next rollback, and everything that one of those learned with. A version that is given up stays in the lineage and
-    in the history; it can be loaded no more. The store may go on serving.
+    Kept are the newest versions of every op, young ones, whatever serves, stands under an alias or would come back
+    with the next rollback, and everything that one of those learned with. A version that is given up stays in the
+    lineage and in the history; it can be loaded no more. The store may go on serving.
     """
     from chariots.op_store.maintenance import Policy, collect
 
@@ -137,6 +148,17 @@ def shown_size(size: int) -> str:
         if value < 1024 or unit == "TiB":
             break
     return f"{value:.1f} {unit}"
+
+
+def counted(number: int, word: str, several: str = "") -> str:
+    """A number of things in words: ``1 version``, ``2 versions``.
+
+    Args:
+        number: how many.
+        word: what one is called.
+        several: what several are called, where that is not the word with an s.
+    """
+    return f"{number} {word if number == 1 else several or f'{word}s'}"
 
 
 def print_findings(report: Any) -> None:
@@ -190,14 +212,16 @@ def _print_stats(found: StoreStats) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    given_up = f", {found.pruned} given up" if found.pruned else ""
     click.echo(
-        f"{len(found.ops)} ops with {found.versions} versions, {found.with_bytes} of them with bytes"
-        f"{f', {found.pruned} given up' if found.pruned else ''}; {found.links} links."
+        f"{counted(len(found.ops), 'op')} with {counted(found.versions, 'version')}, {found.with_bytes} of them with "
+        f"bytes{given_up}; {counted(found.links, 'link')}."
     )
-    click.echo(f"{shown_size(found.bytes)} in {found.blobs} blobs.")
+    click.echo(f"{shown_size(found.bytes)} in {counted(found.blobs, 'blob')}.")
     click.echo(
-        f"{found.pipelines} pipelines, {found.saves} saves, {found.deployments} deployments, {found.events} promotions, "
-        "rollbacks and acceptances."
+        f"{counted(found.pipelines, 'pipeline')}, {counted(found.saves, 'save')}, "
+        f"{counted(found.deployments, 'deployment')}, "
+        f"{counted(found.events, 'promotion, rollback or acceptance', 'promotions, rollbacks and acceptances')}."
     )
     if found.ops:
         table = Table("op", "versions", "with bytes", "size", "newest", "saved at", box=None, pad_edge=False)
@@ -214,8 +238,8 @@ def _print_verified(report: VerifyReport) -> None:
     print_findings(report)
     lost = len(report.losses)
     click.echo(
-        f"{report.versions} versions with {report.blobs} blobs of {shown_size(report.bytes)} were read: "
-        f"{f'{lost} losses' if lost else 'all as they were saved'}."
+        f"{counted(report.versions, 'version')} with {counted(report.blobs, 'blob')} of {shown_size(report.bytes)} were "
+        f"read: {counted(lost, 'loss', 'losses') if lost else 'all as they were saved'}."
     )
     if not report.listed:
         click.echo("The saver cannot list what it keeps, so orphans and leftovers were not looked for.")
@@ -225,12 +249,14 @@ def _print_collected(report: CollectionReport) -> None:
     for op, numbers in report.versions.items():
         shown = ", ".join(map(str, numbers[:_MOST_SHOWN]))
         more = len(numbers) - _MOST_SHOWN
-        click.echo(f"{op}: {len(numbers)} versions ({shown}{f' and {more} more' if more > 0 else ''})")
-    done = "were given up" if report.deleted else "would be given up"
-    click.echo(f"{report.version_count} versions {done}, {report.kept} are kept.")
+        listed = f"{shown}{f' and {more} more' if more > 0 else ''}"
+        click.echo(f"{op}: {counted(len(numbers), 'version')} ({listed})")
+    done = "given up" if report.deleted else "to be given up"
+    click.echo(f"{counted(report.version_count, 'version')} {done}, {report.kept} kept.")
     click.echo(
-        f"{shown_size(report.bytes)} {'freed' if report.deleted else 'to be freed'}: {report.blobs} blobs "
-        f"({report.orphans} of them orphans) and {report.leftovers} leftovers of killed saves."
+        f"{shown_size(report.bytes)} {'freed' if report.deleted else 'to be freed'}: {counted(report.blobs, 'blob')} "
+        f"({counted(report.orphans, 'orphan')} among them) and "
+        f"{counted(report.leftovers, 'leftover')} of killed saves."
     )
     if not report.listed:
         click.echo("The saver cannot list what it keeps, so orphans and leftovers were not looked for.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that say where a store keeps its database and its bytes."""
     for option in (
         click.option("--saver-root", metavar="DIR", help="Folder that holds the bytes of the ops."),
+        click.option("--saver-url", metavar="URL", help="The same as a URL: file://, s3://, gs:// or az://."),
         click.option("--db-url", metavar="URL", help="Database, in the form of SQLAlchemy."),
         click.option("--path", metavar="DIR", help="Folder for everything: an SQLite file and the bytes."),
         click.option(
@@ -140,7 +142,11 @@ def upgrade(**where: str | None) -> None:
 
 
 def store_settings(
-    config_file: str | None = None, path: str | None = None, db_url: str | None = None, saver_root: str | None = None
+    config_file: str | None = None,
+    path: str | None = None,
+    db_url: str | None = None,
+    saver_root: str | None = None,
+    saver_url: str | None = None,
 ) -> OpStoreConfig:
     """Finds the store that the options, the configuration file and the environment describe, in this order.
 
@@ -149,9 +155,10 @@ def store_settings(
         path: a folder for everything.
         db_url: the database.
         saver_root: the folder for the bytes.
+        saver_url: the place for the bytes, as a URL.
 
     Raises:
-        Failure: if nothing says where the store keeps its versions.
+        Failure: if nothing says where the store keeps its versions, or two options say where the bytes are.
     """
     from chariots.config import ChariotsConfig
 
@@ -161,13 +168,33 @@ def store_settings(
         folder.mkdir(parents=True, exist_ok=True)
         settings.op_store_db_url = f"sqlite:///{folder / 'db.sqlite'}"
         settings.saver_type, settings.saver_kwargs = "file-saver", {"root_path": str(folder / "ops")}
+        settings.saver_url = None
     if db_url is not None:
         settings.op_store_db_url = db_url
-    if saver_root is not None:
+    if saver_root is not None and settings.saver_url is None:
         settings.saver_kwargs = {**settings.saver_kwargs, "root_path": saver_root}
+    elif saver_root is not None:
+        settings.saver_type, settings.saver_kwargs, settings.saver_url = "file-saver", {"root_path": saver_root}, None
+    if saver_url is not None:
+        if saver_root is not None:
+            raise Failure("--saver-root and --saver-url both say where the bytes are kept; give one of them.")
+        _use_saver_url(settings, saver_url)
     if settings.op_store_db_url in IN_MEMORY and db_url is None:
         raise Failure(
             "an op store was to be run, and nothing says where it keeps its versions; "
             "give --path DIR, or --db-url and --saver-root, or a configuration file with --config."
         )
     return settings
+
+
+def _use_saver_url(settings: OpStoreConfig, saver_url: str) -> None:
+    """Lets a URL replace the saver of the configuration; arguments that the new one takes too are kept."""
+    from chariots.op_store.savers import read_url
+
+    try:
+        kind, told = read_url(saver_url)
+    except ValueError as error:
+        raise Failure(f"--saver-url cannot be used: {error}") from error
+    taken = inspect.signature(kind).parameters.keys() - told.keys()
+    settings.saver_url = saver_url
+    settings.saver_kwargs = {name: value for name, value in settings.saver_kwargs.items() if name in taken}

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -51,7 +51,7 @@ class PatientSocket(socket.socket):
         Raises:
             BlockingIOError: if nothing is there.
         """
-        piece = super().recv(2**16)
+        piece = super().recv(_EARLY, socket.MSG_DONTWAIT)
         self.early += piece
         return bool(piece)
 
@@ -78,19 +78,18 @@ class PatientSocket(socket.socket):
             raise TimeoutError(f"{self._received} bytes came in {self._waited:.0f} seconds, which is too slow")
         return piece
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether a thread that reads this request will not have to wait, or has to for a good reason."""
-        head, end, body = self.early.partition(b"\r\n\r\n")
-        if not end:
-            return len(self.early) > LONGEST_HEAD
-        return self.is_large or len(body) >= _length(head + end)
-
-    @property
-    def is_large(self) -> bool:
-        """Whether a body comes that was not waited for."""
-        head, end, _ = self.early.partition(b"\r\n\r\n")
-        return not end or _UNKNOWN_LENGTH.search(head) is not None or _length(head + end) > SMALL_BODY
+    def arrived(self) -> Arrival:
+        """How much of a request is there: part of it, all of it, or all but a body that a thread has to read."""
+        end = self.early.find(b"\r\n\r\n")
+        if end < 0:
+            return "large" if len(self.early) > LONGEST_HEAD else "part"
+        if _UNKNOWN_LENGTH.search(self.early, 0, end):
+            return "large"
+        found = _LENGTH.search(self.early, 0, end + 2)
+        length = 0 if found is None else int(found[1])
+        if length > SMALL_BODY:
+            return "large"
+        return "whole" if len(self.early) - end - 4 >= length else "part"
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -124,7 +123,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         if parser is not None and parser.unreader.buf.getvalue():
             super().enqueue_req(conn)  # the request came together with the one before, and was read along with it
             return
-        conn.sock.setblocking(False)
         self._receive(conn)
 
     def handle(self, conn: Any) -> Any:
@@ -149,12 +147,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _receive(self, conn: Any, _readable: Any = None) -> None:
         try:
-            whole = not conn.sock.receive_early() or conn.sock.is_whole
+            arrived = conn.sock.arrived() if conn.sock.receive_early() else "whole"
         except (BlockingIOError, InterruptedError):
-            whole = conn.sock.is_whole
+            arrived = "part"
         except OSError:
-            whole = True  # whichever thread reads on will find out, and close it
-        if not whole:
+            arrived = "whole"  # whichever thread reads on will find out, and close it
+        if arrived == "part":
             if conn not in self._arriving:
                 self._arriving[conn] = time.monotonic() + ARRIVAL_SECONDS
                 self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
@@ -162,7 +160,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         if self._arriving.pop(conn, None) is not None:
             self.poller.unregister(conn.sock)
         conn.sock.setblocking(True)
-        if conn.sock.is_large:
+        if arrived == "large":
             self._large.append(conn)
             self._read_large()
         else:
@@ -197,7 +195,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             return
         try:
             conn.sock.shutdown(socket.SHUT_WR)
-            conn.sock.setblocking(False)
             self._leaving[conn.sock] = time.monotonic() + LEAVING_SECONDS
             self.poller.register(conn.sock, selectors.EVENT_READ, self._drain)
         except (OSError, ValueError):
@@ -222,8 +219,3 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         del self._leaving[leaving]
         self.poller.unregister(leaving)
         leaving.close()
-
-
-def _length(head: bytes | bytearray) -> int:
-    found = _LENGTH.search(head)
-    return 0 if found is None else int(found[1])

@@ -40,6 +40,15 @@ def run_server(app: str, host: str = "127.0.0.1", port: int = 5000, workers: int
 
 
 def _serve(app: str, listener: Listener, *, debug: bool = False) -> None:
+    from chariots.web import is_loopback
+
+    if not is_loopback(listener.host):
+        click.echo(
+            f"Everybody who reaches {listener.host} may call, load and save these pipelines; put a proxy that knows "
+            "your users in front.",
+            err=True,
+        )
+
     def load() -> object:
         from chariots.serving import load_app
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from chariots.cli.maintenance import json_option, print_findings, shown_size
+from chariots.cli.maintenance import counted, json_option, print_findings, shown_size
 from chariots.cli.op_store import store_options, store_settings
 
 __all__ = ["backup", "export", "import_file", "restore"]
@@ -38,8 +38,9 @@ def export(
         click.echo(json.dumps(asdict(report), ensure_ascii=False))
         return
     click.echo(
-        f"{output} holds {report.versions} versions of {len(report.ops)} ops and {report.links} links "
-        f"({shown_size(report.bytes)} in {report.blobs} blobs); `chariots op-store import` takes it."
+        f"{output} holds {counted(report.versions, 'version')} of {counted(len(report.ops), 'op')} and "
+        f"{counted(report.links, 'link')} ({shown_size(report.bytes)} in {counted(report.blobs, 'blob')}); "
+        "`chariots op-store import` takes it."
     )
 
 
@@ -59,8 +60,9 @@ def import_file(file: str, as_json: bool, **where: Any) -> None:
         click.echo(json.dumps(asdict(report), ensure_ascii=False))
         return
     click.echo(
-        f"{report.versions} versions and {report.links} links are new, with {shown_size(report.bytes)} in "
-        f"{report.blobs} blobs; {report.known} versions were there already."
+        f"{counted(report.versions, 'new version')} and {counted(report.links, 'new link')}, with "
+        f"{shown_size(report.bytes)} in {counted(report.blobs, 'new blob')}; "
+        f"{counted(report.known, 'version')} known before."
     )
 
 
@@ -103,8 +105,8 @@ def _tell_copied(context: click.Context, report: Any, done: str, as_json: bool) 
     else:
         print_findings(report)
         click.echo(
-            f"The op store with {report.versions} versions {done}: {report.copied} of {report.blobs} blobs were copied "
-            f"({shown_size(report.bytes)})."
+            f"The op store with {counted(report.versions, 'version')} {done}: {report.copied} of "
+            f"{counted(report.blobs, 'blob')} copied ({shown_size(report.bytes)})."
         )
     if report.findings:
         context.exit(1)

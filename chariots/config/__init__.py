@@ -14,6 +14,7 @@ The order is YAML < environment < arguments given in code. Each section is optio
       server_host: localhost
       server_port: 5000
       import_name: my_app
+      alias: production
     pipelines_workers:
       use_for_all: false
       worker_type: rq
@@ -115,6 +116,7 @@ class ChariotsConfig:
             worker_pool=workers.get_worker_pool() if wants_pool else None,
             use_workers=True if workers.use_for_all else None,
             import_name=self.pipelines_config.import_name,
+            alias=self.pipelines_config.alias,
         )
 
 

@@ -107,8 +107,29 @@ def choice(known: Mapping[str, str]) -> Check:
 
 
 saver_type = choice(
-    {"filesaver": "file-saver", "googlestorage": "google-storage", "googlestoragesaver": "google-storage"}
+    {
+        "filesaver": "file-saver",
+        "s3": "s3",
+        "s3saver": "s3",
+        "googlestorage": "google-storage",
+        "googlestoragesaver": "google-storage",
+        "azure": "azure",
+        "azuresaver": "azure",
+    }
 )
+
+
+def saver_url(value: Any, where: str) -> str:
+    """Accepts the URL of a saver, such as ``s3://bucket/prefix``."""
+    from chariots.op_store.savers.urls import read_url
+
+    try:
+        read_url(text(value, where))
+    except ValueError as error:
+        raise ValueError(f"{where} cannot be used: {error}") from error
+    return str(value)
+
+
 runner_name = choice({"sequentialrunner": "sequential-runner"})
 worker_type = choice({"rq": "rq"})
 
@@ -124,6 +145,7 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
         "server_port": port,
         "saver_type": saver_type,
         "saver_kwargs": mapping,
+        "saver_url": saver_url,
         "op_store_db_url": text,
         "signing_key": secret,
         "verify_keys": texts,
@@ -137,6 +159,7 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
         "server_host": text,
         "server_port": port,
         "import_name": text,
+        "alias": text,
     },
     "pipelines_workers": {
         "use_for_all": flag,

@@ -54,13 +54,15 @@ class OpStoreConfig(_Section):
         token: str | None = None,
         tokens: str | Mapping[str, str | Sequence[str]] | None = None,
         allowed_hosts: str | Sequence[str] | None = None,
+        saver_url: str | None = None,
     ) -> None:
         """Keeps what is given; what is not comes from ``CHARIOTS_OP_STORE_...`` or is the default.
 
         Args:
             server_host: the host of the server (``127.0.0.1``).
             server_port: the port of the server (5001).
-            saver_type: ``file-saver`` (the default) or ``google-storage``, spelled as words or as a class.
+            saver_type: ``file-saver`` (the default), ``s3``, ``google-storage`` or ``azure``, spelled as words or as
+                a class.
             saver_kwargs: the arguments of the saver, such as ``root_path``.
             op_store_db_url: where the database is, in the form of SQLAlchemy (``sqlite:///:memory:``).
             signing_key: signs the bytes of the ops that this process saves, ``ed25519-private:NAME:BASE64`` for
@@ -71,6 +73,8 @@ class OpStoreConfig(_Section):
             tokens: the tokens that the server knows, by scope (``read``, ``write``, ``admin``), as a mapping or as
                 text: ``read:TOKEN,write:TOKEN``.
             allowed_hosts: names that clients may call the server by, beside those of loopback.
+            saver_url: where the saver keeps the bytes, in place of ``saver_type``: ``file:///folder``,
+                ``s3://bucket/prefix``, ``gs://bucket/prefix`` or ``az://container/prefix``.
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -89,6 +93,7 @@ class OpStoreConfig(_Section):
                 "token": token,
                 "tokens": tokens,
                 "allowed_hosts": allowed_hosts,
+                "saver_url": saver_url,
             },
             {
                 "server_host": "127.0.0.1",
@@ -101,6 +106,7 @@ class OpStoreConfig(_Section):
         self.server_port: int = settled["server_port"]
         self.saver_type: str = settled["saver_type"]
         self.saver_kwargs: dict[str, Any] = dict(settled["saver_kwargs"] or {})
+        self.saver_url: str | None = settled["saver_url"]
         self.op_store_db_url: str = settled["op_store_db_url"]
         self.signing_key: str | None = settled["signing_key"]
         self.verify_keys: list[str] = settled["verify_keys"] or []
@@ -129,13 +135,25 @@ class OpStoreConfig(_Section):
         """The saver that keeps the bytes of the ops.
 
         Raises:
-            ValueError: when ``saver_kwargs`` lacks an argument, such as ``root_path``, or holds an unknown one.
+            ValueError: when ``saver_kwargs`` lacks an argument, such as ``root_path``, or holds an unknown one, or
+                one that ``saver_url`` stands for.
         """
         from chariots.op_store import savers
 
+        if self.saver_url is not None:
+            kind, told = savers.read_url(self.saver_url)
+            twice = next((name for name in told if name in self.saver_kwargs), None)
+            if twice is not None:
+                raise ValueError(
+                    f"saver_kwargs of the section {self.section!r} holds {twice!r}, which saver_url says as well; "
+                    "leave it out there, or leave saver_url out."
+                )
+            return _made(kind, self.section, "saver_kwargs", {**told, **self.saver_kwargs})
         classes: dict[str, type[BaseSaver]] = {
             "file-saver": savers.FileSaver,
+            "s3": savers.S3Saver,
             "google-storage": savers.GoogleStorageSaver,
+            "azure": savers.AzureSaver,
         }
         return _made(classes[self.saver_type], self.section, "saver_kwargs", self.saver_kwargs)
 
@@ -165,6 +183,7 @@ class PipelinesConfig(_Section):
         pipelines: Iterable[Pipeline] | None = None,
         pipeline_callbacks: Iterable[PipelineCallback] | None = None,
         import_name: str | None = None,
+        alias: str | None = None,
     ) -> None:
         """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_...`` or is the default.
 
@@ -175,6 +194,7 @@ class PipelinesConfig(_Section):
             pipelines: the pipelines to serve; a list of its own is kept, to which more can be appended.
             pipeline_callbacks: callbacks for every pipeline of the server.
             import_name: the import name of the Flask app (``chariots_app``).
+            alias: the alias whose versions are served, of every pipeline that has it (``production``).
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -186,18 +206,21 @@ class PipelinesConfig(_Section):
                 "server_host": server_host,
                 "server_port": server_port,
                 "import_name": import_name,
+                "alias": alias,
             },
             {
                 "runner": "sequential-runner",
                 "server_host": "127.0.0.1",
                 "server_port": 5000,
                 "import_name": "chariots_app",
+                "alias": "production",
             },
         )
         self.runner: str | BaseRunner = settled["runner"]
         self.server_host: str = settled["server_host"]
         self.server_port: int = settled["server_port"]
         self.import_name: str = settled["import_name"]
+        self.alias: str = settled["alias"]
         self.pipelines: list[Pipeline] = list(pipelines or ())
         self.pipeline_callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())
 

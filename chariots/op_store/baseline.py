@@ -124,15 +124,13 @@ def _live(connection: sa.Connection, name: str, number: int | None, alias: str |
 
 
 def _newest_versions(connection: sa.Connection, numbers: Sequence[int]) -> Iterator[int]:
-    """The newest version of each op that says which code made it."""
+    """The newest version of each op, and the newest that says which code made it."""
     version = tables.version
+    told = sa.func.max(sa.case((version.c.code_major.is_not(None), version.c.id)))
     for batch in _batches(numbers):
-        query = (
-            sa.select(sa.func.max(version.c.id))
-            .where(version.c.op_id.in_(batch), version.c.code_major.is_not(None))
-            .group_by(version.c.op_id)
-        )
-        yield from map(int, connection.scalars(query))
+        query = sa.select(sa.func.max(version.c.id), told).where(version.c.op_id.in_(batch)).group_by(version.c.op_id)
+        for row in connection.execute(query):
+            yield from (int(number) for number in row if number is not None)
 
 
 def _read_versions(connection: sa.Connection, numbers: Sequence[int]) -> Iterator[KnownVersion]:

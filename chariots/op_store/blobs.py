@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import re
@@ -9,7 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chariots.errors import ChariotsError, InputError, StoreError, UnknownNameError
+from chariots.errors import (
+    ChariotsError,
+    DamagedError,
+    InputError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+    UnknownNameError,
+)
 from chariots.op_store.hashing import PassingHash
 
 if TYPE_CHECKING:
@@ -17,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobStore", "blob_path", "check_sha256"]
 
+# The disk, the quota of its user, the largest file it takes.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -83,21 +94,31 @@ class BlobStore:
     def put(self, sha256: str, chunks: Iterable[bytes]) -> None:
         """Keeps bytes that arrive in pieces, unless they turn out to be others than announced.
 
+        Bytes that are there and undamaged are never written again.
+
         Args:
             sha256: the hash they must have.
             chunks: the bytes, in order.
 
         Raises:
             InputError: if their hash is another; nothing is kept then.
+            StoreFullError: if there is no room for them; nothing is left behind.
+            StoreUnavailableError: if the place does not answer.
             StoreError: if the saver cannot keep them.
         """
-        try:
-            saved = self.saver.save_stream(_checked(chunks, sha256), blob_path(sha256))
-        except OSError as error:
-            raise StoreError(
-                f"the bytes {sha256} cannot be saved under {self.saver.root_path!r}: {error}; make room or "
-                "mend the rights of that place, then save again (nothing was changed)"
-            ) from error
+        path, pieces = blob_path(sha256), _checked(chunks, sha256)
+        if self.is_intact(sha256):
+            _exhaust(pieces)
+            return
+        with self._reporting(sha256, "saved"):
+            if self.saver.exists(path):
+                saved = self.saver.save_stream(pieces, path)  # damaged, so that this mends them
+            else:
+                saved = self.saver.create_stream(pieces, path)
+                if not saved and self.saver.exists(path):
+                    # Somebody else was faster. Their bytes have the same name, so that they ought to be the same.
+                    _exhaust(pieces)
+                    saved = self.is_intact(sha256)
         if not saved:
             raise StoreError(
                 f"the bytes {sha256} cannot be saved: {type(self.saver).__name__} answered that it did not "
@@ -109,8 +130,38 @@ class BlobStore:
 
         Args:
             sha256: the hash.
+
+        Raises:
+            StoreUnavailableError: if the place does not answer.
         """
-        return self.saver.exists(blob_path(sha256))
+        with self._reporting(sha256, "looked for"):
+            return self.saver.exists(blob_path(sha256))
+
+    def settle(self, sha256: str) -> bool:
+        """Tells whether there are bytes under this hash, and makes certain that they survive a power cut.
+
+        Args:
+            sha256: the hash.
+
+        Raises:
+            StoreUnavailableError: if the place does not answer.
+        """
+        with self._reporting(sha256, "kept"):
+            return self.saver.settle(blob_path(sha256))
+
+    def check(self) -> None:
+        """Raises an error if bytes could not be kept at the moment.
+
+        Raises:
+            StoreUnavailableError: if the place does not answer, or may not be used.
+        """
+        try:
+            self.saver.check()
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"the op store keeps bytes under {self.saver.root_path!r}, which cannot be used: {error}; mend the "
+                "rights or the disk of that place"
+            ) from error
 
     def is_intact(self, sha256: str) -> bool:
         """Tells whether the bytes are there and are still the right ones, reading them all.
@@ -150,7 +201,8 @@ class BlobStore:
 
         Raises:
             UnknownNameError: if no version has such bytes.
-            StoreError: if they are lost or damaged.
+            DamagedError: if they are lost or damaged.
+            StoreUnavailableError: if the place does not answer.
         """
         whole = io.BytesIO()
         with self._reporting(sha256, "read"), PassingHash() as found:
@@ -172,7 +224,8 @@ class BlobStore:
 
         Raises:
             UnknownNameError: if no version has such bytes; raised by the call, before the first piece.
-            StoreError: if they are lost.
+            DamagedError: if they are lost.
+            StoreUnavailableError: if the place does not answer.
         """
         try:
             with self._reporting(sha256, "read"):
@@ -185,12 +238,14 @@ class BlobStore:
         """Turns a place that cannot be used into the failure that callers know; not found stays not found."""
         try:
             yield
-        except FileNotFoundError:
-            raise
         except OSError as error:
-            raise StoreError(
-                f"the bytes {sha256} cannot be {done} under {self.saver.root_path!r}: {error}; make room or mend the "
-                "rights of that place, then try again (nothing was changed)"
+            if isinstance(error, FileNotFoundError) and done == "read":
+                raise
+            asked = f"the bytes {sha256} cannot be {done} under {self.saver.root_path!r}: {error}"
+            if error.errno in _NO_ROOM:
+                raise StoreFullError(f"{asked}; make room, then try again (nothing was left behind)") from error
+            raise StoreUnavailableError(
+                f"{asked}; mend the rights or the disk of that place, then try again (nothing was changed)"
             ) from error
 
     def _refusal(self, sha256: str, state: str) -> ChariotsError:
@@ -200,7 +255,7 @@ class BlobStore:
                 f"the bytes {sha256} were asked for, but no version in the op store has them; ask for the "
                 "SHA-256 of a version that was saved"
             )
-        return StoreError(
+        return DamagedError(
             f"the bytes {sha256} of op {', '.join(owners)} {state}, so nothing was loaded; bring the file "
             "back from a backup, save the op again, or load an older version",
             sha256=sha256,
@@ -219,3 +274,9 @@ def _checked(chunks: Iterable[bytes], sha256: str) -> Iterator[bytes]:
                 f"{found.hexdigest()}; send them again (nothing was kept)",
                 errors=[{"loc": ["sha256"], "expected": sha256, "got": found.hexdigest()}],
             )
+
+
+def _exhaust(pieces: Iterator[bytes]) -> None:
+    """Takes what is left of some pieces, so that a sender of other bytes than announced is told."""
+    for _ in pieces:
+        pass

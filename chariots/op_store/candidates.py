@@ -135,6 +135,7 @@ def edge_states(
     same_version = link.c.upstream_version_id == given.c.upstream_version
     same_reader = link.c.downstream_version_id == given.c.downstream_version
     any_reader = link.c.downstream_version_id.is_(None)
+    same_op = link.c.downstream_op_id == given.c.downstream_op
 
     def exists(*conditions: sa.ColumnElement[bool], by_version: bool = False) -> sa.ColumnElement[bool]:
         start = link.join(source, source.c.id == link.c.upstream_version_id) if by_version else link
@@ -145,7 +146,9 @@ def edge_states(
     is_code = given.c.downstream_version.is_(None)
     state = sa.case(
         (sa.and_(~is_code, exists(same_version, same_reader)), 2),
-        (sa.and_(is_code, exists(same_version, link.c.downstream_op_id == given.c.downstream_op)), 2),
+        # Two questions instead of one: there is an index for the links with a downstream version, one for the others.
+        (sa.and_(is_code, exists(same_version, same_op, ~any_reader)), 2),
+        (exists(same_version, same_op, any_reader), 2),
         (sa.and_(~is_code, exists(of_pair, same_reader, alike, by_version=True)), 2),
         (sa.and_(~is_code, exists(of_pair, any_reader, alike, by_version=True)), 2),
         # Plain code was not trained on anything: whatever it once was fed by is as good today.

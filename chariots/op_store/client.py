@@ -6,15 +6,14 @@ import base64
 import hashlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
-from chariots.errors import DamagedError
+from chariots.op_store.client_files import FileTransfers
 from chariots.op_store.client_history import HistoryQuestions
 from chariots.op_store.client_lineage import LineageQuestions
 from chariots.op_store.client_maintenance import MaintenanceQuestions
-from chariots.op_store.hashing import PassingHash
 from chariots.op_store.origin import present_origin
 from chariots.op_store.trust import Trust
 from chariots.pipelines.store import FieldChange, NodeQuery, Origin, Refusal, Resolution, StoredVersion, VersionRecord
@@ -34,7 +33,7 @@ class Named(Protocol):
         """The name."""
 
 
-class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions, ABC):
+class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions, FileTransfers, ABC):
     """Everything that can be asked of an op store, over a way of asking that a subclass defines.
 
     A subclass needs only `post`; bytes then travel as base64 text. Ops and pipelines are given as objects
@@ -262,14 +261,10 @@ class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions
             DamagedError: if they are not the bytes that were saved.
             StoreError: if it has them no longer.
         """
-        data, found = self._get_blob(sha256)
-        if found == sha256:
-            return data
-        problem = self.post("/v2/blobs/check", {"sha256": sha256})["problem"] or (
-            f"the bytes {sha256} arrived with the SHA-256 {found}, although the op store has them undamaged, so "
-            "nothing was loaded; look for what changes them on the way, then try again"
-        )
-        raise DamagedError(problem, sha256=sha256)
+        whole = io.BytesIO()
+        for piece in self.blob_pieces(sha256):
+            whole.write(piece)
+        return whole.getvalue()
 
     def read_version(self, version: StoredVersion) -> bytes:
         """Returns the bytes of a version once they are known to be what is trusted here.
@@ -290,10 +285,11 @@ class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions
     def _put_blob(self, sha256: str, data: bytes) -> None:
         self.post("/v2/blobs", {"bytes": base64.b64encode(data).decode()})
 
-    def _get_blob(self, sha256: str) -> tuple[bytes, str]:
-        """The bytes the store has under a hash, and the hash they really have."""
-        data = base64.b64decode(self.post("/v2/blobs/read", {"sha256": sha256})["bytes"])
-        return data, hashlib.sha256(data).hexdigest()
+    def _send_file(self, sha256: str, file: IO[bytes]) -> None:
+        self._put_blob(sha256, file.read())
+
+    def _received(self, sha256: str) -> Iterator[bytes]:
+        yield base64.b64decode(self.post("/v2/blobs/read", {"sha256": sha256})["bytes"])
 
 
 class OpStoreClient(BaseOpStoreClient):
@@ -332,20 +328,16 @@ class OpStoreClient(BaseOpStoreClient):
         return reply.raise_for_problem().json()
 
     def _put_blob(self, sha256: str, data: bytes) -> None:
-        body = io.BytesIO(data)  # shares the buffer; sent in pieces, each of them with its own time limit
-        reply = self._session.request("PUT", f"/v2/blobs/{sha256}", body=body, timeout=BLOB_SECONDS)
+        self._send_file(sha256, io.BytesIO(data))  # shares the buffer
+
+    def _send_file(self, sha256: str, file: IO[bytes]) -> None:
+        # Sent in pieces, each of them with its own time limit.
+        reply = self._session.request("PUT", f"/v2/blobs/{sha256}", body=file, timeout=BLOB_SECONDS)
         reply.raise_for_problem()
 
-    def _get_blob(self, sha256: str) -> tuple[bytes, str]:
-        whole = io.BytesIO()
-        with (
-            PassingHash() as found,
-            self._session.stream("GET", f"/v2/blobs/{sha256}", timeout=BLOB_SECONDS) as pieces,
-        ):
-            for piece in pieces:
-                found.update(piece)
-                whole.write(piece)
-            return whole.getvalue(), found.hexdigest()
+    def _received(self, sha256: str) -> Iterator[bytes]:
+        with self._session.stream("GET", f"/v2/blobs/{sha256}", timeout=BLOB_SECONDS) as pieces:
+            yield from pieces
 
 
 def _refusal(described: Mapping[str, Any]) -> Refusal:

@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chariots.errors import StoreError, StoreFullError, StoreUnavailableError
+from chariots.errors import InputError, StoreError, StoreFullError, StoreUnavailableError
 from chariots.op_store.engines import BUSY_SECONDS, READ_ONLY, absolute, in_memory, make_engine
 from chariots.op_store.tables import SCHEMA_REVISION
 
@@ -133,9 +133,14 @@ class Database:
                 "work among more server processes (nothing was changed)"
             ) from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
-            if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError)):
+            if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError)):
                 raise
             reason = str(error.orig).strip()
+            if isinstance(error, sa.exc.DataError):  # what is known to be refused was refused before, by name
+                raise InputError(
+                    f"{asked}, and was given a value that this database cannot hold: {reason}; give another "
+                    "(nothing was changed)"
+                ) from error
             if _is_full(error.orig):
                 raise StoreFullError(
                     f"{asked}, but there is no room left: {reason}; make room there, then try again (nothing was "

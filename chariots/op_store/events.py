@@ -7,7 +7,7 @@ that the events of a pipeline are written one after the other, and each says tru
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -61,9 +61,10 @@ class Event:
 
     @classmethod
     def from_json(cls, described: Mapping[str, Any]) -> Event:
-        """The event that `as_json` described."""
+        """The event that `as_json` described; what only another release knows of it is left out."""
+        known = {one.name: described[one.name] for one in fields(cls) if one.name in described}
         created = datetime.fromisoformat(described["created_at"])
-        return cls(**{**described, "created_at": created, "problems": tuple(described.get("problems", ()))})
+        return cls(**{**known, "created_at": created, "problems": tuple(described.get("problems", ()))})
 
 
 @dataclass(frozen=True, slots=True)

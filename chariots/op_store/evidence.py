@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from chariots.op_store.candidates import usable
 from chariots.op_store.compatibility import Choice, Edge, Key
 from chariots.op_store.refusals import Known
 
-__all__ = ["known_ops", "newest_of_any_code", "pipelines_that_saved", "running_versions", "trained_with"]
+__all__ = ["known_ops", "known_versions", "newest_of_any_code", "pipelines_that_saved", "trained_with"]
 
 _WHOLE = sa.BigInteger
 _MOST_NAMES = 10_000  # to look through for a suggestion
@@ -55,8 +55,8 @@ def newest_of_any_code(connection: sa.Connection, ops: Mapping[str, int]) -> dic
 
 def trained_with(
     connection: sa.Connection, edges: Sequence[Edge], choices: Mapping[str, Choice], ops: Mapping[str, int]
-) -> list[list[Known]]:
-    """The upstream versions that are valid for the downstream version of each edge, the newest first.
+) -> list[list[int]]:
+    """The upstream versions, by number, that are valid for the downstream version of each edge, the newest first.
 
     Args:
         connection: the transaction.
@@ -87,19 +87,35 @@ def trained_with(
     numbers: list[set[int]] = [set() for _ in edges]
     for place, number in connection.execute(sa.union(*parts)):
         numbers[place].add(number)
-    newest = [sorted(found, reverse=True)[:_MOST_TRAINED] for found in numbers]
-    known = _versions(connection, {number for found in newest for number in found})
-    return [[known[number] for number in found] for found in newest]
+    return [sorted(found, reverse=True)[:_MOST_TRAINED] for found in numbers]
 
 
-def running_versions(connection: sa.Connection, choices: Sequence[Choice]) -> dict[int, Known]:
-    """What is known of chosen versions, by number.
+def known_versions(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, Known]:
+    """What is known of versions, by number; in two statements.
 
     Args:
         connection: the transaction.
-        choices: what nodes would load.
+        numbers: their numbers.
     """
-    return _versions(connection, {choice.chosen.id for choice in choices if choice.chosen is not None})
+    given = asked(connection, {"number": _WHOLE}, [(number,) for number in sorted(set(numbers))])
+    query = (
+        sa.select(*rows.STORED, tables.version.c.fields, tables.version.c.fingerprint)
+        .select_from(given.join(tables.version, tables.version.c.id == given.c.number))
+        .join(tables.op, tables.op.c.id == tables.version.c.op_id)
+    )
+    known = {row.id: _known(row) for row in connection.execute(query)}
+    link, source = tables.link, tables.version.alias("source")
+    start = link.join(source, source.c.id == link.c.upstream_version_id)
+    condition = link.c.downstream_version_id == given.c.number
+    digests = [source.c.major, source.c.minor, source.c.patch]
+    parents: dict[int, dict[int, set[Key]]] = {number: {} for number in known}
+    wanted = [given.c.number, link.c.upstream_op_id, *digests]
+    for number, op, *key in connection.execute(joined(connection, given, start, condition, wanted)):
+        parents[number].setdefault(op, set()).add(tuple(key))
+    return {
+        number: replace(found, parents={op: frozenset(keys) for op, keys in parents[number].items()})
+        for number, found in known.items()
+    }
 
 
 def pipelines_that_saved(connection: sa.Connection, ops: Mapping[str, int]) -> dict[str, list[str]]:
@@ -126,29 +142,6 @@ def pipelines_that_saved(connection: sa.Connection, ops: Mapping[str, int]) -> d
     for number, pipeline in connection.execute(query):
         found[names[number]][pipeline] = None
     return {name: list(pipelines) for name, pipelines in found.items()}
-
-
-def _versions(connection: sa.Connection, numbers: set[int]) -> dict[int, Known]:
-    """What is known of versions, in two statements."""
-    given = asked(connection, {"number": _WHOLE}, [(number,) for number in sorted(numbers)])
-    query = (
-        sa.select(*rows.STORED, tables.version.c.fields, tables.version.c.fingerprint)
-        .select_from(given.join(tables.version, tables.version.c.id == given.c.number))
-        .join(tables.op, tables.op.c.id == tables.version.c.op_id)
-    )
-    known = {row.id: _known(row) for row in connection.execute(query)}
-    link, source = tables.link, tables.version.alias("source")
-    start = link.join(source, source.c.id == link.c.upstream_version_id)
-    condition = link.c.downstream_version_id == given.c.number
-    digests = [source.c.major, source.c.minor, source.c.patch]
-    parents: dict[int, dict[int, set[Key]]] = {number: {} for number in known}
-    wanted = [given.c.number, link.c.upstream_op_id, *digests]
-    for number, op, *key in connection.execute(joined(connection, given, start, condition, wanted)):
-        parents[number].setdefault(op, set()).add(tuple(key))
-    return {
-        number: replace(found, parents={op: frozenset(keys) for op, keys in parents[number].items()})
-        for number, found in known.items()
-    }
 
 
 def _known(row: Any) -> Known:

@@ -105,6 +105,7 @@ class History:
         if not 0 < limit <= LARGEST_PAGE:
             raise invalid("limit", f"a number from 1 to {LARGEST_PAGE}", limit)
         check_numbers([] if before is None else [before], "before")
+        check_names([] if alias is None else [alias], "alias")
         with self._database.reading() as connection:
             number = self._pipeline(connection, pipeline, "asked for its history")
             return events.page(connection, number, limit, before, alias)
@@ -348,6 +349,7 @@ def _check_words(pipeline: str, alias: str | None, who: str | None, reason: str 
 
 def _check_expected(stands: Event | None, pipeline: str, alias: str, expected: Mapping[str, int] | None) -> None:
     after = {} if stands is None else dict(stands.after)
+    check_names(expected or (), "expected")
     if expected is None or dict(expected) == after:
         return
     since = "" if stands is None else f" since event {stands.id}" + (f" by {stands.who}" if stands.who else "")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 from chariots.op_store.client import BaseOpStoreClient
+from chariots.op_store.client_files import pieces_of
 from chariots.op_store.origin import present_origin
 from chariots.op_store.trust import Trust
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, VersionRecord
@@ -98,3 +99,9 @@ class LocalOpStoreClient(BaseOpStoreClient):
     def read_blob(self, sha256: str) -> bytes:
         """Returns bytes that were kept, verified; see `BaseOpStoreClient`."""
         return self.server.registry.blobs.read(sha256)
+
+    def _send_file(self, sha256: str, file: IO[bytes]) -> None:
+        self.server.registry.blobs.put(sha256, pieces_of(file))
+
+    def _received(self, sha256: str) -> Iterator[bytes]:
+        return self.server.registry.blobs.open(sha256)

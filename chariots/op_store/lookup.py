@@ -18,9 +18,9 @@ from chariots.op_store.compatibility import Choice, Edge, Key, constraint_of, ed
 from chariots.op_store.consistency import SearchLimitError, newest_consistent
 from chariots.op_store.evidence import (
     known_ops,
+    known_versions,
     newest_of_any_code,
     pipelines_that_saved,
-    running_versions,
     trained_with,
 )
 from chariots.op_store.refusals import refused_edge, refused_node
@@ -152,20 +152,22 @@ class _Question:
         if not told:
             return []
         validated = trained_with(self.connection, told, self.choices, self.ops)
-        running = running_versions(self.connection, [self.choices[edge.upstream.name] for edge in told])
+        running = [self.choices[edge.upstream.name].chosen for edge in told]
+        numbers = [number for found in validated for number in found]
+        known = known_versions(self.connection, [*numbers, *(stored.id for stored in running if stored is not None)])
         readers = {
             edge.downstream.name: self.ops[edge.downstream.name] for edge in told if edge.downstream.name in self.ops
         }
         retrain = pipelines_that_saved(self.connection, readers)
         refusals = []
-        for edge, versions in zip(told, validated, strict=True):
+        for edge, versions, stored in zip(told, validated, running, strict=True):
             upstream, downstream = self.choices[edge.upstream.name], self.choices[edge.downstream.name]
             refusal = refused_edge(
                 upstream,
                 downstream,
                 self.states[edge] > 0,
-                versions,
-                None if upstream.chosen is None else running[upstream.chosen.id],
+                [known[number] for number in versions],
+                None if stored is None else known[stored.id],
                 retrain.get(edge.downstream.name, ()),
             )
             if edge in given_up:

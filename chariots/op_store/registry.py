@@ -263,7 +263,7 @@ class Registry:
                     f"the bytes of op {op!r} were asked for, but the op store knows no op of that name; save "
                     f"it first, or correct the name.{suggestion}"
                 )
-            found = rows.find_version(connection, number, wanted, with_bytes=True)
+            found = rows.find_version(connection, number, wanted, with_bytes=True, alive=True)
             if found is None:
                 self._refuse_version(connection, op, number, version)
             return rows.stored_version(found)
@@ -291,8 +291,17 @@ class Registry:
         with self.database.reading() as connection:
             return presence.moment(connection)
 
-    def _check_record(self, record: VersionRecord, where: str) -> Version:
-        """Refuses a version that cannot be registered; returns it parsed."""
+    def check_record(self, record: VersionRecord, where: str) -> Version:
+        """Refuses a version that cannot be registered, whether or not its bytes are there; returns it parsed.
+
+        Args:
+            record: the version.
+            where: what stands before the names of its fields, for the message.
+
+        Raises:
+            InputError: if something about it is not what it has to be.
+            UntrustedError: if its bytes are not signed, or not of a format, that the store trusts.
+        """
         check_name(record.op, f"{where}op")
         version = check_version(record.version, f"{where}version")
         if record.code_version is not None:
@@ -307,30 +316,39 @@ class Registry:
                 check_name(text, f"{where}{label}")
         check_json([record.fields, record.training], f"{where}training")
         self.trust.check(record, "saved")
-        presence.check_bytes(record, where, self.blobs.exists)
+        return version
+
+    def _check_record(self, record: VersionRecord, where: str) -> Version:
+        version = self.check_record(record, where)
+        presence.check_bytes(record, where, self.blobs.settle)
         return version
 
     def _refuse_version(self, connection: sa.Connection, op: str, number: int, version: str) -> NoReturn:
         query = (
             sa.select(tables.version)
-            .where(tables.version.c.op_id == number, tables.version.c.sha256 != "")
+            .where(
+                tables.version.c.op_id == number, tables.version.c.sha256 != "", tables.version.c.pruned_at.is_(None)
+            )
             .order_by(tables.version.c.id.desc())
             .limit(100)
         )
         saved = _texts(connection.execute(query))
         newest = f"the newest it has is {saved[0]}" if saved else "no version of it was saved with bytes"
         other = nearest(version, saved[1:])
+        given_up = rows.find_version(connection, number, check_version(version, "version"), with_bytes=True)
+        none = "has none" if given_up is None else f"gave them up with `gc` (version number {given_up.id})"
         raise UnknownNameError(
-            f"the bytes of op {op!r} in version {version} were asked for, but the op store has none: {newest}; "
+            f"the bytes of op {op!r} in version {version} were asked for, but the op store {none}: {newest}; "
             f"ask for a version it has.{other}"
         )
 
     def _owners(self, sha256: str) -> list[str]:
         """The newest versions that have these bytes, in words."""
-        query = sa.select(*rows.STORED).join(tables.op).where(tables.version.c.sha256 == sha256)
+        table = tables.version
+        query = sa.select(*rows.STORED, table.c.pruned_at).join(tables.op).where(table.c.sha256 == sha256)
         with self.database.reading() as connection:
-            found = connection.execute(query.order_by(tables.version.c.id.desc()).limit(5)).all()
-        return [f"{row.op!r} version number {row.id}" for row in found]
+            found = connection.execute(query.order_by(table.c.id.desc()).limit(5)).all()
+        return [f"{row.op!r} version number {row.id}{' (given up by `gc`)' * bool(row.pruned_at)}" for row in found]
 
 
 def _texts(found: Iterable[rows.StoredRow]) -> list[str]:

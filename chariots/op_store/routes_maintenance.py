@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chariots.op_store.checks import invalid
+from chariots.op_store.maintenance.counting import stats
 from chariots.op_store.maintenance.inventory import SHELVES
 from chariots.op_store.maintenance.reports import GRACE_SECONDS
-from chariots.op_store.maintenance.stats import stats
-from chariots.op_store.maintenance.verify import verify_database, verify_shelf
+from chariots.op_store.maintenance.verification import verify_database, verify_shelf
 from chariots.op_store.registry import Registry
 from chariots.op_store.routes import Route
 

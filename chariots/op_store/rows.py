@@ -129,6 +129,7 @@ def find_version(
     wanted: Version,
     *,
     with_bytes: bool = False,
+    alive: bool = False,
 ) -> StoredRow | None:
     """The newest row of a version of an op.
 
@@ -137,13 +138,14 @@ def find_version(
         op: the number of the op.
         wanted: the version; when it was created does not matter.
         with_bytes: whether it must have some.
+        alive: whether it must still have them.
 
     Returns:
         a row of `STORED` columns, or None.
     """
     table = tables.version
     query = (
-        sa.select(*STORED, table.c.pruned_at)
+        sa.select(*STORED, table.c.pruned_at, table.c.fingerprint)
         .join(tables.op)
         .where(
             table.c.op_id == op,
@@ -156,6 +158,8 @@ def find_version(
     )
     if with_bytes:
         query = query.where(table.c.sha256 != "")
+    if alive:
+        query = query.where(table.c.pruned_at.is_(None))
     return connection.execute(query).first()
 
 
@@ -199,14 +203,15 @@ def add_version(
         connection: the transaction.
         op: the number of the op.
         version: the version, parsed.
-        record: everything else about it. Without bytes it stands for any row of the same version.
+        record: everything else about it. Without bytes it stands for any row of the same version, unless that
+            is plain code with another fingerprint.
         save: gives the number of the save it is part of, if it is part of one; called only where the version is new.
 
     Returns:
         the store's number for it.
     """
     found = find_version(connection, op, version, with_bytes=record.sha256 is not None)
-    if found is None or (record.sha256 is not None and found.sha256 != record.sha256):
+    if found is None or _is_another(record, found):
         row = version_values(op, version, record, follows=0 if found is None else found.id)
         insert_new(connection, tables.version, [{**row, "save_id": None if save is None else save()}])
         found = find_version(connection, op, version, with_bytes=record.sha256 is not None)
@@ -221,6 +226,15 @@ def add_version(
         revived = sa.update(tables.version).where(tables.version.c.id == found.id).values(pruned_at=None)
         connection.execute(revived)
     return int(found.id)
+
+
+def _is_another(record: VersionRecord, found: StoredRow) -> bool:
+    """Whether a version that is to be saved says something else than the row of the same version that is there."""
+    if record.sha256 is not None:
+        return bool(found.sha256 != record.sha256)
+    # Plain code may change while none of its fields does: the version stays, and which code was saved is known anew.
+    fingerprints = (record.fingerprint, found.fingerprint)
+    return not found.sha256 and None not in fingerprints and record.fingerprint != found.fingerprint
 
 
 def add_save(connection: sa.Connection, pipeline: int | None, origin: Origin | None) -> int:

@@ -19,6 +19,7 @@ from chariots.op_store import (
     routes_check,
     routes_history,
     routes_lineage,
+    routes_maintenance,
     routes_v1,
     routes_v2,
     tables,
@@ -119,6 +120,7 @@ class OpStoreServer:
         try:
             with self.registry.database.reading() as connection:
                 connection.execute(sa.select(1))
+            self.registry.blobs.check()
         except StoreError as error:
             return {"detail": error.detail}
         return None

@@ -196,6 +196,7 @@ def _load_op(op: LoadableOp, store: OpStoreProtocol, chosen: StoredVersion) -> N
     Whoever says which formats may be loaded goes by what the store has recorded, so nothing else may be what decides
     how the bytes are read.
     """
+    data = store.read_version(chosen)
     if chosen.format is not None and chosen.format != op.bytes_format:
         reads = "names no format" if op.bytes_format is None else f"reads {op.bytes_format!r} only"
         raise ConflictError(
@@ -203,7 +204,7 @@ def _load_op(op: LoadableOp, store: OpStoreProtocol, chosen: StoredVersion) -> N
             f"{chosen.format!r}, and {type(op).__name__} {reads}; set the serializer_cls it was saved with (if you "
             "trust the bytes), or train and save it again"
         )
-    op.load(store.read_version(chosen))
+    op.load(data)
     lineage.forget(op)
 
 
@@ -315,6 +316,10 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
             links[upstream, downstream] = None
     if records:
         store.commit_save(pipeline.name, slots[-1].node.name, list(records.values()), list(links))
+    nodes, edges = _questions(slots)
+    if any(node.role in ("load", "optional") for node in nodes):
+        # Versions of it can be promoted; a pipeline that only trains has none to choose.
+        store.describe_pipeline(pipeline.name, nodes, edges)
 
 
 def persist_node(node: Node, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode]) -> Version | None:

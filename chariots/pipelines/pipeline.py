@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from chariots.errors import InputError
+from chariots.errors import InputError, UnknownNameError
 from chariots.pipelines.callbacks import PipelineCallback
 from chariots.pipelines.graph import INPUT_VALUE, build_graph
 from chariots.pipelines.mismatch import level
@@ -311,22 +311,30 @@ class Pipeline(BaseOp):
         other.graph_nodes = tuple(nodes)
         return other
 
-    def load(self, op_store_client: OpStoreProtocol) -> Self:
-        """Loads the newest versions of the ops that all fit together.
+    def load(self, op_store_client: OpStoreProtocol, alias: str | None = None) -> Self:
+        """Loads the newest versions of the ops that all fit together, or those that were promoted.
 
         Args:
             op_store_client: the op store.
+            alias: whose versions to load, ``"production"`` for instance; the newest that fit if None.
 
         Returns:
             this pipeline.
 
         Raises:
+            UnknownNameError: if the alias stands for nothing.
             VersionError: if an op was never trained and saved, no versions were trained with each other, or none but
                 those that this pipeline has loaded already, although newer ones were saved; then nothing was loaded.
         """
         from chariots.pipelines import persistence
 
-        persistence.load_pipeline(self, op_store_client)
+        promoted = None if alias is None else op_store_client.alias(self.name, alias)
+        if alias is not None and not promoted:
+            raise UnknownNameError(
+                f"pipeline {self.name!r} was to be loaded as {alias!r}, but that alias stands for nothing in this "
+                f"store; promote versions with `chariots promote {self.name} --alias {alias}`, or load without an alias"
+            )
+        persistence.load_pipeline(self, op_store_client, promoted)
         return self
 
     def save(self, op_store_client: OpStoreProtocol) -> None:

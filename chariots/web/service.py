@@ -12,7 +12,7 @@ from flask.signals import got_request_exception
 from werkzeug.exceptions import HTTPException, InternalServerError, LengthRequired, RequestEntityTooLarge
 
 from chariots._version import __version__
-from chariots.errors import BodyTooLargeError, ChariotsError, nearest
+from chariots.errors import BodyTooLargeError, ChariotsError, MalformedRequestError, nearest
 from chariots.schema import dumps, loads
 from chariots.schema.places import printable
 from chariots.web import deadline, request_ids
@@ -96,10 +96,13 @@ def read_json(empty: Any = None) -> Any:
         the decoded body.
 
     Raises:
-        MalformedRequestError: when the body is not JSON.
+        MalformedRequestError: when the body is not JSON, or not whole.
         BodyTooLargeError: when it is larger than the application accepts (as the HTTP exception 413).
     """
-    body = request.get_data()
+    try:
+        body = request.get_data()
+    except OSError as error:  # the connection broke, or the server lost patience
+        raise MalformedRequestError(f"The body broke off: {error}. Send it again.") from error
     if "HTTP_TRANSFER_ENCODING" in request.environ:
         _check_chunked(len(body))
     return loads(body) if body else empty

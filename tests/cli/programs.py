@@ -87,7 +87,7 @@ def _address(process: subprocess.Popen[bytes], log: Path, until: str) -> str:
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         text = log.read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"http://127\.0\.0\.1:\d+", text)
+        found = re.search(r"http://(127\.0\.0\.1|0\.0\.0\.0):\d+", text)
         if found and until in text:
             return found.group(0)
         if process.poll() is not None:

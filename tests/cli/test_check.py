@@ -108,6 +108,13 @@ def test_json_on_standard_output_is_nothing_but_json(tmp_path: Path, live: tuple
     assert json.loads(shown.stdout)["harmless"] is True
 
 
+def test_a_terminal_that_lacks_a_letter_does_not_change_the_outcome(tmp_path: Path, live: tuple[str, Path]) -> None:
+    folder = write_project(tmp_path / "next", ops=('"slow"', '"schön"'))
+    shown = check(folder, live[0], PYTHONIOENCODING="ascii")
+    assert shown.returncode == 0
+    assert "speed: 'slow' -> 'sch\\xf6n' (minor)" in shown.stdout
+
+
 def test_a_folder_is_checked_without_being_changed(tmp_path: Path, live: tuple[str, Path]) -> None:
     shutil.copytree(live[1] / "store", tmp_path / "store")
     before = facts(tmp_path)

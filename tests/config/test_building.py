@@ -53,6 +53,14 @@ def test_a_pipeline_appended_after_loading_is_served(config: ChariotsConfig, is_
     assert TestPipelinesClient(server).call_pipeline(is_odd, 3).value is True
 
 
+def test_the_server_serves_the_alias_of_the_configuration(config: ChariotsConfig, is_odd: Pipeline) -> None:
+    config.pipelines_config.pipelines.append(is_odd)
+    config.pipelines_workers_config.use_for_all = False
+    assert config.get_pipelines_server().alias == "production"
+    config.pipelines_config.alias = "candidate"
+    assert config.get_pipelines_server().alias == "candidate"
+
+
 def test_the_server_has_the_store_the_runner_the_callbacks_and_the_workers(
     config: ChariotsConfig, is_odd: Pipeline
 ) -> None:

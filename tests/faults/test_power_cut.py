@@ -7,6 +7,8 @@ transaction that names the bytes is committed.
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +17,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from chariots.errors import StoreError
 from chariots.op_store import OpStoreServer, tables
 from chariots.op_store.blobs import blob_path
 from tests.faults.counting import counted
+from tests.faults.test_failing_calls import failing_call
 from tests.op_store.support import file_store, save_pair
+
+
+def opened(descriptor: int) -> str:
+    """The path of an open file."""
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
 class Disk:
@@ -42,12 +51,12 @@ class Disk:
         return not self.unsynced & {str(path), *(str(above) for above in path.parents if above.is_relative_to(root))}
 
     def _write(self, descriptor: int, data: Any) -> Any:
-        self.unsynced.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        self.unsynced.add(opened(descriptor))
         return self._real["write"](descriptor, data)
 
     def _fsync(self, descriptor: int) -> None:
         self._real["fsync"](descriptor)
-        self.unsynced.discard(os.readlink(f"/proc/self/fd/{descriptor}"))
+        self.unsynced.discard(opened(descriptor))
 
     def _replace(self, source: Any, target: Any, **options: Any) -> None:
         self._real["replace"](source, target, **options)
@@ -88,6 +97,42 @@ def test_bytes_are_on_the_disk_before_a_version_names_them(tmp_path: Path, monke
     assert store.registry.database.engine.pool.status()
 
 
+def test_bytes_whose_directories_could_not_be_synced_are_not_named_before_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in itertools.count(1):
+        folder = tmp_path / str(limit)
+        folder.mkdir()
+        store = file_store(folder)
+        store.upgrade()
+        with monkeypatch.context() as patched:
+            disk = Disk(patched)
+            for lost in lost_at_commit(store, disk, folder):
+                with counted("the n-th fsync of a save fails, it is tried again, then a power cut (file layer)"):
+                    with failing_call(patched, "fsync", limit, errno.EIO) as struck:
+                        try:
+                            save_pair(store.client(), 1)
+                        except StoreError:
+                            assert struck()
+                    save_pair(store.client(), 1)
+                    assert lost == []
+        if not struck():
+            break
+    assert limit > 4
+
+
+def test_bytes_in_a_directory_that_another_process_has_just_made_are_not_named_before_it_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = file_store(tmp_path)
+    store.upgrade()
+    disk = Disk(monkeypatch)
+    (tmp_path / "ops" / "blobs").mkdir(parents=True)
+    for lost in lost_at_commit(store, disk, tmp_path):
+        save_pair(store.client(), 1)
+        assert lost == []
+
+
 @pytest.mark.parametrize("forgotten", ["file", "directory"])
 def test_a_sync_that_is_forgotten_would_be_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: str
@@ -97,7 +142,7 @@ def test_a_sync_that_is_forgotten_would_be_noticed(
     kept = os.fsync
 
     def forgetful(descriptor: int) -> None:
-        is_directory = Path(os.readlink(f"/proc/self/fd/{descriptor}")).is_dir()
+        is_directory = Path(opened(descriptor)).is_dir()
         if is_directory != (forgotten == "directory"):
             kept(descriptor)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import pickle
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +72,8 @@ def train(op: Any, *callbacks: PipelineCallback, name: str = "train") -> Pipelin
 
 
 def test_a_training_has_its_time_and_its_duration() -> None:
-    op, before = Mean(MLMode.FIT), time.time()
+    op = Mean(MLMode.FIT)
     op.execute([1.0, 2.0])
-    assert before <= op.training_record["trained_at"] <= time.time() + 1
     assert op.training_record["trained_at"] == op.op_version.creation_time
     assert op.training_record["duration"] >= 0
 

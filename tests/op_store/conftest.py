@@ -15,6 +15,7 @@ import pytest
 from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer
 from chariots.op_store.database import Database
 from chariots.web import Reply
+from tests.object_stores import ObjectStores
 from tests.op_store.support import database_url, file_store, serving, set_database_url
 from tests.postgres_server import drop_database, new_database
 
@@ -111,3 +112,11 @@ def client(request: pytest.FixtureRequest, client_kind: str, store: OpStoreServe
 def local(store: OpStoreServer) -> BaseOpStoreClient:
     """The client in the process of that store."""
     return store.client()
+
+
+@pytest.fixture(scope="session")
+def object_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStores]:
+    """Servers of S3, Google Cloud Storage and Azure Blob Storage, on loopback."""
+    servers = ObjectStores(tmp_path_factory.mktemp("object_stores"))
+    yield servers
+    servers.close()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 import sys
 import threading
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from chariots.errors import ConflictError, InputError, UnknownNameError, VersionError
-from chariots.op_store import BaseOpStoreClient, OpStoreServer
-from tests.op_store.support import count_rows, file_store, query, record, save_pair, version
+from chariots.errors import ConflictError, ForbiddenError, InputError, UnknownNameError, VersionError
+from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer
+from chariots.op_store.savers import FileSaver
+from tests.op_store.support import count_rows, file_store, query, record, save_pair, serving, version
 
 EDGE = [("pca", "forest")]
 
@@ -543,3 +549,100 @@ def test_what_is_no_pipeline_cannot_be_described(local: BaseOpStoreClient, wrong
         nodes = [type(nodes[0])("pca", "load", "1.0", "1.0")]
     with pytest.raises(InputError, match=r"nodes|edges"):
         local.describe_pipeline("predict", nodes, edges)
+
+
+# How it is asked and kept
+
+
+def test_people_ask_with_get(local: BaseOpStoreClient, url: str) -> None:
+    first, second = sets(local, 2)
+    promote(local, first)
+    promote(local, second)
+
+    def get(path: str) -> Any:
+        with urllib.request.urlopen(url + path, timeout=30) as answer:
+            return json.load(answer)
+
+    page = get("/v2/history?pipeline=predict&limit=1")
+    assert [event["after"] for event in page["events"]] == [second]
+    assert get(f"/v2/history?pipeline=predict&before={page['next']}")["events"][0]["after"] == first
+    assert get("/v2/alias?pipeline=predict&alias=production") == {"versions": second}
+    assert [event["pipeline"] for event in get("/v2/aliases")["aliases"]] == ["predict"]
+
+
+def test_only_a_token_that_may_write_decides(tmp_path: Path) -> None:
+    tokens = {"read": "r" * 32, "write": "w" * 32}
+    served = OpStoreServer(FileSaver(str(tmp_path / "ops")), f"sqlite:///{tmp_path / 'db.sqlite'}", tokens=tokens)
+    with serving(served) as address:
+        reader, writer = (OpStoreClient(address, token=token) for token in tokens.values())
+        (only,) = sets(writer, 1)
+        for ask in (
+            lambda: reader.promote("predict"),
+            lambda: reader.rollback("predict"),
+            lambda: reader.accept("predict", "pca", "forest", "why not"),
+            lambda: describe(reader),
+        ):
+            with pytest.raises(ForbiddenError):
+                ask()
+        writer.promote("predict")
+        assert reader.alias("predict", "production") == only
+        assert len(reader.history("predict")) == len(reader.aliases("predict")) == 1
+
+
+def test_a_promotion_that_fails_at_any_statement_changes_nothing(tmp_path: Path) -> None:
+    store = file_store(tmp_path)
+    local = store.client()
+    first, second = sets(local, 2)
+    promote(local, first)
+    left = -1
+
+    def before(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise RuntimeError("cut")
+
+    sa.event.listen(store.registry.database.engine, "before_cursor_execute", before)
+    for statement in itertools.count(1):
+        left = statement
+        try:
+            store.registry.history.promote("predict", versions=second)
+        except RuntimeError:
+            left = -1
+            assert local.alias("predict", "production") == first
+            assert len(local.history("predict")) == 1
+        else:
+            break
+    left = -1
+    assert statement > 5
+    assert [event.before for event in local.history("predict")] == [first, None]
+
+
+def test_every_question_about_one_pipeline_uses_an_index(tmp_path: Path) -> None:
+    store = file_store(tmp_path)
+    local = store.client()
+    first, second = sets(local, 2)
+    asked: list[tuple[str, Any]] = []
+    engine = store.registry.database.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+    client = store.registry.history
+    for versions in (first, second):
+        client.promote("predict", versions=versions)
+        store.registry.record_deployment("predict", versions)
+    client.rollback("predict")
+    client.rollback("predict", "other")
+    client.alias("predict", "production")
+    client.aliases("predict")
+    client.history("predict", before=3, alias="production")
+    client.history("predict")
+    scans = set()
+    with engine.connect() as connection:
+        for statement, parameters in list(asked):
+            if not statement.startswith(("SELECT", "UPDATE")):
+                continue
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            scans |= {
+                (row.detail, statement) for row in plan if re.match("SCAN (event|deployment|version|link)", row.detail)
+            }
+    assert len(asked) > 30
+    assert scans == set()

@@ -130,7 +130,7 @@ def test_versions_come_in_pages_newest_first(client: BaseOpStoreClient) -> None:
 
 def test_versions_of_an_unknown_op_are_refused_with_the_nearest_name(client: BaseOpStoreClient) -> None:
     save_pair(client, 1)
-    with pytest.raises(UnknownNameError, match="no op of that name.*Did you mean 'forest'"):
+    with pytest.raises(UnknownNameError, match=r"no op of that name.*Did you mean 'forest'"):
         client.versions("forrest")
 
 
@@ -189,9 +189,7 @@ def test_the_children_of_a_version_are_what_was_trained_with_it(client: BaseOpSt
     assert [child.version.id for child in rest] == newest_first[2:]
 
 
-def test_a_pair_that_a_person_accepted_is_told_from_a_training(
-    client: BaseOpStoreClient, store: OpStoreServer
-) -> None:
+def test_a_pair_that_a_person_accepted_is_told_from_a_training(client: BaseOpStoreClient, store: OpStoreServer) -> None:
     first, second = save_pair(client, 1), save_pair(client, 2)
     with store.registry.database.writing() as connection:
         pipeline = connection.scalar(sa.select(tables.pipeline.c.id))
@@ -234,7 +232,7 @@ def test_a_training_in_another_form_is_left_out(client: BaseOpStoreClient) -> No
 
 @pytest.mark.parametrize("training", [{"metrics": {"loss": math.nan}}, {"x": {1}}, {"x": "a" * (4 * 2**20)}])
 def test_what_no_database_keeps_as_json_is_refused(local: BaseOpStoreClient, training: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="versions.training"):
+    with pytest.raises(InputError, match=r"versions\.training"):
         local.commit_save("", "pca", [replace(record(local, "pca"), training=training)], [])
     assert local.ops() == []
 
@@ -292,5 +290,4 @@ def test_no_question_reads_a_whole_table(client: BaseOpStoreClient, store: OpSto
             plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
             assert "Seq Scan" not in plan, plan
             for line in plan.splitlines():
-                derived = ("SCAN (", "SCAN anon", "SCAN SUBQUERY", "SCAN found")
-                assert "SCAN " not in line or "USING" in line or any(name in line for name in derived), plan
+                assert "SCAN " not in line or "SCAN (subquery" in line or "SCAN anon" in line, plan

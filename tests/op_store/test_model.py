@@ -2,100 +2,182 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from unittest import mock
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chariots.op_store import OpStoreServer
+from chariots.op_store import OpStoreServer, lookup
 from chariots.op_store.savers import FileSaver
-from chariots.pipelines.store import NodeQuery, Role
+from chariots.pipelines.store import Level, NodeQuery, Role
+from chariots.versioning import Version
 from tests.op_store.support import record, version
 
 OPS = ("a", "b", "c")
 EDGES = (("a", "b"), ("b", "c"), ("a", "c"))
+EXAMPLES = itertools.count()
+LETTERS: dict[Level, int] = {"major": 1, "minor": 2, "patch": 3}
 
-letters = st.sampled_from("xy")
+# The first letter counts in major, the second in minor.
+texts = st.sampled_from(["xx", "xy", "yx"])
 ops = st.sets(st.sampled_from(OPS), min_size=1)
-roles: st.SearchStrategy[Role] = st.sampled_from(["load", "optional", "retrain", "code"])
+roles: st.SearchStrategy[Role] = st.sampled_from(["load", "load", "optional", "retrain", "code"])
+levels: st.SearchStrategy[Level] = st.sampled_from(["major", "minor", "patch"])
+
+
+def made_of(text: str) -> Version:
+    """The version that two letters stand for."""
+    return version(text[0], text[1])
+
+
+def agree(left: str, right: str, level: Level) -> bool:
+    """Whether two texts are the same down to a subversion."""
+    return left[: LETTERS[level]] == right[: LETTERS[level]]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A version as a line on paper."""
+
+    number: int
+    op: str
+    text: str
+    code: str | None  # None: by a client that did not say
 
 
 @dataclass
 class Paper:
     """The store as lists: versions in the order of their numbers, and who was validated with whom."""
 
-    versions: list[tuple[int, str, str, str | None]] = field(default_factory=list)  # number, op, major, code
-    links: list[tuple[str, str, str, int | None]] = field(default_factory=list)  # up, its major, down, its number
+    versions: list[Saved] = field(default_factory=list)
+    links: list[tuple[str, str, str, int | None]] = field(default_factory=list)  # up, its text, down, its number
 
-    def chosen(self, op: str, code: str) -> tuple[int, str] | None:
-        """Number and major version of what a load should take."""
-        fitting = [(n, major) for n, name, major, made in self.versions if name == op and made in (code, None)]
-        return max(fitting, default=None)
+    def candidates(self, node: NodeQuery, code: str) -> list[Saved | None]:
+        """What a node may load, the newest first; None stands for nothing."""
+        if node.role == "code":
+            return [None]
+        found = [
+            saved
+            for saved in self.versions
+            if saved.op == node.name and (saved.code is None or agree(saved.code, code, node.mismatch_on))
+        ]
+        newest_first: list[Saved | None] = [*sorted(found, key=lambda saved: -saved.number)]
+        return newest_first or [None]
 
-    def fits(self, nodes: dict[str, NodeQuery], code: str) -> bool:
-        """Whether the load should be accepted."""
-        chosen = {op: None if node.role == "code" else self.chosen(op, code) for op, node in nodes.items()}
-        for op, node in nodes.items():
-            saved = any(name == op for _, name, _, _ in self.versions)
-            if chosen[op] is None and (node.role == "load" or (node.role == "optional" and saved)):
-                return False
-        return all(self._edge_fits(nodes[up], nodes[down], chosen[up], chosen[down]) for up, down in EDGES)
+    def newest(self, nodes: Sequence[NodeQuery], code: str) -> dict[str, int]:
+        """The newest version that each node may load."""
+        first = {node.name: self.candidates(node, code)[0] for node in nodes}
+        return {op: saved.number for op, saved in first.items() if saved is not None}
+
+    def expected(
+        self, nodes: Sequence[NodeQuery], edges: Sequence[tuple[str, str]], code: str, running: str
+    ) -> dict[str, int] | None:
+        """What a load should take; None if it should be refused."""
+        for node in nodes:
+            saved = any(version.op == node.name for version in self.versions)
+            needed = node.role == "load" or (node.role == "optional" and saved)
+            if needed and self.candidates(node, code) == [None]:
+                return None
+        fitting = [chosen for chosen in self.sets(nodes, code) if self.fits(nodes, edges, chosen, running)]
+        numbers = [{op: saved.number for op, saved in chosen.items() if saved is not None} for chosen in fitting]
+        return max(numbers, key=lambda chosen: sorted(chosen.values(), reverse=True), default=None)
+
+    def sets(self, nodes: Sequence[NodeQuery], code: str) -> Iterator[dict[str, Saved | None]]:
+        """Every set of versions, whether it fits or not."""
+        for chosen in itertools.product(*(self.candidates(node, code) for node in nodes)):
+            yield {node.name: saved for node, saved in zip(nodes, chosen, strict=True)}
+
+    def fits(
+        self,
+        nodes: Sequence[NodeQuery],
+        edges: Sequence[tuple[str, str]],
+        chosen: Mapping[str, Saved | None],
+        running: str,
+    ) -> bool:
+        """Whether every edge of a set holds."""
+        by_name = {node.name: node for node in nodes}
+        return all(self._edge_fits(by_name[up], by_name[down], chosen[up], chosen[down], running) for up, down in edges)
 
     def _edge_fits(
-        self, up: NodeQuery, down: NodeQuery, source: tuple[int, str] | None, reader: tuple[int, str] | None
+        self, up: NodeQuery, down: NodeQuery, source: Saved | None, reader: Saved | None, running: str
     ) -> bool:
-        roles = {up.role, down.role}
-        if "retrain" in roles or roles == {"code"}:
+        both = {up.role, down.role}
+        if "retrain" in both or both == {"code"}:
             return True
         pair = [link for link in self.links if (link[0], link[2]) == (up.name, down.name)]
         if not pair:
             return source is None or reader is None
-        major = up.version.partition(".")[0] if source is None else source[1]
-        return any(link[1] == major and (reader is None or link[3] in (reader[0], None)) for link in pair)
+        text = running if source is None else source.text
+        return any(
+            agree(link[1], text, up.mismatch_on) and (reader is None or link[3] in (reader.number, None))
+            for link in pair
+        )
 
 
 saves = st.one_of(
-    st.tuples(st.just("save"), ops, letters, letters),
-    st.tuples(st.just("old client"), ops, letters, st.just("")),
+    st.tuples(st.just("save"), ops, texts, texts),
+    st.tuples(st.just("old client"), ops, texts, st.just("")),
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(history=st.lists(saves, max_size=6), wanted=st.tuples(roles, roles, roles), running=st.tuples(letters, letters))
+windows = st.sampled_from([lookup.WINDOWS, (1, 2, None)])
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> OpStoreServer:
+    """A store for all examples: each takes three ops of its own, as making a store takes longer."""
+    return OpStoreServer(FileSaver(str(tmp_path_factory.mktemp("ops"))))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    history=st.lists(saves, max_size=8),
+    wanted=st.tuples(roles, roles, roles),
+    mismatch_on=st.tuples(levels, levels, levels),
+    code=texts,
+    running=texts,
+    windows=windows,
+)
 def test_a_load_follows_the_rule(
-    history: Sequence[tuple[str, set[str], str, str]], wanted: Sequence[Role], running: tuple[str, str]
+    shared: OpStoreServer,
+    history: Sequence[tuple[str, set[str], str, str]],
+    wanted: Sequence[Role],
+    mismatch_on: Sequence[Level],
+    code: str,
+    running: str,
+    windows: Sequence[int | None],
 ) -> None:
-    paper = Paper()
-    with TemporaryDirectory() as folder:
-        client = OpStoreServer(FileSaver(str(Path(folder)))).client()
-        for position, (kind, names, major, code) in enumerate(history):
-            made = version(major)
-            links = [(up, down) for up, down in EDGES if up in names and down in names]
-            if kind == "save":
-                data = {name: f"{name} {position}".encode() for name in sorted(names)}
-                records = [record(client, name, data[name], made, version(code)) for name in sorted(names)]
-                numbers = client.commit_save("p", "c", records, links)
-                paper.versions += [(number, name, made.major, code) for name, number in numbers.items()]
-                paper.links += [(up, made.major, down, numbers[down]) for up, down in links]
-            else:
-                for name in sorted(names):
-                    client.save_op_bytes(name, made, f"{name} {position}".encode())
-                    number = max((number for number, *_ in paper.versions), default=0) + 1
-                    paper.versions.append((number, name, made.major, None))
-                for up, down in links:
-                    client.register_valid_link(down, up, made)
-                    paper.links.append((up, made.major, down, None))
-        code = running[0]
-        nodes = {
-            name: NodeQuery(name, role, str(version(running[1])), str(version(code)))
-            for name, role in zip(OPS, wanted, strict=True)
-        }
-        found = client.resolve("p", list(nodes.values()), EDGES)
-        assert (found.problems == []) == paper.fits(nodes, code)
-        expected = {op: paper.chosen(op, code) for op, node in nodes.items() if node.role != "code"}
-        assert {op: stored.id for op, stored in found.versions.items()} == {
-            op: chosen[0] for op, chosen in expected.items() if chosen is not None
-        }
+    client, paper, example = shared.client(), Paper(), next(EXAMPLES)
+    edges = [(f"{up} {example}", f"{down} {example}") for up, down in EDGES]
+    for position, (kind, letters, text, by) in enumerate(history):
+        names = sorted(f"{letter} {example}" for letter in letters)
+        made = made_of(text)
+        links = [(up, down) for up, down in edges if up in names and down in names]
+        if kind == "save":
+            records = [record(client, name, f"{name} {position}".encode(), made, made_of(by)) for name in names]
+            numbers = client.commit_save("p", "c", records, links)
+            paper.versions += [Saved(number, name, text, by) for name, number in numbers.items()]
+            paper.links += [(up, text, down, numbers[down]) for up, down in links]
+        else:
+            for name in names:
+                client.save_op_bytes(name, made, f"{name} {position}".encode())
+                number = shared.registry.find_version(name, str(made)).id
+                paper.versions.append(Saved(number, name, text, None))
+            for up, down in links:
+                client.register_valid_link(down, up, made)
+                paper.links.append((up, text, down, None))
+    nodes = [
+        NodeQuery(f"{name} {example}", role, str(made_of(running)), str(made_of(code)), level)
+        for name, role, level in zip(OPS, wanted, mismatch_on, strict=True)
+    ]
+    with mock.patch.object(lookup, "WINDOWS", windows):
+        found = client.resolve("p", nodes, edges)
+    expected = paper.expected(nodes, edges, code, running)
+    newest = paper.newest(nodes, code)
+    assert (found.problems == []) == (expected is not None)
+    assert {op: stored.id for op, stored in found.versions.items()} == (newest if expected is None else expected)
+    assert (found.passed_over == []) == (expected is None or expected == newest)

@@ -74,20 +74,24 @@ def _in_a_loop() -> bool:
 
 def _executed(registry: Registry, asked: GraphQL, variables: Mapping[str, Any]) -> dict[str, Any]:
     from graphql import GraphQLError
+    from strawberry.schema.exceptions import CannotGetOperationTypeError
 
     from chariots.op_store.graphql.schema import Context, schema
 
     # Every part of the answer is from one state of the store.
     with registry.database.reading() as connection:
         lineage = Lineage(lambda: contextlib.nullcontext(connection))
-        result = asyncio.run(
-            schema.execute(
-                asked.query,
-                variable_values=dict(variables),
-                context_value=Context(lineage),
-                operation_name=asked.operationName,
+        try:
+            result = asyncio.run(
+                schema.execute(
+                    asked.query,
+                    variable_values=dict(variables),
+                    context_value=Context(lineage),
+                    operation_name=asked.operationName,
+                )
             )
-        )
+        except CannotGetOperationTypeError:
+            return {"data": None, "errors": [{"message": _no_operation(asked.operationName)}]}
         for error in result.errors or ():
             failure = error.original_error
             refused = isinstance(failure, GraphQLError) or getattr(failure, "status", 500) < 500
@@ -97,6 +101,13 @@ def _executed(registry: Registry, asked: GraphQL, variables: Mapping[str, Any]) 
     if result.errors:
         answer["errors"] = [_described(error) for error in result.errors]
     return answer
+
+
+def _no_operation(name: str | None) -> str:
+    return (
+        f"the operation {(name or '')[:80]!r} was to be run, but the query holds none of that name; name one that it "
+        "holds, or leave operationName out where it holds one only"
+    )
 
 
 def _described(error: GraphQLError) -> dict[str, Any]:

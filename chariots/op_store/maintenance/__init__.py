@@ -8,6 +8,7 @@ from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
     from chariots.op_store.maintenance.backup import back_up, restore
+    from chariots.op_store.maintenance.counting import stats
     from chariots.op_store.maintenance.exporting import export_ops
     from chariots.op_store.maintenance.gc import collect
     from chariots.op_store.maintenance.importing import import_ops
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
         VerifyReport,
     )
     from chariots.op_store.maintenance.retention import Policy
-    from chariots.op_store.maintenance.stats import stats
-    from chariots.op_store.maintenance.verify import verify
+    from chariots.op_store.maintenance.verification import verify
 
 _HOMES = {
-    "verify": "chariots.op_store.maintenance.verify",
+    "verify": "chariots.op_store.maintenance.verification",
     "VerifyReport": "chariots.op_store.maintenance.reports",
     "Finding": "chariots.op_store.maintenance.reports",
     "collect": "chariots.op_store.maintenance.gc",
@@ -39,7 +39,7 @@ _HOMES = {
     "back_up": "chariots.op_store.maintenance.backup",
     "restore": "chariots.op_store.maintenance.backup",
     "BackupReport": "chariots.op_store.maintenance.reports",
-    "stats": "chariots.op_store.maintenance.stats",
+    "stats": "chariots.op_store.maintenance.counting",
     "StoreStats": "chariots.op_store.maintenance.reports",
     "OpStats": "chariots.op_store.maintenance.reports",
 }

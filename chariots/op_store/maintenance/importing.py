@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from chariots.errors import DamagedError, InputError
 from chariots.op_store import deployments, presence, rows, tables
 from chariots.op_store.blobs import check_sha256
-from chariots.op_store.checks import LARGEST_NUMBER, check_name, check_names, check_numbers, check_version
+from chariots.op_store.checks import LARGEST_NUMBER, check_name, check_names, check_numbers
 from chariots.op_store.maintenance.archive import ACCEPTANCES, LINKS, SAVES, VERSIONS, Archive
 from chariots.op_store.maintenance.inventory import unhurried
 from chariots.op_store.maintenance.reports import ImportReport
@@ -56,7 +56,7 @@ def import_ops(registry: Registry, path: str | Path) -> ImportReport:
             unhurried(connection)
             known = (VersionRecord(op="", version="", sha256=sha256) for sha256 in blobs)
             presence.check_bytes_again(connection, before, known, registry.blobs.exists)
-            _Registration(connection, archive, report).run()
+            _Registration(registry, connection, archive, report).run()
     return report
 
 
@@ -64,10 +64,9 @@ def _checked(registry: Registry, archive: Archive) -> dict[str, int]:
     """Looks at every version of a file before anything is done, and returns the sizes of the bytes by their hash."""
     sizes: dict[str, int] = {}
     for row in archive.lines(VERSIONS):
-        record = _record(archive, row)
+        record = _record(registry, archive, row)
         if record.op not in archive.manifest["ops"]:
             raise archive.damaged(f"holds a version of {record.op!r}, which its manifest does not name")
-        registry.trust.check(record, "imported")
         if record.sha256 is not None:
             there = archive.size(record.sha256)
             if there != record.size:
@@ -86,7 +85,7 @@ def _keep(registry: Registry, archive: Archive, sha256: str) -> None:
         raise archive.damaged(f"is damaged: {error.detail}") from error
 
 
-def _record(archive: Archive, row: Mapping[str, Any]) -> VersionRecord:
+def _record(registry: Registry, archive: Archive, row: Mapping[str, Any]) -> VersionRecord:
     """The version in a line of a file, refused if it is none."""
     try:
         record = VersionRecord(
@@ -102,18 +101,13 @@ def _record(archive: Archive, row: Mapping[str, Any]) -> VersionRecord:
             signed_by=row["signed_by"],
             training=dict(row["training"] or {}),
         )
-        check_version(record.version, "version")
-        if record.code_version is not None:
-            check_version(record.code_version, "code_version")
+        registry.check_record(record, "versions.")
         if record.sha256 is not None:
             check_sha256(record.sha256, "sha256")
         check_numbers([row["id"]], "id")
-        if not 0 <= record.size <= LARGEST_NUMBER or not 0 <= int(row["follows"]) <= LARGEST_NUMBER:
-            raise ValueError("a number is out of range")
+        if not 0 <= int(row["follows"]) <= LARGEST_NUMBER:
+            raise ValueError(f"it follows {row['follows']!r:.40}")
         _time(row)
-        for text in (record.fingerprint, record.format, record.signature, record.signed_by):
-            if text is not None:
-                _text(text)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise archive.damaged(f"holds a line in {VERSIONS} that is no version ({error})") from error
     return record
@@ -135,7 +129,8 @@ def _text(value: Any) -> str | None:
 class _Registration:
     """The one transaction in which everything in a file becomes visible."""
 
-    def __init__(self, connection: sa.Connection, archive: Archive, report: ImportReport) -> None:
+    def __init__(self, registry: Registry, connection: sa.Connection, archive: Archive, report: ImportReport) -> None:
+        self._registry = registry
         self._connection = connection
         self._archive = archive
         self._report = report
@@ -162,7 +157,7 @@ class _Registration:
             self._add_link(row, acceptances)
 
     def _add_version(self, row: Mapping[str, Any], saves: Mapping[int, Mapping[str, Any]]) -> None:
-        record = _record(self._archive, row)
+        record = _record(self._registry, self._archive, row)
         version = Version.parse(record.version)
         op, follows = self._ops[record.op], self._numbers.get(row["follows"], 0)
         number = self._find(op, version, record, follows)

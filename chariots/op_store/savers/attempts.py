@@ -46,13 +46,13 @@ def library(extra: str) -> Any:
         ) from error
 
 
-def attempt(action: Callable[[], Answer], doing: str, seconds: float) -> Answer:
+def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> Answer:
     """Does something with an object store, again and again while it fails in a way that may pass.
 
     Args:
         action: what to do; it may be done several times.
         doing: what was to be done, for the message: ``the object 'a' was to be read from the bucket 'b'``.
-        seconds: how long to go on; the deadline of the request at hand may shorten it.
+        seconds: how long to go on; the deadline of the request at hand may shorten it. None for a single attempt.
 
     Returns:
         what the action returned.
@@ -61,7 +61,7 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float) -> Answer:
         FileNotFoundError: if there is no such object.
         StoreFullError: if a quota is used up.
         StoreUnavailableError: if the service does not answer, does not let us in, or has no such bucket.
-        Exception: what else the library raises, such as its AlreadyExistsError, at once.
+        AlreadyExistsError: of the library, at once.
     """
     _refuse_after_fork(doing)
     failures = importlib.import_module("obstore").exceptions
@@ -74,10 +74,12 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float) -> Answer:
                 if _NO_PLACE.search(str(error)):
                     raise refusal(error, doing) from error
                 raise FileNotFoundError(f"{doing}, but there is no such object; check the name and the root") from error
-            except (failures.AlreadyExistsError, failures.NotSupportedError, NotImplementedError):
+            except failures.AlreadyExistsError:
                 raise
-            except failures.BaseError as error:
+            except (failures.BaseError, NotImplementedError) as error:
                 left = deadline.remaining()
+                if seconds is None:
+                    raise refusal(error, doing) from error
                 if not _may_pass(error, failures) or (left is not None and left <= pause):
                     spent = time.monotonic() - started
                     raise refusal(error, doing, f"{_times(tried)} in {spent:.1f} s") from error
@@ -103,8 +105,10 @@ def refusal(error: BaseException, doing: str, tried: str = "") -> StoreError:
             "(nothing was left behind)"
         )
     if _NO_PLACE.search(words):
-        return StoreUnavailableError(f"{doing}, but it does not exist; make it, or correct its name: {words}")
-    if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+        return StoreUnavailableError(
+            f"{doing}, but the service knows no such bucket or container; make it, or correct its name: {words}"
+        )
+    if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError") or status_of(error) in (401, 403):
         return StoreUnavailableError(
             f"{doing}, but the service does not allow it: {words}; check the credentials and their rights"
         )
@@ -153,4 +157,3 @@ def _refuse_after_fork(doing: str) -> None:
             f"{doing}, but this process was forked from one that had used an object store already, which its library "
             "does not survive; fork first, or start processes with the method 'spawn'"
         )
-

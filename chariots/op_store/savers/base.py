@@ -167,6 +167,19 @@ class BaseSaver(ABC):
             return False
         return True
 
+    def settle(self, path: str) -> bool:
+        """Makes certain that what is kept under a path survives a power cut; asked before a version names it.
+
+        The default suits places that keep bytes for good before they say that they did.
+
+        Args:
+            path: where below the root.
+
+        Returns:
+            whether something is kept there.
+        """
+        return self.exists(path)
+
     def delete(self, path: str) -> None:
         """Forgets the bytes kept under a path.
 

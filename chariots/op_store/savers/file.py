@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -122,6 +123,33 @@ class FileSaver(BaseSaver):
             path: where below the root.
         """
         return self._place(path).is_file()
+
+    def settle(self, path: str) -> bool:
+        """Syncs the directories on the way to a file: whoever wrote it may have been cut short before that.
+
+        The bytes of the file itself were synced before it got its name.
+
+        Args:
+            path: where below the root.
+
+        Returns:
+            whether there is such a file.
+
+        Raises:
+            OSError: if a directory cannot be synced.
+        """
+        place = self._place(path)
+        if not place.is_file():
+            return False
+        root = Path(self.root_path).resolve()
+        for directory in place.parents:
+            if not directory.is_relative_to(root):
+                break
+            _sync_directory(directory)
+        # The root stands in a directory that may belong to somebody else, who has then made it.
+        with contextlib.suppress(PermissionError):
+            _sync_directory(root.parent)
+        return True
 
     def delete(self, path: str) -> None:
         """Removes a file.
