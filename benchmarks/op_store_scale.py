@@ -85,6 +85,7 @@ def fill(store: OpStoreServer, rounds: int) -> None:
         try:
             cursor: Any = raw.cursor()
             if database.engine.dialect.name == "postgresql":
+                cursor.execute("SET LOCAL statement_timeout = 0")
                 with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
                     for row in rows_of(table, rounds):
                         copy.write_row(row)
@@ -103,7 +104,9 @@ def fill(store: OpStoreServer, rounds: int) -> None:
                 connection.execute(sa.select(sa.func.setval(sequence, sa.func.coalesce(last, 1))))
             connection.commit()
             # What autovacuum does in a store that grew to this.
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("VACUUM ANALYZE"))
+            plain = connection.execution_options(isolation_level="AUTOCOMMIT")
+            for statement in ("SET statement_timeout = 0", "VACUUM ANALYZE", "RESET statement_timeout"):
+                plain.execute(sa.text(statement))
 
 
 @dataclass

@@ -217,7 +217,7 @@ def _print_stats(found: StoreStats) -> None:
         f"{counted(len(found.ops), 'op')} with {counted(found.versions, 'version')}, {found.with_bytes} of them with "
         f"bytes{given_up}; {counted(found.links, 'link')}."
     )
-    click.echo(f"{shown_size(found.bytes)} in {counted(found.blobs, 'blob')}.")
+    click.echo(f"{shown_size(found.size)} in {counted(found.blobs, 'blob')}.")
     click.echo(
         f"{counted(found.pipelines, 'pipeline')}, {counted(found.saves, 'save')}, "
         f"{counted(found.deployments, 'deployment')}, "
@@ -229,7 +229,7 @@ def _print_stats(found: StoreStats) -> None:
             column.justify = "right"
         for op in found.ops:
             when = op.newest_at[:19].replace("T", " ")
-            numbers = (str(op.versions), str(op.with_bytes), shown_size(op.bytes), str(op.newest))
+            numbers = (str(op.versions), str(op.with_bytes), shown_size(op.size), str(op.newest))
             table.add_row(Text(op.op), *numbers, when)
         Console(highlight=False, soft_wrap=True).print(table)
 
@@ -238,8 +238,8 @@ def _print_verified(report: VerifyReport) -> None:
     print_findings(report)
     lost = len(report.losses)
     click.echo(
-        f"{counted(report.versions, 'version')} with {counted(report.blobs, 'blob')} of {shown_size(report.bytes)} were "
-        f"read: {counted(lost, 'loss', 'losses') if lost else 'all as they were saved'}."
+        f"{counted(report.versions, 'version')} with {counted(report.blobs, 'blob')} of {shown_size(report.size)} "
+        f"were read: {counted(lost, 'loss', 'losses') if lost else 'all as they were saved'}."
     )
     if not report.listed:
         click.echo("The saver cannot list what it keeps, so orphans and leftovers were not looked for.")
@@ -254,7 +254,7 @@ def _print_collected(report: CollectionReport) -> None:
     done = "given up" if report.deleted else "to be given up"
     click.echo(f"{counted(report.version_count, 'version')} {done}, {report.kept} kept.")
     click.echo(
-        f"{shown_size(report.bytes)} {'freed' if report.deleted else 'to be freed'}: {counted(report.blobs, 'blob')} "
+        f"{shown_size(report.size)} {'freed' if report.deleted else 'to be freed'}: {counted(report.blobs, 'blob')} "
         f"({counted(report.orphans, 'orphan')} among them) and "
         f"{counted(report.leftovers, 'leftover')} of killed saves."
     )

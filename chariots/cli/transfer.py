@@ -39,7 +39,7 @@ def export(
         return
     click.echo(
         f"{output} holds {counted(report.versions, 'version')} of {counted(len(report.ops), 'op')} and "
-        f"{counted(report.links, 'link')} ({shown_size(report.bytes)} in {counted(report.blobs, 'blob')}); "
+        f"{counted(report.links, 'link')} ({shown_size(report.size)} in {counted(report.blobs, 'blob')}); "
         "`chariots op-store import` takes it."
     )
 
@@ -61,7 +61,7 @@ def import_file(file: str, as_json: bool, **where: Any) -> None:
         return
     click.echo(
         f"{counted(report.versions, 'new version')} and {counted(report.links, 'new link')}, with "
-        f"{shown_size(report.bytes)} in {counted(report.blobs, 'new blob')}; "
+        f"{shown_size(report.size)} in {counted(report.blobs, 'new blob')}; "
         f"{counted(report.known, 'version')} known before."
     )
 
@@ -106,7 +106,7 @@ def _tell_copied(context: click.Context, report: Any, done: str, as_json: bool) 
         print_findings(report)
         click.echo(
             f"The op store with {counted(report.versions, 'version')} {done}: {report.copied} of "
-            f"{counted(report.blobs, 'blob')} copied ({shown_size(report.bytes)})."
+            f"{counted(report.blobs, 'blob')} copied ({shown_size(report.size)})."
         )
     if report.findings:
         context.exit(1)

@@ -291,7 +291,7 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
     """Saves the versions of a pipeline's ops, their bytes and their links; bytes first, then all the rest at once.
 
     A link is recorded where the downstream op accepts the upstream one: it learned with it in this process, or it
-    has no state that could disagree. An op that was only loaded vouches for nothing.
+    has no state and the upstream op learned in front of it. What was only loaded vouches for nothing.
 
     Args:
         pipeline: the pipeline.
@@ -311,8 +311,7 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
     links: dict[tuple[str, str], None] = {}
     for up, down in effective_edges(slots):
         upstream, downstream = slots[up].node.name, slots[down].node.name
-        vouches = not isinstance(op := slots[down].op, LoadableOp) or op.has_learned
-        if vouches and upstream in records and downstream in records:
+        if _vouches(slots[up].op, slots[down].op) and upstream in records and downstream in records:
             links[upstream, downstream] = None
     if records:
         store.commit_save(pipeline.name, slots[-1].node.name, list(records.values()), list(links))
@@ -320,6 +319,13 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
     if any(node.role in ("load", "optional") for node in nodes):
         # Versions of it can be promoted; a pipeline that only trains has none to choose.
         store.describe_pipeline(pipeline.name, nodes, edges)
+
+
+def _vouches(upstream: BaseOp | None, downstream: BaseOp | None) -> bool:
+    """Whether the two were validated with each other here."""
+    if isinstance(downstream, LoadableOp):
+        return downstream.has_learned
+    return not isinstance(upstream, LoadableOp) or upstream.has_learned
 
 
 def persist_node(node: Node, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode]) -> Version | None:

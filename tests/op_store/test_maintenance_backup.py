@@ -90,7 +90,7 @@ def test_the_next_backup_copies_what_is_new(store: OpStoreServer, backup: Path) 
     back_up(store.registry, backup)
     save_pair(store.client(), 2)
     report = back_up(store.registry, backup)
-    assert (report.blobs, report.copied, report.bytes) == (4, 2, 13)
+    assert (report.blobs, report.copied, report.size) == (4, 2, 13)
     assert told(rows(sqlite_store(backup))) == told(rows(store))
     assert back_up(store.registry, backup).copied == 0
 
@@ -212,7 +212,7 @@ def test_bytes_damaged_in_the_backup_are_not_restored(store: OpStoreServer, empt
         path.write_bytes(path.read_bytes()[:-1] + b"?")
     report = restore(empty.registry, backup)
     assert [finding.kind for finding in report.findings] == ["damaged", "damaged"]
-    assert verify(empty.registry).bytes == 0
+    assert verify(empty.registry).size == 0
 
 
 class Interrupted(FileSaver):

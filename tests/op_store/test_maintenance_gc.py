@@ -34,7 +34,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(store: OpStoreServer, 
     before, files = rows(store), blob_files(tmp_path)
     report = collect(store.registry, Policy(keep=3))
     assert report.versions == {"forest": [2], "pca": [1]}
-    assert (report.deleted, report.kept, report.blobs, report.bytes) == (False, 6, 2, len(b"forest 0") + len(b"pca 0"))
+    assert (report.deleted, report.kept, report.blobs, report.size) == (False, 6, 2, len(b"forest 0") + len(b"pca 0"))
     assert (rows(store), blob_files(tmp_path)) == (before, files)
 
 
@@ -45,7 +45,7 @@ def test_the_newest_versions_of_every_op_stay(store: OpStoreServer, tmp_path: Pa
     dry = collect(store.registry, Policy(keep=2))
     report = clean(store, keep=2)
     assert alive(store) == {"pca": [7, 9], "forest": [8, 10]}
-    assert (report.versions, report.blobs, report.bytes) == (dry.versions, dry.blobs, dry.bytes)
+    assert (report.versions, report.blobs, report.size) == (dry.versions, dry.blobs, dry.size)
     assert len(blob_files(tmp_path)) == 4
     assert store.client().get_op_bytes_for_version("pca", version("pca 4")) == b"pca 4"
 
@@ -160,7 +160,7 @@ def test_old_orphans_and_leftovers_go_and_young_ones_stay(store: OpStoreServer, 
     young = store.client().write_blob(b"a save under way")
     (place / ".writing-fedcba9876543210").write_bytes(b"half")
     report = clean(store)
-    assert (report.orphans, report.leftovers, report.bytes) == (1, 1, len(b"a save that was killed") + 4)
+    assert (report.orphans, report.leftovers, report.size) == (1, 1, len(b"a save that was killed") + 4)
     assert young in file_names(tmp_path)
     assert ".writing-fedcba9876543210" in file_names(tmp_path)
     assert len(blob_files(tmp_path)) == 4

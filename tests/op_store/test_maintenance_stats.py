@@ -20,13 +20,13 @@ def test_everything_is_counted_in_all_and_by_op(client: BaseOpStoreClient) -> No
     client.register_valid_link(None, "words", version("no bytes"))
     client.record_deployment("predict", served)
     found = client.stats()
-    assert [(op.op, op.versions, op.with_bytes, op.bytes, op.newest) for op in found.ops] == [
+    assert [(op.op, op.versions, op.with_bytes, op.size, op.newest) for op in found.ops] == [
         ("forest", 4, 4, 3 * 8 + 5, 7),
         ("pca", 3, 3, 3 * 5, 5),
         ("words", 1, 0, 0, 8),
     ]
     assert (found.versions, found.with_bytes, found.pruned, found.newest) == (8, 7, 0, 8)
-    assert (found.links, found.blobs, found.bytes) == (3, 6, 3 * 8 + 3 * 5)
+    assert (found.links, found.blobs, found.size) == (3, 6, 3 * 8 + 3 * 5)
     assert (found.pipelines, found.saves, found.deployments, found.events) == (2, 3, 1, 0)
 
 
@@ -42,5 +42,5 @@ def test_what_was_given_up_is_counted_apart(store: OpStoreServer) -> None:
         save_pair(store.client(), number)
     collect(store.registry, Policy(1, 0.0), delete=True)
     found = stats(store.registry)
-    assert (found.versions, found.with_bytes, found.pruned, found.blobs, found.bytes) == (6, 2, 4, 2, 5 + 8)
+    assert (found.versions, found.with_bytes, found.pruned, found.blobs, found.size) == (6, 2, 4, 2, 5 + 8)
     assert [(op.op, op.pruned) for op in found.ops] == [("forest", 2), ("pca", 2)]

@@ -52,8 +52,8 @@ def test_versions_links_and_bytes_arrive_as_they_were(store: OpStoreServer, othe
         save_pair(store.client(), number)
     left = export_ops(store.registry, ["pca", "forest"], file)
     came = import_ops(other.registry, file)
-    assert (left.versions, left.links, left.blobs, left.bytes) == (6, 3, 6, 39)
-    assert (came.versions, came.links, came.blobs, came.bytes, came.known) == (6, 3, 6, 39, 0)
+    assert (left.versions, left.links, left.blobs, left.size) == (6, 3, 6, 39)
+    assert (came.versions, came.links, came.blobs, came.size, came.known) == (6, 3, 6, 39, 0)
     for op in ("pca", "forest"):
         assert described(other.client(), op) == described(store.client(), op)
     assert other.client().get_op_bytes_for_version("forest", version("forest 1")) == b"forest 1"

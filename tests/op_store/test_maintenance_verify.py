@@ -35,7 +35,7 @@ def test_a_sound_store_is_found_sound(client: BaseOpStoreClient) -> None:
         save_pair(client, number)
     report = client.verify()
     assert (report.findings, report.versions, report.blobs) == ([], 6, 6)
-    assert report.bytes == sum(len(f"{op} {number}") for op in ("pca", "forest") for number in range(3))
+    assert report.size == sum(len(f"{op} {number}") for op in ("pca", "forest") for number in range(3))
 
 
 def test_an_empty_store_is_sound(client: BaseOpStoreClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from chariots.op_store import BaseOpStoreClient
@@ -34,7 +35,7 @@ def asked(found: Resolution) -> Refusal:
 
 def test_an_op_that_was_never_saved_is_missing(client: BaseOpStoreClient) -> None:
     refusal = asked(client.resolve("predict", [query("pca")], []))
-    assert (refusal.node, refusal.cause, refusal.upstream, refusal.retrain) == ("pca", "missing", None, [])
+    assert (refusal.node, refusal.cause, refusal.upstream) == ("pca", "missing", None)
 
 
 def test_what_changed_in_the_code_since_the_newest_version_is_told(client: BaseOpStoreClient) -> None:
@@ -83,7 +84,7 @@ def test_an_upstream_op_whose_declared_fields_changed_is_a_matter_of_code(client
 def test_an_upstream_op_that_was_trained_on_another_upstream_is_a_matter_of_that(client: BaseOpStoreClient) -> None:
     def saved(*ops: str, text: str) -> dict[str, int]:
         made = [record(client, op, f"{op} {text}".encode(), version(f"{op} {text}")) for op in ops]
-        return dict(client.commit_save("train", ops[-1], made, list(zip(ops, ops[1:], strict=False))))
+        return dict(client.commit_save("train", ops[-1], made, list(pairwise(ops))))
 
     first = saved("words", "pca", "forest", text="1")
     second = saved("words", "pca", text="2")

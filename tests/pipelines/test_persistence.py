@@ -289,6 +289,13 @@ def test_what_was_only_loaded_vouches_for_nothing(store):
     assert prediction.pipeline_nodes[0].op.learned == 10
 
 
+def test_saving_what_was_only_loaded_does_not_bind_the_plain_code_behind_it(store):
+    train(store, First(True), value=10)
+    chain(First(), Double(), name="predict").load(store).save(store)
+    train(store, First(True), value=50)
+    assert SequentialRunner().run(chain(First(), Double(), name="predict").load(store), 0) == 100
+
+
 def test_two_ops_of_one_class_keep_separate_models(store):
     training = chain(First(True), First(True), name="train")
     SequentialRunner().run(training, 10)

@@ -129,7 +129,7 @@ def _copy_bytes(
             for sha256, (size, problem) in zip(alive, outcomes, strict=True):
                 if problem is None:
                     report.copied += size is not None
-                    report.bytes += size or 0
+                    report.size += size or 0
                 elif is_alive(sha256):
                     report.findings.append(_finding(copied, sha256, alive[sha256], problem))
                 else:

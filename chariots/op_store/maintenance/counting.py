@@ -50,7 +50,7 @@ def stats(registry: Registry) -> StoreStats:
                 versions=row.versions,
                 with_bytes=row.with_bytes,
                 pruned=row.pruned,
-                bytes=int(row.bytes),
+                size=int(row.bytes),
                 newest=row.newest,
                 newest_at=utc(row.created_at).isoformat(),
             )
@@ -66,7 +66,7 @@ def stats(registry: Registry) -> StoreStats:
             pruned=sum(op.pruned for op in ops),
             links=_count(connection, tables.link),
             blobs=blobs,
-            bytes=int(size),
+            size=int(size),
             pipelines=_count(connection, tables.pipeline),
             saves=_count(connection, tables.save),
             deployments=_count(connection, tables.deployment),

@@ -96,7 +96,7 @@ def _write_rows(
         for row in _streamed(connection, _versions(chosen)):
             if row.sha256 and row.sha256 not in blobs:
                 blobs[row.sha256] = row.id
-                report.bytes += row.size
+                report.size += row.size
             yield _version(row)
 
     members[archive.VERSIONS] = archive.write_lines(file, archive.VERSIONS, versions())
@@ -113,7 +113,7 @@ def _write_rows(
     report.versions = members[archive.VERSIONS]["count"]
     report.links = members[archive.LINKS]["count"]
     report.blobs = len(blobs)
-    archive.write_manifest(file, ops, members, report.bytes)
+    archive.write_manifest(file, ops, members, report.size)
     return blobs
 
 

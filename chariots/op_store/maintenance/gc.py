@@ -102,7 +102,7 @@ def _noted(registry: Registry, report: CollectionReport) -> Iterator[tuple[int, 
         yield run, before
     finally:
         with registry.database.writing() as connection:
-            done = {"versions": report.version_count, "bytes": report.bytes}
+            done = {"versions": report.version_count, "bytes": report.size}
             ended = sa.update(table).where(table.c.id == run)
             connection.execute(ended.values(finished_at=sa.func.current_timestamp(), **done))
 
@@ -166,14 +166,14 @@ def _sweep(
         removed = _remove(registry, removed, run)
     report.blobs += len(removed)
     report.orphans += len(orphans.intersection(removed))
-    report.bytes += sum(unused[sha256] for sha256 in removed)
+    report.size += sum(unused[sha256] for sha256 in removed)
     for kept in found.leftovers if found is not None else ():
         if kept.modified < older:
             if run is not None:
                 with suppress(FileNotFoundError):
                     registry.blobs.saver.delete(kept.path)
             report.leftovers += 1
-            report.bytes += kept.size
+            report.size += kept.size
 
 
 def _remove(registry: Registry, unused: Sequence[str], run: int) -> list[str]:

@@ -51,7 +51,7 @@ def import_ops(registry: Registry, path: str | Path) -> ImportReport:
             if not registry.blobs.is_intact(sha256):
                 _keep(registry, archive, sha256)
                 report.blobs += 1
-                report.bytes += size
+                report.size += size
         with registry.database.writing() as connection:
             unhurried(connection)
             known = (VersionRecord(op="", version="", sha256=sha256) for sha256 in blobs)

@@ -52,14 +52,14 @@ class VerifyReport:
         findings: what is not as it should be.
         versions: how many versions have bytes, those whose bytes `gc` gave up left out.
         blobs: how many different bytes they have.
-        bytes: how many bytes were read and hashed.
+        size: how many bytes were read and hashed.
         listed: whether the saver can list what it keeps; where it cannot, orphans and leftovers stay unknown.
     """
 
     findings: list[Finding] = field(default_factory=list)
     versions: int = 0
     blobs: int = 0
-    bytes: int = 0
+    size: int = 0
     listed: bool = True
 
     @property
@@ -76,7 +76,7 @@ class VerifyReport:
         self.findings += other.findings
         self.versions += other.versions
         self.blobs += other.blobs
-        self.bytes += other.bytes
+        self.size += other.size
         self.listed = self.listed and other.listed
 
 
@@ -91,7 +91,7 @@ class CollectionReport:
         blobs: how many different bytes went because no version has them any more, orphans included.
         orphans: how many of those belonged to no version in the first place.
         leftovers: how many files went that killed saves had left behind.
-        bytes: how much room all of that took.
+        size: how much room all of that took.
         listed: whether the saver can list what it keeps; where it cannot, orphans and leftovers stay.
     """
 
@@ -101,7 +101,7 @@ class CollectionReport:
     blobs: int = 0
     orphans: int = 0
     leftovers: int = 0
-    bytes: int = 0
+    size: int = 0
     listed: bool = True
 
     @property
@@ -119,14 +119,14 @@ class ExportReport:
         versions: how many versions of them.
         links: how many links between those.
         blobs: how many different bytes they have.
-        bytes: how many bytes that is.
+        size: how many bytes that is.
     """
 
     ops: list[str]
     versions: int = 0
     links: int = 0
     blobs: int = 0
-    bytes: int = 0
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ class ImportReport:
         known: how many of its versions the store had.
         links: how many of its links are new.
         blobs: how many different bytes the store did not have.
-        bytes: how many bytes those are.
+        size: how many bytes those are.
     """
 
     ops: list[str]
@@ -147,7 +147,7 @@ class ImportReport:
     known: int = 0
     links: int = 0
     blobs: int = 0
-    bytes: int = 0
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -158,14 +158,14 @@ class BackupReport:
         versions: how many versions there are in the copy.
         blobs: how many different bytes they have.
         copied: how many of those were not there yet.
-        bytes: how many bytes that was.
+        size: how many bytes that was.
         findings: bytes that could not be copied because they are damaged or lost where they came from.
     """
 
     versions: int = 0
     blobs: int = 0
     copied: int = 0
-    bytes: int = 0
+    size: int = 0
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -178,7 +178,7 @@ class OpStats:
         versions: how many versions are known.
         with_bytes: how many of them have bytes.
         pruned: of how many `gc` gave the bytes up.
-        bytes: how many bytes its versions have, each version counted.
+        size: how many bytes its versions have, each version counted.
         newest: the number of the newest version.
         newest_at: when that was saved, in ISO 8601, by the clock of the database.
     """
@@ -187,7 +187,7 @@ class OpStats:
     versions: int
     with_bytes: int
     pruned: int
-    bytes: int
+    size: int
     newest: int
     newest_at: str
 
@@ -203,7 +203,7 @@ class StoreStats:
         pruned: of how many `gc` gave the bytes up.
         links: how many links between versions.
         blobs: how many different bytes.
-        bytes: how much room those take: bytes that several versions share count once.
+        size: how much room those take: bytes that several versions share count once.
         pipelines: how many pipelines.
         saves: how many saves of pipelines.
         deployments: how often a pipeline was put into service.
@@ -218,7 +218,7 @@ class StoreStats:
     pruned: int
     links: int
     blobs: int
-    bytes: int
+    size: int
     pipelines: int
     saves: int
     deployments: int

@@ -108,7 +108,7 @@ def verify_shelf(
             for sha256, (state, size) in zip(some, threads.map(partial(_read, registry.blobs), some), strict=True):
                 report.versions += len(known[sha256].alive)
                 report.blobs += 1
-                report.bytes += size
+                report.size += size
                 if state is not None:
                     report.findings += _loss(registry, sha256, state, size)
             if time.monotonic() - started > seconds and start + _AT_ONCE < len(wanted):

@@ -1,0 +1,280 @@
+"""What happens to a save and a load while an object store fails, is slow, is full or is gone?"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chariots.errors import DamagedError, StoreFullError, StoreUnavailableError
+from chariots.op_store import OpStoreClient, OpStoreServer
+from chariots.op_store.blobs import blob_path
+from chariots.op_store.savers import ObjectStoreSaver
+from tests.faulty_proxy import Fault, FaultyProxy, Request, faulty_proxy
+from tests.object_stores import KINDS, ObjectStores, make_bucket, open_saver
+from tests.op_store.support import serving, version
+
+MIB = 2**20
+LARGE = 20 * MIB  # more than one request carries
+PASSING = {
+    "500": Fault(status=500),
+    "503": Fault(status=503, code="SlowDown"),
+    "429": Fault(status=429, code="TooManyRequests"),
+    "reset": Fault(reset=True),
+    "answer lost": Fault(after=0),
+}
+"""What goes away by itself."""
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of object store, one after the other."""
+    return str(request.param)
+
+
+@pytest.fixture
+def bucket(kind: str, object_stores: ObjectStores) -> str:
+    """A bucket that no other test uses."""
+    return make_bucket(kind, object_stores.url(kind))
+
+
+@pytest.fixture
+def direct(kind: str, bucket: str, object_stores: ObjectStores) -> ObjectStoreSaver:
+    """A saver that goes round the proxy."""
+    return open_saver(kind, object_stores.url(kind), bucket)
+
+
+@pytest.fixture
+def proxy(kind: str, object_stores: ObjectStores) -> Iterator[FaultyProxy]:
+    """What stands between the saver and the server."""
+    with faulty_proxy(object_stores.url(kind)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def saver(kind: str, bucket: str, proxy: FaultyProxy) -> ObjectStoreSaver:
+    """A saver that goes through the proxy."""
+    return open_saver(kind, proxy.url, bucket)
+
+
+def impatient(kind: str, bucket: str, proxy: FaultyProxy) -> ObjectStoreSaver:
+    """A saver that goes through the proxy and gives up soon."""
+    return open_saver(kind, proxy.url, bucket, deadline=0.6)
+
+
+def data(size: int = LARGE) -> bytes:
+    """So many bytes that do not repeat."""
+    return b"".join(hashlib.sha256(bytes([number % 251])).digest() for number in range(size // 32))
+
+
+def in_pieces(whole: bytes) -> Iterator[bytes]:
+    """Bytes in pieces of a MiB."""
+    for start in range(0, len(whole), MIB):
+        yield whole[start : start + MIB]
+
+
+def is_part(request: Request) -> bool:
+    """Whether a request carries a part of an upload."""
+    return request.method == "PUT" and int(request.headers.get("content-length", 0)) >= MIB
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_load_goes_on_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, fault: Fault) -> None:
+    saver.save(b"model", "m")
+    proxy.plan.extend([fault, fault])
+    assert saver.load("m") == b"model"
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_save_goes_on_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, fault: Fault) -> None:
+    proxy.plan.extend([fault, fault])
+    saver.save(b"model", "m")
+    assert saver.load("m") == b"model"
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_bytes_are_kept_once_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, fault: Fault) -> None:
+    proxy.plan.extend([fault, fault])
+    created = saver.create_stream(iter((b"model",)), "m")
+    assert created is not (fault == PASSING["answer lost"])
+    assert saver.load("m") == b"model"
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_an_upload_goes_on_when_a_fault_of_a_part_has_passed(
+    saver: ObjectStoreSaver, proxy: FaultyProxy, fault: Fault
+) -> None:
+    proxy.strikes = is_part
+    proxy.plan.extend([fault, fault, fault])
+    whole = data()
+    assert saver.create_stream(in_pieces(whole), "m") is True
+    assert not proxy.plan
+    assert saver.load("m") == whole
+
+
+@pytest.mark.parametrize("size", [MIB, LARGE])
+@pytest.mark.parametrize("after", [1, 500_000])
+def test_a_body_that_breaks_off_is_fetched_again(
+    saver: ObjectStoreSaver, direct: ObjectStoreSaver, proxy: FaultyProxy, size: int, after: int
+) -> None:
+    whole = data(size)
+    direct.save(whole, "m")
+    proxy.plan.extend([Fault(after=after), None, Fault(after=after)])
+    assert saver.load("m") == whole
+
+
+def test_a_body_that_stops_is_fetched_again(
+    kind: str, bucket: str, direct: ObjectStoreSaver, proxy: FaultyProxy
+) -> None:
+    direct.save(data(MIB), "m")
+    proxy.plan.append(Fault(stall=1000))
+    assert open_saver(kind, proxy.url, bucket, deadline=4.0).load("m") == data(MIB)
+
+
+def test_an_object_replaced_while_it_is_read_is_never_mixed(saver: ObjectStoreSaver) -> None:
+    saver.save(data(), "m")
+    pieces = saver.load_stream("m")
+    next(pieces)
+    saver.save(bytes(LARGE), "m")
+    with pytest.raises(StoreUnavailableError, match="'models/m'"):
+        list(pieces)
+
+
+LASTING = {"500": Fault(status=500), "reset": Fault(reset=True), "no answer": Fault(stall=0)}
+"""What does not go away before the deadline."""
+
+
+@pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING)
+def test_after_the_deadline_it_is_said_what_was_tried(kind: str, bucket: str, proxy: FaultyProxy, fault: Fault) -> None:
+    saver = impatient(kind, bucket, proxy)
+    proxy.always = fault
+    with pytest.raises(StoreUnavailableError) as caught:
+        saver.load("m")
+    assert "the object 'models/m'" in caught.value.detail
+    assert bucket in caught.value.detail
+    assert "attempt" in caught.value.detail
+    assert "nothing was changed" in caught.value.detail
+    with pytest.raises(StoreUnavailableError):
+        saver.save(b"model", "m")
+    with pytest.raises(StoreUnavailableError):
+        list(saver.list())
+    with pytest.raises(StoreUnavailableError):
+        saver.check()
+
+
+def test_what_will_not_pass_is_not_tried_again(saver: ObjectStoreSaver, proxy: FaultyProxy) -> None:
+    proxy.always = Fault(status=400, code="BadRequest")
+    with pytest.raises(StoreUnavailableError, match="BadRequest"):
+        saver.load("m")
+    assert len(proxy.requests) == 1
+
+
+def test_an_upload_that_fails_leaves_nothing_to_be_seen(
+    kind: str, bucket: str, direct: ObjectStoreSaver, proxy: FaultyProxy
+) -> None:
+    proxy.strikes = is_part
+    proxy.always = Fault(status=500)
+    with pytest.raises(StoreUnavailableError, match="'models/m'|writing"):
+        impatient(kind, bucket, proxy).create_stream(in_pieces(data()), "m")
+    assert list(direct.list()) == []
+
+
+def test_a_server_that_is_gone_is_unavailable(kind: str) -> None:
+    with pytest.raises(StoreUnavailableError, match=r"attempts in \d.* refused"):
+        open_saver(kind, "http://127.0.0.1:9/account", "ops", deadline=0.6).load("m")
+
+
+def test_a_full_service_is_said_to_be_full(kind: str, bucket: str, proxy: FaultyProxy) -> None:
+    proxy.always = Fault(status=507, code="XMinioStorageFull")
+    with pytest.raises(StoreFullError, match="no room"):
+        impatient(kind, bucket, proxy).save(b"model", "m")
+
+
+def test_what_was_listed_before_a_fault_is_not_listed_again(object_stores: ObjectStores) -> None:
+    url = object_stores.url("s3")
+    bucket = make_bucket("s3", url)
+    names = [f"{number:04}" for number in range(1_002)]
+    with faulty_proxy(url) as proxy:
+        saver = open_saver("s3", proxy.url, bucket)
+        for name in names:
+            saver.save(b"", name)
+        proxy.plan.extend([None, Fault(status=503), Fault(reset=True)])
+        assert [kept.path for kept in saver.list()] == names
+
+
+# The op store on top of them.
+
+
+@pytest.fixture
+def store(saver: ObjectStoreSaver, tmp_path: Path) -> OpStoreServer:
+    """A store that keeps its bytes behind the proxy."""
+    return OpStoreServer(saver, f"sqlite:///{tmp_path / 'db.sqlite'}")
+
+
+def test_ops_are_saved_and_loaded_through_a_server(store: OpStoreServer) -> None:
+    small, large = b"model", data()
+    with serving(store) as url:
+        client = OpStoreClient(url)
+        client.save_op_bytes("small", version("a"), small)
+        client.save_op_bytes("large", version("a"), large)
+        assert client.get_op_bytes_for_version("small", version("a")) == small
+        assert client.get_op_bytes_for_version("large", version("a")) == large
+
+
+def test_bytes_that_are_there_are_not_sent_again(store: OpStoreServer, proxy: FaultyProxy) -> None:
+    store.client().save_op_bytes("forest", version("a"), b"model")
+    proxy.forget()
+    store.registry.blobs.put(hashlib.sha256(b"model").hexdigest(), (b"model",))
+    assert [request.method for request in proxy.requests if request.method not in ("GET", "HEAD")] == []
+
+
+def test_bytes_that_somebody_else_keeps_meanwhile_are_kept(store: OpStoreServer, direct: ObjectStoreSaver) -> None:
+    sha256 = hashlib.sha256(b"model").hexdigest()
+
+    def slow() -> Iterator[bytes]:
+        yield b"mo"
+        direct.save(b"model", blob_path(sha256))
+        yield b"del"
+
+    store.registry.blobs.put(sha256, slow())
+    assert store.registry.blobs.read(sha256) == b"model"
+
+
+def test_damage_in_the_bucket_is_found_and_mended(store: OpStoreServer, direct: ObjectStoreSaver) -> None:
+    client = store.client()
+    client.save_op_bytes("forest", version("a"), b"model")
+    direct.save(b"mode1", blob_path(hashlib.sha256(b"model").hexdigest()))
+    with pytest.raises(DamagedError, match="'forest' version number 1"):
+        client.get_op_bytes_for_version("forest", version("a"))
+    client.save_op_bytes("forest", version("a"), b"model")
+    assert client.get_op_bytes_for_version("forest", version("a")) == b"model"
+
+
+def test_a_server_is_not_ready_while_its_bucket_is_gone(
+    kind: str, bucket: str, proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    store = OpStoreServer(impatient(kind, bucket, proxy), f"sqlite:///{tmp_path / 'db.sqlite'}")
+    application = store.flask.test_client()
+    assert application.get("/readyz").status_code == 200
+    proxy.always = Fault(status=503)
+    answer = application.get("/readyz")
+    assert answer.status_code == 503
+    assert bucket in answer.json["detail"]
+    saved = application.put(f"/v2/blobs/{hashlib.sha256(b'model').hexdigest()}", data=b"model")
+    assert saved.status_code == 503
+    assert "attempt" in saved.json["detail"]
+    assert application.get("/livez").status_code == 200
+    proxy.forget()
+    assert application.get("/readyz").status_code == 200
+
+
+def test_the_deadline_of_a_request_is_kept(saver: ObjectStoreSaver, proxy: FaultyProxy, tmp_path: Path) -> None:
+    application = OpStoreServer(saver, f"sqlite:///{tmp_path / 'db.sqlite'}").flask.test_client()
+    proxy.always = Fault(status=503)
+    begun = time.monotonic()
+    answer = application.get(f"/v2/blobs/{'0' * 64}", headers={"X-Request-Deadline": "0.5"})
+    assert answer.status_code in (503, 504)
+    assert time.monotonic() - begun < saver.deadline
