@@ -58,7 +58,7 @@ demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict
 	@echo "   make test                    the whole test suite"
 	@echo "   . $(BIN)/activate         then 'chariots' and 'flask' are commands of this terminal"
 
-test: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Run every test (brings its own Redis).
+test: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Run every test (brings its own Redis and PostgreSQL).
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, formatting and the floors of the house.
@@ -93,11 +93,11 @@ bench: $(BENCH_VENV)/.installed ## Measure against the targets and print the tab
 bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions, which decide nothing.
 	$(BENCH_VENV)/bin/python benchmarks/run.py --short $(BENCH_ARGS)
 
-faults: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Kill things in the middle of their work, many times.
-	CHARIOTS_FAULT_ROUNDS=20 $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+faults: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Break things in the middle of their work, many times; print what was survived.
+	CHARIOTS_FAULT_ROUNDS=200 $(BIN)/python -m pytest -q tests/faults $(PYTEST_ARGS)
 
-faults-short: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## The same, a few times.
-	CHARIOTS_FAULT_ROUNDS=3 $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+faults-short: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## The same table from a few times each.
+	CHARIOTS_FAULT_ROUNDS=3 $(BIN)/python -m pytest -q tests/faults $(PYTEST_ARGS)
 
 clean: ## Remove everything that was built or installed here.
 	rm -rf $(VENV) $(BENCH_VENV) build dist docs/_build .demo .tox *.egg-info

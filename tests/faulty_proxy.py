@@ -37,6 +37,7 @@ class Fault:
             what was asked is done and the client never hears of it.
         stall: send so many bytes of the body and then nothing more, with the connection open.
         reset: break the connection without asking the server.
+        silent: never answer, and do not ask the server.
     """
 
     status: int | None = None
@@ -44,6 +45,7 @@ class Fault:
     after: int | None = None
     stall: int | None = None
     reset: bool = False
+    silent: bool = False
 
 
 class FaultyProxy:
@@ -123,6 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault = proxy.fault_for(request) or Fault()
         if fault.reset:
             self._break_off()
+        elif fault.silent:
+            proxy.closing.wait(60)
+            self.close_connection = True
         elif fault.status is not None:
             said = f"<Error><Code>{fault.code}</Code><Message>as planned</Message></Error>".encode()
             self._answer(fault.status, [("Content-Type", "application/xml")], said, len(said))

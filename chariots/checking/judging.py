@@ -129,6 +129,7 @@ def _judged(one: Asked, store: BaseOpStoreClient, baseline: Baseline, ops: Mappi
         name=one.name,
         state=state,
         is_live=is_live,
+        is_promoted=known.alias is not None,
         gone=[node.name for node in known.shape.nodes if node.name not in one.nodes] if known.shape else [],
         would_load={} if found.problems else {name: version.id for name, version in found.versions.items()},
         refusals=list(found.refusals),

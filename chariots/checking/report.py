@@ -71,6 +71,7 @@ class PipelineCheck:
             fits; ``stuck`` where nothing fits, this change has no part in it and nothing serves; ``new`` where it was
             never trained.
         is_live: whether it serves now.
+        is_promoted: whether an alias says what it serves.
         gone: the nodes that it had when it was last saved or served, and has no more.
         would_load: the store's number of the version of each node that would be loaded.
         refusals: what stands in the way.
@@ -83,6 +84,7 @@ class PipelineCheck:
     name: str
     state: PipelineState
     is_live: bool = False
+    is_promoted: bool = False
     gone: Sequence[str] = ()
     would_load: Mapping[str, int] = field(default_factory=dict)
     refusals: Sequence[Refusal] = ()

@@ -80,8 +80,11 @@ def step_words(step: Step) -> str:
 
 def after_words(report: Report) -> str | None:
     """What to do once everything was trained; None where that is all."""
-    waiting = [one.name for one in report.pipelines if one.state == "refuses" and one.name not in _trained(report)]
-    return f"then load {', '.join(waiting)}" if waiting and report.steps else None
+    waiting = [one for one in report.pipelines if one.state == "refuses" and one.name not in _trained(report)]
+    if not report.steps or not waiting:
+        return None
+    promote = [one.name for one in waiting if one.is_promoted]
+    return f"then {f'promote {listed(promote)}, and ' if promote else ''}load {listed([one.name for one in waiting])}"
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -28,6 +28,9 @@ SMALL_BODY: Final = 2**16  # bytes; larger bodies are read by the thread, half o
 LONGEST_HEAD: Final = 2**16  # bytes; what is longer is read, and judged, by gunicorn itself
 SLOWEST: Final = 4096  # bytes a second in which a body must arrive on average, once it has taken ARRIVAL_SECONDS
 
+Arrival = Literal["part", "whole", "large"]
+
+_EARLY: Final = 2**14  # bytes, received at once
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
 _UNKNOWN_LENGTH = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -197,7 +200,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             conn.sock.shutdown(socket.SHUT_WR)
             self._leaving[conn.sock] = time.monotonic() + LEAVING_SECONDS
             self.poller.register(conn.sock, selectors.EVENT_READ, self._drain)
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             self._leaving.pop(conn.sock, None)
             conn.sock.close()
             return

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from chariots.op_store.consistency import Constraint
+from chariots.pipelines.mismatch import LEVELS
 from chariots.pipelines.store import Level, NodeQuery, StoredVersion
 from chariots.versioning import Version
 
 __all__ = ["LEVELS", "Choice", "Edge", "Key", "constraint_of", "edges_to_check", "islands", "key_of"]
-
-LEVELS: tuple[Level, ...] = ("major", "minor", "patch")  # from the most tolerant to the strictest
 
 Key: TypeAlias = tuple[str, ...]  # the digests that count when a version is read by others
 

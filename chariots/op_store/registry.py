@@ -26,6 +26,7 @@ from chariots.op_store.database import Database
 from chariots.op_store.history import History
 from chariots.op_store.lineage import Lineage
 from chariots.op_store.trust import Trust
+from chariots.pipelines.mismatch import LEVELS
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, StoredVersion, VersionRecord
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Registry:
         edges: Sequence[tuple[str, str]],
         pinned: Mapping[str, int] | None = None,
     ) -> Resolution:
-        """Chooses a version for every node of a pipeline and checks every edge of it.
+        """Chooses the newest versions for the nodes of a pipeline that fit on every edge of it.
 
         Args:
             pipeline: its name; of no consequence so far.
@@ -171,6 +172,8 @@ class Registry:
         for node in nodes:
             check_version(node.version, "nodes.version")
             check_version(node.code_version, "nodes.code_version")
+            if node.mismatch_on not in LEVELS:
+                raise invalid("nodes.mismatch_on", "'major', 'minor' or 'patch'", node.mismatch_on)
         _check_unique(names, "nodes.name")
         _check_pairs(edges, names, "edges")
         check_numbers((pinned or {}).values(), "pinned")

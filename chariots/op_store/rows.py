@@ -217,7 +217,7 @@ def add_version(
         found = find_version(connection, op, version, with_bytes=record.sha256 is not None)
     if found is None:
         raise RuntimeError(f"the version {version} of {record.op!r} was inserted but cannot be found")
-    if record.signature is not None and found.signature is None:
+    if record.signature is not None and found.signature is None and found.format in (None, record.format):
         # The bytes were there before there was a key, or before this client had it. A signature covers the format.
         vouched = {"signature": record.signature, "signed_by": record.signed_by, "format": record.format}
         connection.execute(sa.update(tables.version).where(tables.version.c.id == found.id).values(vouched))

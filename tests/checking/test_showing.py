@@ -46,8 +46,8 @@ def report(embedding: str = "embedding", value: str = "256") -> Report:
         "http://store",
         ops,
         [
-            PipelineCheck("predict", "refuses", True, (), {}, [refusal], [SENTENCE], nodes, links, [links[1]]),
-            PipelineCheck("quiet pipeline", "fits", False, (), {}, (), (), [NodeCheck("quiet", "load", 8)]),
+            PipelineCheck("predict", "refuses", True, False, (), {}, [refusal], [SENTENCE], nodes, links, [links[1]]),
+            PipelineCheck("quiet pipeline", "fits", False, False, (), {}, (), (), [NodeCheck("quiet", "load", 8)]),
         ],
         [Step("train_embedding", [embedding]), Step("train_intent", ["intent"], [embedding])],
         ["lost"],

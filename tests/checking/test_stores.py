@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,4 +122,25 @@ def test_an_app_whose_store_is_away_can_be_looked_at_without_waiting() -> None:
     assert isinstance(app.pipelines["predict"], Pipeline)
     with pytest.raises(UnreachableError):
         judged(open_store("http://127.0.0.1:9"), edition())
-    assert os.environ.get("CHARIOTS_OP_STORE_TOKEN") is None
+
+
+def test_the_store_is_asked_once_for_an_app_and_at_most_twice_for_a_pipeline(tmp_path: Path) -> None:
+    with serving(file_store(trained(tmp_path))) as url:
+        store = CountingClient(url)
+        judged(store, edition(parameters={"dimensions": 256}))
+    assert store.asked.count("/v2/baseline") == 1
+    assert store.asked.count("/v2/resolve") <= 2 * len(edition())
+    assert set(store.asked) == {"/v2/baseline", "/v2/resolve"}
+
+
+class CountingClient(OpStoreClient):
+    """A client that remembers what it asked."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asked: list[str] = []
+
+    def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
+        """Asks over HTTP."""
+        self.asked.append(route)
+        return super().post(route, arguments_json)

@@ -167,3 +167,9 @@ def test_a_worker_that_is_killed_is_replaced(folder: Path) -> None:
         os.kill(int(first.name.rpartition("_")[2]), signal.SIGKILL)
         eventually(lambda: len(list(folder.glob("imported_by_*"))) == 2)
         assert PipelinesClient(url).call_pipeline("is_odd", 4).value is False
+
+
+def test_a_server_that_other_machines_reach_says_what_they_may_do(tmp_path: Path) -> None:
+    shown = chariots(tmp_path, "serve", "nothing:app", "--host", "192.0.2.1", "--port", "1")
+    assert shown.returncode == 1
+    assert "Everybody who reaches 192.0.2.1 may call, load and save these pipelines" in shown.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import urllib.error
@@ -13,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.faults.counting import counted, rounds
 from tests.frame.serving import flask_run
 from tests.frame.tree import ROOT
 
-ROUNDS = int(os.environ.get("CHARIOTS_FAULT_ROUNDS", "2"))
+ROUNDS = rounds(20)
 FLOWER = [[5.1, 3.5, 1.4, 0.2]]
 MILLISECOND = 0.001
 
@@ -54,21 +54,22 @@ def iris(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_a_save_that_was_cut_short_is_there_as_a_whole_or_not_at_all(iris: Path, tmp_path: Path, number: int) -> None:
-    with flask_run(iris, log=tmp_path / "before.log") as (url, server):
-        _, old = predict(url)
-        trained = post(f"{url}/pipelines/train_iris/main")["versions"]
-        new = {node: trained[node] for node in old}
-        saving = threading.Thread(target=_ignore_the_cut, args=(f"{url}/pipelines/train_iris/save",))
-        saving.start()
-        saving.join(timeout=3 * number * MILLISECOND)  # a different moment in every round
-        server.kill()
-        saving.join()
-    with flask_run(iris, log=tmp_path / "after.log") as (url, _):
-        assert predict(url) == ([0], old)
-        post(f"{url}/pipelines/pred_iris/load")
-        value, versions = predict(url)
-    assert value == [0]
-    assert versions in (old, new)
+    with counted("kill -9 of a pipelines server that saves what it trained"):
+        with flask_run(iris, log=tmp_path / "before.log") as (url, server):
+            _, old = predict(url)
+            trained = post(f"{url}/pipelines/train_iris/main")["versions"]
+            new = {node: trained[node] for node in old}
+            saving = threading.Thread(target=_ignore_the_cut, args=(f"{url}/pipelines/train_iris/save",))
+            saving.start()
+            saving.join(timeout=3 * number * MILLISECOND)  # a different moment in every round
+            server.kill()
+            saving.join()
+        with flask_run(iris, log=tmp_path / "after.log") as (url, _):
+            assert predict(url) == ([0], old)
+            post(f"{url}/pipelines/pred_iris/load")
+            value, versions = predict(url)
+        assert value == [0]
+        assert versions in (old, new)
 
 
 def test_two_servers_share_one_store_and_survive_each_other(iris: Path, tmp_path: Path) -> None:

@@ -251,6 +251,11 @@ def test_a_text_that_is_no_version_is_refused(client: BaseOpStoreClient) -> None
         resolve(client, replace(query("pca"), code_version="1.0"))
 
 
+def test_a_mismatch_on_that_is_no_subversion_is_refused(client: BaseOpStoreClient) -> None:
+    with pytest.raises(InputError, match="mismatch_on"):
+        resolve(client, replace(query("pca"), mismatch_on="mayor"))  # type: ignore[arg-type]  # that is the point
+
+
 def test_a_pipeline_of_thousands_of_nodes_is_resolved(local: BaseOpStoreClient) -> None:
     names = [f"op{number}" for number in range(3000)]
     edges = list(itertools.pairwise(names))

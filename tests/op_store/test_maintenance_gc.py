@@ -204,9 +204,9 @@ class Watched(FileSaver):
     looked: Callable[[], object] | None = None
     deleting: Callable[[], object] | None = None
 
-    def exists(self, path: str) -> bool:
-        """Looks, and then acts once."""
-        found, act = super().exists(path), self.looked
+    def settle(self, path: str) -> bool:
+        """Looks, as a save does before it names bytes, and then acts once."""
+        found, act = super().settle(path), self.looked
         self.looked = None
         if act is not None:
             act()

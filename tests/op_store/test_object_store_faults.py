@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,11 +21,12 @@ LARGE = 20 * MIB  # more than one request carries
 PASSING = {
     "500": Fault(status=500),
     "503": Fault(status=503, code="SlowDown"),
-    "429": Fault(status=429, code="TooManyRequests"),
     "reset": Fault(reset=True),
     "answer lost": Fault(after=0),
 }
 """What goes away by itself."""
+CASES = [*((kind, "500") for kind in KINDS), *(("s3", name) for name in PASSING if name != "500")]
+"""The savers share what they do about it, so that one service stands for all where the fault is the same for all."""
 
 
 @pytest.fixture(params=KINDS)
@@ -62,7 +62,7 @@ def saver(kind: str, bucket: str, proxy: FaultyProxy) -> ObjectStoreSaver:
 
 def impatient(kind: str, bucket: str, proxy: FaultyProxy) -> ObjectStoreSaver:
     """A saver that goes through the proxy and gives up soon."""
-    return open_saver(kind, proxy.url, bucket, deadline=0.6)
+    return open_saver(kind, proxy.url, bucket, deadline=0.4)
 
 
 def data(size: int = LARGE) -> bytes:
@@ -81,34 +81,34 @@ def is_part(request: Request) -> bool:
     return request.method == "PUT" and int(request.headers.get("content-length", 0)) >= MIB
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_a_load_goes_on_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, fault: Fault) -> None:
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_a_load_goes_on_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, name: str) -> None:
     saver.save(b"model", "m")
-    proxy.plan.extend([fault, fault])
+    proxy.plan.extend([PASSING[name]] * 2)
     assert saver.load("m") == b"model"
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_a_save_goes_on_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, fault: Fault) -> None:
-    proxy.plan.extend([fault, fault])
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_a_save_goes_on_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, name: str) -> None:
+    proxy.plan.extend([PASSING[name]] * 2)
     saver.save(b"model", "m")
     assert saver.load("m") == b"model"
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_bytes_are_kept_once_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, fault: Fault) -> None:
-    proxy.plan.extend([fault, fault])
+@pytest.mark.parametrize(("kind", "name"), [*CASES, ("google", "answer lost"), ("azure", "answer lost")])
+def test_bytes_are_kept_once_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, name: str) -> None:
+    proxy.plan.extend([PASSING[name]] * 2)
     created = saver.create_stream(iter((b"model",)), "m")
-    assert created is not (fault == PASSING["answer lost"])
+    assert created is (name != "answer lost")
     assert saver.load("m") == b"model"
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+@pytest.mark.parametrize(("kind", "name"), [*((kind, "500") for kind in KINDS), ("s3", "answer lost")])
 def test_an_upload_goes_on_when_a_fault_of_a_part_has_passed(
-    saver: ObjectStoreSaver, proxy: FaultyProxy, fault: Fault
+    saver: ObjectStoreSaver, proxy: FaultyProxy, name: str
 ) -> None:
     proxy.strikes = is_part
-    proxy.plan.extend([fault, fault, fault])
+    proxy.plan.extend([PASSING[name]] * 3)
     whole = data()
     assert saver.create_stream(in_pieces(whole), "m") is True
     assert not proxy.plan
@@ -116,22 +116,22 @@ def test_an_upload_goes_on_when_a_fault_of_a_part_has_passed(
 
 
 @pytest.mark.parametrize("size", [MIB, LARGE])
-@pytest.mark.parametrize("after", [1, 500_000])
 def test_a_body_that_breaks_off_is_fetched_again(
-    saver: ObjectStoreSaver, direct: ObjectStoreSaver, proxy: FaultyProxy, size: int, after: int
+    saver: ObjectStoreSaver, direct: ObjectStoreSaver, proxy: FaultyProxy, size: int
 ) -> None:
     whole = data(size)
     direct.save(whole, "m")
-    proxy.plan.extend([Fault(after=after), None, Fault(after=after)])
+    proxy.plan.extend([Fault(after=1), None, Fault(after=500_000)])
     assert saver.load("m") == whole
 
 
+@pytest.mark.parametrize("kind", ["s3"])
 def test_a_body_that_stops_is_fetched_again(
     kind: str, bucket: str, direct: ObjectStoreSaver, proxy: FaultyProxy
 ) -> None:
     direct.save(data(MIB), "m")
     proxy.plan.append(Fault(stall=1000))
-    assert open_saver(kind, proxy.url, bucket, deadline=4.0).load("m") == data(MIB)
+    assert open_saver(kind, proxy.url, bucket, deadline=2.0).load("m") == data(MIB)
 
 
 def test_an_object_replaced_while_it_is_read_is_never_mixed(saver: ObjectStoreSaver) -> None:
@@ -143,28 +143,26 @@ def test_an_object_replaced_while_it_is_read_is_never_mixed(saver: ObjectStoreSa
         list(pieces)
 
 
-LASTING = {"500": Fault(status=500), "reset": Fault(reset=True), "no answer": Fault(stall=0)}
+LASTING = {"500": Fault(status=500), "reset": Fault(reset=True), "no answer": Fault(silent=True)}
 """What does not go away before the deadline."""
 
 
-@pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING)
-def test_after_the_deadline_it_is_said_what_was_tried(kind: str, bucket: str, proxy: FaultyProxy, fault: Fault) -> None:
+@pytest.mark.parametrize(("kind", "name"), [*((kind, "500") for kind in KINDS), ("s3", "reset"), ("s3", "no answer")])
+def test_after_the_deadline_it_is_said_what_was_tried(kind: str, bucket: str, proxy: FaultyProxy, name: str) -> None:
     saver = impatient(kind, bucket, proxy)
-    proxy.always = fault
+    proxy.always = LASTING[name]
     with pytest.raises(StoreUnavailableError) as caught:
         saver.load("m")
     assert "the object 'models/m'" in caught.value.detail
     assert bucket in caught.value.detail
     assert "attempt" in caught.value.detail
     assert "nothing was changed" in caught.value.detail
-    with pytest.raises(StoreUnavailableError):
-        saver.save(b"model", "m")
-    with pytest.raises(StoreUnavailableError):
-        list(saver.list())
-    with pytest.raises(StoreUnavailableError):
-        saver.check()
+    for use in (lambda: saver.save(b"model", "m"), lambda: list(saver.list()), saver.check):
+        with pytest.raises(StoreUnavailableError):
+            use()
 
 
+@pytest.mark.parametrize("kind", ["s3"])
 def test_what_will_not_pass_is_not_tried_again(saver: ObjectStoreSaver, proxy: FaultyProxy) -> None:
     proxy.always = Fault(status=400, code="BadRequest")
     with pytest.raises(StoreUnavailableError, match="BadRequest"):
@@ -177,16 +175,18 @@ def test_an_upload_that_fails_leaves_nothing_to_be_seen(
 ) -> None:
     proxy.strikes = is_part
     proxy.always = Fault(status=500)
-    with pytest.raises(StoreUnavailableError, match="'models/m'|writing"):
+    with pytest.raises(StoreUnavailableError, match="writing"):
         impatient(kind, bucket, proxy).create_stream(in_pieces(data()), "m")
     assert list(direct.list()) == []
 
 
+@pytest.mark.parametrize("kind", ["s3"])
 def test_a_server_that_is_gone_is_unavailable(kind: str) -> None:
     with pytest.raises(StoreUnavailableError, match=r"attempts in \d.* refused"):
-        open_saver(kind, "http://127.0.0.1:9/account", "ops", deadline=0.6).load("m")
+        open_saver(kind, "http://127.0.0.1:9/account", "ops", deadline=0.4).load("m")
 
 
+@pytest.mark.parametrize("kind", ["s3"])
 def test_a_full_service_is_said_to_be_full(kind: str, bucket: str, proxy: FaultyProxy) -> None:
     proxy.always = Fault(status=507, code="XMinioStorageFull")
     with pytest.raises(StoreFullError, match="no room"):
@@ -224,6 +224,7 @@ def test_ops_are_saved_and_loaded_through_a_server(store: OpStoreServer) -> None
         assert client.get_op_bytes_for_version("large", version("a")) == large
 
 
+@pytest.mark.parametrize("kind", ["s3"])
 def test_bytes_that_are_there_are_not_sent_again(store: OpStoreServer, proxy: FaultyProxy) -> None:
     store.client().save_op_bytes("forest", version("a"), b"model")
     proxy.forget()
@@ -271,10 +272,12 @@ def test_a_server_is_not_ready_while_its_bucket_is_gone(
     assert application.get("/readyz").status_code == 200
 
 
-def test_the_deadline_of_a_request_is_kept(saver: ObjectStoreSaver, proxy: FaultyProxy, tmp_path: Path) -> None:
-    application = OpStoreServer(saver, f"sqlite:///{tmp_path / 'db.sqlite'}").flask.test_client()
+@pytest.mark.parametrize("kind", ["s3"])
+def test_the_deadline_of_a_request_ends_the_attempts(
+    kind: str, bucket: str, proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    patient = open_saver(kind, proxy.url, bucket, deadline=3600)
+    application = OpStoreServer(patient, f"sqlite:///{tmp_path / 'db.sqlite'}").flask.test_client()
     proxy.always = Fault(status=503)
-    begun = time.monotonic()
     answer = application.get(f"/v2/blobs/{'0' * 64}", headers={"X-Request-Deadline": "0.5"})
-    assert answer.status_code in (503, 504)
-    assert time.monotonic() - begun < saver.deadline
+    assert answer.status_code == 503

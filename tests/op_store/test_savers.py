@@ -8,12 +8,23 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from chariots.op_store.savers import BaseSaver, FileSaver, GoogleStorageSaver
+from chariots.errors import StoreUnavailableError
+from chariots.op_store.savers import (
+    AzureSaver,
+    BaseSaver,
+    FileSaver,
+    GoogleStorageSaver,
+    Kept,
+    S3Saver,
+    from_url,
+    is_leftover,
+)
+from chariots.op_store.savers.base import writing_name
 from tests.op_store.support import ROOT, everything_below
 
 
@@ -255,13 +266,144 @@ def test_an_object_in_a_bucket_is_named_by_root_and_path(root: str, path: str, n
     assert GoogleStorageSaver(root, "bucket").object_name(path) == name
 
 
-@pytest.mark.parametrize("path", ["", "..", "a/../b", "a\0b"])
-def test_a_path_that_leads_out_of_a_bucket_is_refused(path: str) -> None:
-    with pytest.raises(ValueError):
-        GoogleStorageSaver("models", "bucket").object_name(path)
+@pytest.mark.parametrize(
+    ("make", "extra"),
+    [
+        (lambda: S3Saver("models", "bucket"), "s3"),
+        (lambda: GoogleStorageSaver("models", "bucket"), "gcs"),
+        (lambda: AzureSaver("models", "container"), "azure"),
+    ],
+)
+def test_a_bucket_without_its_library_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[], BaseSaver], extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(ImportError, match=rf"pip install 'chariots\[{extra}\]'"):
+        make()
 
 
-def test_a_bucket_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
-    with pytest.raises(ImportError, match=r"pip install 'chariots\[gcs\]'"):
-        GoogleStorageSaver("models", "bucket").load("m")
+def test_a_setting_that_is_not_known_names_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"'endpont'.*Did you mean 'endpoint'\?"):
+        S3Saver("models", "bucket", {"endpont": "http://127.0.0.1:9"})
+
+
+def test_what_the_client_of_google_takes_is_taken_too() -> None:
+    given = {"project": "p", "client_options": {"api_endpoint": "http://127.0.0.1:9"}, "bearer_token": "t"}
+    saver = GoogleStorageSaver("models", "bucket", client_kwargs=given, deadline=0.1)
+    with pytest.raises(StoreUnavailableError, match=r"http://127\.0\.0\.1:9/bucket"):
+        saver.load("m")
+
+
+def test_a_secret_in_an_address_is_not_repeated() -> None:
+    settings = {"account_name": "name", "sas_key": "sv=1&sig=c2VjcmV0", "endpoint": "http://127.0.0.1:9/name"}
+    with pytest.raises(StoreUnavailableError) as caught:
+        AzureSaver("models", "container", settings, deadline=0.1).load("m")
+    assert "sig" not in caught.value.detail
+
+
+# What is kept, by name.
+
+
+def test_files_are_listed_by_folder(tmp_path: Path) -> None:
+    saver = FileSaver(str(tmp_path / "root"))
+    assert list(saver.list()) == []
+    for path in ("blobs/ab/1", "blobs/ab/22", "blobs/abc/3", "other"):
+        saver.save(path.encode(), path)
+    assert [(kept.path, kept.size) for kept in saver.list("blobs/ab")] == [("blobs/ab/1", 10), ("blobs/ab/22", 11)]
+    assert [kept.path for kept in saver.list()] == ["blobs/ab/1", "blobs/ab/22", "blobs/abc/3", "other"]
+    assert list(saver.list("nothing")) == []
+    assert list(saver.list("other")) == []
+
+
+def test_a_listed_file_tells_when_it_was_written(tmp_path: Path) -> None:
+    saver = FileSaver(str(tmp_path))
+    saver.save(b"x", "m")
+    os.utime(tmp_path / "m", (5.0, 1234.5))
+    assert list(saver.list()) == [Kept("m", 1, 1234.5)]
+
+
+def test_leftovers_of_a_killed_save_are_listed_as_such(tmp_path: Path) -> None:
+    saver = FileSaver(str(tmp_path))
+    saver.save(b"x", "a/m")
+    (tmp_path / "a" / writing_name()).write_bytes(b"half")
+    assert sorted(is_leftover(kept.path) for kept in saver.list()) == [False, True]
+
+
+def test_links_are_not_followed_by_a_list(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_bytes(b"secret")
+    saver = FileSaver(str(tmp_path / "root"))
+    saver.save(b"x", "m")
+    (tmp_path / "root" / "folder").symlink_to(tmp_path / "outside")
+    (tmp_path / "root" / "file").symlink_to(tmp_path / "outside" / "secret")
+    assert [kept.path for kept in saver.list()] == ["m"]
+
+
+def test_a_saver_that_defines_no_list_says_so() -> None:
+    with pytest.raises(NotImplementedError, match="DictSaver was asked to list 'blobs'"):
+        DictSaver().list("blobs")
+
+
+def test_bytes_are_made_only_where_there_are_none(saver: BaseSaver) -> None:
+    assert saver.create_stream(iter([b"mo", b"del"]), "m") is True
+    assert saver.create_stream(iter([b"other"]), "m") is False
+    assert saver.load("m") == b"model"
+
+
+def test_a_place_that_can_be_used_is_ready(saver: BaseSaver) -> None:
+    saver.check()
+
+
+def test_a_folder_that_is_none_is_not_ready(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        FileSaver(str(tmp_path / "file" / "root")).check()
+
+
+# Savers by URL.
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "root", "place"),
+    [
+        ("file:///var/lib/ops", FileSaver, "/var/lib/ops", None),
+        ("file:///with%20space", FileSaver, "/with space", None),
+        ("s3://bucket/models/prod", S3Saver, "models/prod", "bucket"),
+        ("s3://bucket", S3Saver, "", "bucket"),
+        ("gs://bucket/models/", GoogleStorageSaver, "models", "bucket"),
+        ("az://container/models", AzureSaver, "models", "container"),
+    ],
+)
+def test_a_url_stands_for_a_saver(
+    monkeypatch: pytest.MonkeyPatch, url: str, kind: type[BaseSaver], root: str, place: str | None
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    saver = from_url(url)
+    assert type(saver) is kind
+    assert saver.root_path == root
+    assert getattr(saver, "bucket_name", None) == place
+
+
+def test_further_arguments_go_to_the_saver() -> None:
+    saver = from_url("s3://bucket", client_kwargs={"region": "eu-west-1"}, deadline=5.0)
+    assert isinstance(saver, S3Saver)
+    assert saver.client_kwargs == {"region": "eu-west-1"}
+    assert saver.deadline == 5.0
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("gcs://bucket", r"starts with 'gcs'.*Did you mean 'gs'\?"),
+        ("/var/lib/ops", "file:///folder"),
+        ("file://ops", "names no folder of this machine"),
+        ("file:ops", "names no folder of this machine"),
+        ("s3:///models", "names no bucket"),
+        ("s3://name:secret@bucket", "no place for"),
+        ("az://container/models?sig=secret", "no place for"),
+    ],
+)
+def test_a_url_that_stands_for_no_saver_is_refused(url: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem) as caught:
+        from_url(url)
+    assert "secret" not in str(caught.value)

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chariots.errors import DamagedError, StoreError, UntrustedError
 from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer, Trust
 from chariots.op_store.keys import KeyKind, new_keys
 from chariots.op_store.savers import FileSaver
 from chariots.op_store.signing import sign_versions
+from chariots.op_store.trust import statement
 from chariots.pipelines.store import StoredVersion, VersionRecord
 from tests.op_store.support import query, record, serving, version
 
@@ -258,6 +261,13 @@ def test_a_signature_is_not_replaced_by_saving_again(tmp_path: Path) -> None:
     assert load(store_with(tmp_path, Trust(verify_keys=[ALICE_PUBLIC])).client()) == b"model"
 
 
+def test_saving_again_does_not_change_what_format_bytes_are_said_to_have(tmp_path: Path) -> None:
+    save(store_with(tmp_path).client(), form="dill")
+    save(store_with(tmp_path, Trust(signing_key=ALICE)).client(), form="skops")
+    stored = store_with(tmp_path).client().resolve("train", [query("forest")], []).versions["forest"]
+    assert (stored.format, stored.signature) == ("dill", None)
+
+
 def test_everything_a_store_has_can_be_signed_at_once(tmp_path: Path) -> None:
     plain = store_with(tmp_path).client()
     save(plain)
@@ -299,6 +309,12 @@ def test_damaged_bytes_are_not_signed(tmp_path: Path) -> None:
 
 
 # The settings themselves.
+
+
+@given(st.lists(st.tuples(st.text(), st.none() | st.text(), st.text(), st.integers(0)), min_size=2, unique=True))
+def test_no_two_things_that_can_be_said_are_said_in_the_same_bytes(said: list[tuple[Any, ...]]) -> None:
+    records = [VersionRecord(op, str(version("1")), format=form, sha256=sha, size=size) for op, form, sha, size in said]
+    assert len({statement(one) for one in records}) == len(records)
 
 
 def test_a_public_key_cannot_be_the_one_that_signs() -> None:

@@ -142,7 +142,7 @@ class Bucket:
     def check(self, folder: str) -> None:
         """Asks for the names in a folder that is empty, which shows that there is a bucket and that it lets us in."""
         doing = f"the {self.place} was to be looked at"
-        attempt(lambda: next(self._library.list(self._checks, folder), None), doing, CHECK)
+        attempt(lambda: next(self._library.list(self._checks, folder), None), doing, min(CHECK, self.deadline))
 
     def _attempt(self, action: Callable[[], Answer], done: str, name: str) -> Answer:
         return attempt(action, self._doing(done, name), self.deadline)
