@@ -93,11 +93,11 @@ def choice(known: Mapping[str, str]) -> Check:
     """
 
     def check(value: Any, where: str) -> str:
+        shown = sorted(set(known.values()))
         if not isinstance(value, str):
-            raise ValueError(f"{where} holds {kind(value)}, where one of {', '.join(known.values())} is expected.")
+            raise ValueError(f"{where} holds {kind(value)}, where one of {', '.join(shown)} is expected.")
         found = known.get(value.replace("-", "").replace("_", "").lower())
         if found is None:
-            shown = sorted(set(known.values()))
             raise ValueError(
                 f"{where} holds {value!r}, which is not known.{nearest(value, shown)} Known names: {', '.join(shown)}."
             )

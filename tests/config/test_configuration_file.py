@@ -133,7 +133,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
         ("op_store: {op_store_db_url: ''}", "'op_store_db_url' .* text is expected"),
         ("op_store: {saver_kwargs: secret}", "holds a str, where a mapping"),
         ("op_store: {saver_kwargs: {1: a}}", "holds a dict, where a mapping of argument names"),
-        ("op_store: {saver_type: 3}", "3 .* one of file-saver, google-storage"),
+        ("op_store: {saver_type: 3}", "3 .* one of azure, file-saver, google-storage, s3"),
         ("pipelines: {runner: {}}", "one of sequential-runner"),
         ("pipelines_workers: {use_for_all: perhaps}", "'perhaps' .* true or false is expected"),
         ("pipelines_workers: {use_for_all: 2}", "2 .* true or false is expected"),
@@ -153,7 +153,7 @@ def test_a_refused_mapping_is_not_shown_because_it_may_hold_a_password(tmp_path:
 
 def test_an_unknown_saver_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
     told = refusal(tmp_path, "op_store: {saver_type: file-savr}")
-    assert "'file-savr', which is not known. Did you mean 'file-saver'? Known names: file-saver, google" in told
+    assert "'file-savr', which is not known. Did you mean 'file-saver'? Known names: azure, file-saver" in told
 
 
 @pytest.mark.parametrize("key", ["pipelines", "pipeline_callbacks"])

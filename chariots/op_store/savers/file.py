@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from chariots.op_store.savers.base import BaseSaver, Kept, path_parts, writing_n
 __all__ = ["FileSaver"]
 
 CHUNK = 2**20  # bytes; larger pieces are no faster here and hold more memory
+MOST_SETTLED = 100_000  # entries; syncing takes half a millisecond even where there is nothing to write
 LONGEST_NAME = 255  # bytes, on every file system in common use
 
 
@@ -27,6 +29,10 @@ class FileSaver(BaseSaver):
     Args:
         root_path: the directory; made when the first file is saved.
     """
+
+    def __init__(self, root_path: str) -> None:
+        super().__init__(root_path)
+        self._settled: set[tuple[str, int, int]] = set()  # entries that surely survive a power cut
 
     def save(self, serialized_object: bytes, path: str) -> bool:
         """Keeps bytes in a file, replacing the one that was there.
@@ -87,7 +93,7 @@ class FileSaver(BaseSaver):
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_directory(place.parent)
+        self._settle_entry(place)
         return True
 
     def load_stream(self, path: str) -> Iterator[bytes]:
@@ -141,14 +147,15 @@ class FileSaver(BaseSaver):
         place = self._place(path)
         if not place.is_file():
             return False
+        self._settle_entry(place)
         root = Path(self.root_path).resolve()
         for directory in place.parents:
-            if not directory.is_relative_to(root):
+            if directory == root:
                 break
-            _sync_directory(directory)
+            self._settle_entry(directory)
         # The root stands in a directory that may belong to somebody else, who has then made it.
         with contextlib.suppress(PermissionError):
-            _sync_directory(root.parent)
+            self._settle_entry(root)
         return True
 
     def delete(self, path: str) -> None:
@@ -213,6 +220,15 @@ class FileSaver(BaseSaver):
             )
         return place
 
+    def _settle_entry(self, path: Path) -> None:
+        """Syncs the directory that a file or a directory stands in, unless that was done since it got there."""
+        entry = _entry(path)
+        if entry not in self._settled:
+            _sync_directory(path.parent)
+            if len(self._settled) >= MOST_SETTLED:
+                self._settled.clear()
+            self._settled.add(entry)
+
     def _make_directory(self, directory: Path) -> None:
         """Makes a directory and those above it, each of them on the disk before anything is put inside."""
         if directory.is_dir():
@@ -272,6 +288,12 @@ def _files(folder: Path, path: str) -> Iterator[Kept]:
             except FileNotFoundError:
                 continue
             yield Kept(below, known.st_size, known.st_mtime)
+
+
+def _entry(path: Path) -> tuple[str, int, int]:
+    """What tells an entry of a directory from a later one of the same name; a directory changes, and stays itself."""
+    known = path.stat()
+    return str(path), known.st_ino, 0 if stat.S_ISDIR(known.st_mode) else known.st_ctime_ns
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:
