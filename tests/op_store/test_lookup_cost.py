@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from chariots.op_store import BaseOpStoreClient, OpStoreServer
+from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer
+from chariots.pipelines import Pipeline
+from chariots.pipelines.nodes import Node
+from chariots.pipelines.ops import LoadableOp
+from chariots.pipelines.runners import SequentialRunner
 from chariots.pipelines.store import NodeQuery, Resolution
 from tests.op_store.support import query, record, save_pair, version
 
@@ -145,3 +149,48 @@ def every_kind_of_load(local: BaseOpStoreClient, store: OpStoreServer) -> Iterat
     said, found = asked(store, other, [("pca", "forest")])
     assert len(found.problems) == 2
     yield said
+
+
+class CountingClient(OpStoreClient):
+    """Notes what it asks."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.questions: list[str] = []
+
+    def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
+        """Asks one question."""
+        self.questions.append(route)
+        return super().post(route, arguments_json)
+
+
+class Remembering(LoadableOp):
+    """Knows one number."""
+
+    number = 1
+
+    def execute(self, number: int) -> int:
+        """Adds what it knows."""
+        return number + self.number
+
+    def serialize(self) -> bytes:
+        """Returns what it knows."""
+        return str(self.number).encode()
+
+    def load(self, serialized_object: bytes) -> None:
+        """Takes over what another knew."""
+        self.number = int(serialized_object)
+
+
+@pytest.mark.sqlite
+def test_a_load_is_one_question_and_a_prediction_none(url: str) -> None:
+    client = CountingClient(url)
+    labels = ["__pipeline_input__", *(f"v{place}" for place in range(9)), "__pipeline_output__"]
+    nodes = [Node(Remembering(), [up], down, name=f"op {down}") for up, down in itertools.pairwise(labels)]
+    pipeline = Pipeline(nodes, "predict")
+    pipeline.save(client)
+    client.questions.clear()
+    pipeline.load(client)
+    assert client.questions == ["/v2/resolve"]
+    assert SequentialRunner().run(pipeline, 1) == 11
+    assert client.questions == ["/v2/resolve"]

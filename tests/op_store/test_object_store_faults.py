@@ -180,6 +180,26 @@ def test_an_upload_that_fails_leaves_nothing_to_be_seen(
     assert list(direct.list()) == []
 
 
+@pytest.mark.parametrize("kind", ["azure"])
+def test_a_copy_that_was_only_promised_is_not_taken_for_one(
+    saver: ObjectStoreSaver, proxy: FaultyProxy, direct: ObjectStoreSaver
+) -> None:
+    proxy.strikes = lambda request: "x-ms-copy-source" in request.headers
+    proxy.always = Fault(status=202)
+    with pytest.raises(StoreUnavailableError, match="has not copied it whole; save it again"):
+        saver.create_stream(in_pieces(data()), "m")
+    assert list(direct.list()) == []
+
+
+@pytest.mark.parametrize("kind", ["s3"])
+def test_a_race_that_the_service_has_not_decided_is_asked_about_again(
+    saver: ObjectStoreSaver, proxy: FaultyProxy
+) -> None:
+    proxy.plan.extend([Fault(status=409, code="ConditionalRequestConflict")] * 2)
+    assert saver.create_stream(iter((b"model",)), "m") is True
+    assert saver.load("m") == b"model"
+
+
 @pytest.mark.parametrize("kind", ["s3"])
 def test_a_server_that_is_gone_is_unavailable(kind: str) -> None:
     with pytest.raises(StoreUnavailableError, match=r"attempts in \d.* refused"):

@@ -16,6 +16,7 @@ import urllib3
 
 from chariots.errors import StoreUnavailableError
 from chariots.op_store.savers import Kept, ObjectStoreSaver, S3Saver, is_leftover
+from chariots.op_store.savers.bucket import Habits
 from tests.faulty_proxy import faulty_proxy
 from tests.object_stores import KINDS, ObjectStores, make_bucket, open_saver
 from tests.op_store.support import ROOT
@@ -164,6 +165,23 @@ def test_more_than_sixteen_mebibytes_travel_in_parts(kind: str, bucket: str, obj
     assert len(whole) == 1
     assert max(sizes) <= 8 * MIB
     assert sum(size >= MIB for size in sizes) == 2
+
+
+class ShortArm(S3Saver):
+    """As if S3 copied nothing beyond a MiB by itself; really it is five GiB."""
+
+    habits = Habits(largest_copy=MIB)
+
+
+def test_what_is_too_large_to_be_copied_is_sent_to_its_place(object_stores: ObjectStores) -> None:
+    url = object_stores.url("s3")
+    bucket = make_bucket("s3", url)
+    settings = {"endpoint": url, "region": "us-east-1", "access_key_id": "name", "secret_access_key": "secret"}
+    saver = ShortArm("models", bucket, settings)
+    assert saver.create_stream(pieces(), "m") is True
+    assert digest(saver.load_stream("m")) == digest(pieces())
+    assert saver.create_stream(pieces(seed=1), "m") is False
+    assert [kept.path for kept in saver.list()] == ["m"]
 
 
 def test_what_was_never_saved_is_not_found(saver: ObjectStoreSaver) -> None:

@@ -22,6 +22,7 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _WORTH_ANOTHER_TRY = (408, 425, 429)
 _FULL = re.compile(r"QuotaExceeded|StorageFull|InsufficientStorage|AccountLimitExceeded")
 _NO_PLACE = re.compile(r"NoSuchBucket|ContainerNotFound|ContainerBeingDeleted")
+_RACE = re.compile(r"ConditionalRequestConflict")  # S3 has not decided yet which of two writers was first
 _LONGEST = 400  # characters of a service's own words that a message repeats
 
 # The threads of the library live in the process that first used it; after a fork it would wait for them for ever.
@@ -74,9 +75,9 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> 
                 if _NO_PLACE.search(str(error)):
                     raise refusal(error, doing) from error
                 raise FileNotFoundError(f"{doing}, but there is no such object; check the name and the root") from error
-            except failures.AlreadyExistsError:
-                raise
             except (failures.BaseError, NotImplementedError) as error:
+                if isinstance(error, failures.AlreadyExistsError) and not _RACE.search(str(error)):
+                    raise
                 left = deadline.remaining()
                 if seconds is None:
                     raise refusal(error, doing) from error
@@ -138,6 +139,8 @@ def status_of(error: BaseException) -> int | None:
 
 def _may_pass(error: BaseException, failures: Any) -> bool:
     """Tells whether asking again may help: no answer, or one that the server itself was not happy with."""
+    if isinstance(error, failures.AlreadyExistsError):
+        return True
     if not isinstance(error, failures.GenericError | failures.JoinError):
         return False
     status = status_of(error)

@@ -214,14 +214,15 @@ class Bucket:
 
     def _confirm(self, name: str, sha256: str) -> None:
         """Reads an object back, to be certain that it is all there before what it was copied from is removed."""
-        meta = self.head(name)
-        with PassingHash() as found:
-            for piece in self._pieces(name, 0, meta):
-                found.update(piece)
-            if found.hexdigest() != sha256:
-                raise StoreUnavailableError(
-                    f"{self._doing('written', name)}, but the service has not copied it whole; save it again"
-                )
+        refused = f"{self._doing('written', name)}, but the service has not copied it whole; save it again"
+        try:
+            with PassingHash() as found:
+                for piece in self.read(name):
+                    found.update(piece)
+                if found.hexdigest() != sha256:
+                    raise StoreUnavailableError(refused)
+        except FileNotFoundError as error:
+            raise StoreUnavailableError(refused) from error
 
     def _tidy(self, staged: str) -> None:
         try:
