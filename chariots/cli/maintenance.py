@@ -194,7 +194,7 @@ def _client(store: str | None, where: dict[str, Any]) -> BaseOpStoreClient:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, VerifyReport], None] | None]:
+def _progress() -> Iterator[Callable[[float, VerifyReport], None] | None]:
     """Shows on a terminal how far it is; a program that reads along sees nothing of it."""
     if not sys.stderr.isatty():
         yield None
@@ -203,7 +203,7 @@ def _progress() -> Iterator[Callable[[int, VerifyReport], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Verifying", total=256)
+        task = bar.add_task("Verifying", total=1.0)
         yield lambda done, report: bar.update(task, completed=done)
 
 

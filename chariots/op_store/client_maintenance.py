@@ -10,8 +10,6 @@ from chariots.op_store.maintenance.reports import GRACE_SECONDS, Finding, StoreS
 
 __all__ = ["MaintenanceQuestions"]
 
-_SHELVES = 256
-
 
 class MaintenanceQuestions(ABC):
     """What can be asked of an op store about its keeping."""
@@ -25,29 +23,30 @@ class MaintenanceQuestions(ABC):
         return StoreStats.from_json(self.post("/v2/stats", {}))
 
     def verify(
-        self, *, grace: float = GRACE_SECONDS, progress: Callable[[int, VerifyReport], None] | None = None
+        self, *, grace: float = GRACE_SECONDS, progress: Callable[[float, VerifyReport], None] | None = None
     ) -> VerifyReport:
         """Lets the store read and hash everything that it keeps, while it goes on serving.
 
-        It takes 256 requests or more, none of them longer than half a minute unless one op is very large.
+        It takes 17 requests or more, none of them longer than half a minute unless one op is very large.
 
         Args:
             grace: how old in seconds bytes without a version must be to be told of.
-            progress: called with the number of shelves done, of 256, and what was seen so far.
+            progress: called now and then with how much is done, 1 for all, and what was seen so far.
 
         Returns:
             what was seen.
         """
         answer = self.post("/v2/verify/database", {})
         report = VerifyReport(findings=[Finding(**finding) for finding in answer["findings"]])
-        for number in range(_SHELVES):
+        shelves = answer["shelves"]
+        for done, shelf in enumerate(shelves, start=1):
             after: str | None = ""
             while after is not None:
-                asked = {"shelf": f"{number:02x}", "after": after, "grace": grace}
+                asked = {"shelf": shelf, "after": after, "grace": grace}
                 answer = self.post("/v2/verify/shelf", asked)
                 after = answer.pop("after")
                 findings = [Finding(**finding) for finding in answer.pop("findings")]
                 report.add(VerifyReport(findings=findings, **answer))
             if progress is not None:
-                progress(number + 1, report)
+                progress(done / len(shelves), report)
         return report

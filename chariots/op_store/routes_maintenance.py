@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chariots.op_store.checks import invalid
 from chariots.op_store.maintenance.counting import stats
-from chariots.op_store.maintenance.inventory import SHELVES
+from chariots.op_store.maintenance.inventory import check_shelf, shelves
 from chariots.op_store.maintenance.reports import GRACE_SECONDS
 from chariots.op_store.maintenance.verification import verify_database, verify_shelf
 from chariots.op_store.registry import Registry
@@ -25,12 +24,12 @@ class Stats:
 
 @dataclass(frozen=True)
 class VerifyDatabase:
-    """Is the database sound?"""
+    """Is the database sound, and what shelves are there to ask for?"""
 
 
 @dataclass(frozen=True)
 class VerifyShelf:
-    """Are the bytes sound whose SHA-256 begins with these two digits?"""
+    """Are the bytes sound whose SHA-256 begins with these one or two digits?"""
 
     shelf: str
     after: str = ""
@@ -42,18 +41,18 @@ def _stats(registry: Registry, asked: Stats) -> Any:
 
 
 def _verify_database(registry: Registry, asked: VerifyDatabase) -> Any:
-    return {"findings": [asdict(finding) for finding in verify_database(registry)]}
+    findings = [asdict(finding) for finding in verify_database(registry)]
+    return {"findings": findings, "shelves": shelves(registry.database)}
 
 
 def _verify_shelf(registry: Registry, asked: VerifyShelf) -> Any:
-    if asked.shelf not in SHELVES:
-        raise invalid("shelf", "two lower-case hexadecimal digits", asked.shelf)
-    report, after = verify_shelf(registry, asked.shelf, grace=asked.grace, after=asked.after, seconds=_SECONDS)
+    shelf = check_shelf(asked.shelf)
+    report, after = verify_shelf(registry, shelf, grace=asked.grace, after=asked.after, seconds=_SECONDS)
     return {**asdict(report), "after": after}
 
 
 ROUTES = (
     Route("/v2/stats", "How much does the store hold?", Stats, _stats),
     Route("/v2/verify/database", "Is the database sound?", VerifyDatabase, _verify_database),
-    Route("/v2/verify/shelf", "Are the bytes of one of the 256 shelves sound?", VerifyShelf, _verify_shelf),
+    Route("/v2/verify/shelf", "Are the bytes sound whose SHA-256 begins so?", VerifyShelf, _verify_shelf),
 )

@@ -153,7 +153,9 @@ def find_version(
             table.c.minor == wanted.minor,
             table.c.patch == wanted.patch,
         )
-        .order_by(table.c.id.desc())
+        # Not by the plain number: SQLite would then go through all versions of the op, the newest first, as there is an
+        # index in that order. The few rows of one version are in the index of the digests.
+        .order_by((table.c.id + 0).desc())
         .limit(1)
     )
     if with_bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,9 +67,10 @@ def impatient(kind: str, bucket: str, proxy: FaultyProxy) -> ObjectStoreSaver:
     return open_saver(kind, proxy.url, bucket, deadline=0.4)
 
 
+@cache
 def data(size: int = LARGE) -> bytes:
     """So many bytes that do not repeat."""
-    return b"".join(hashlib.sha256(bytes([number % 251])).digest() for number in range(size // 32))
+    return random.Random(size).randbytes(size)
 
 
 def in_pieces(whole: bytes) -> Iterator[bytes]:
@@ -88,7 +91,7 @@ def test_a_load_goes_on_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: 
     assert saver.load("m") == b"model"
 
 
-@pytest.mark.parametrize(("kind", "name"), CASES)
+@pytest.mark.parametrize(("kind", "name"), [(kind, "500") for kind in KINDS])
 def test_a_save_goes_on_when_a_fault_has_passed(saver: ObjectStoreSaver, proxy: FaultyProxy, name: str) -> None:
     proxy.plan.extend([PASSING[name]] * 2)
     saver.save(b"model", "m")
@@ -115,7 +118,7 @@ def test_an_upload_goes_on_when_a_fault_of_a_part_has_passed(
     assert saver.load("m") == whole
 
 
-@pytest.mark.parametrize("size", [MIB, LARGE])
+@pytest.mark.parametrize(("kind", "size"), [("s3", MIB), *((kind, LARGE) for kind in KINDS)])
 def test_a_body_that_breaks_off_is_fetched_again(
     saver: ObjectStoreSaver, direct: ObjectStoreSaver, proxy: FaultyProxy, size: int
 ) -> None:
@@ -213,7 +216,7 @@ def test_a_full_service_is_said_to_be_full(kind: str, bucket: str, proxy: Faulty
         impatient(kind, bucket, proxy).save(b"model", "m")
 
 
-def test_what_was_listed_before_a_fault_is_not_listed_again(object_stores: ObjectStores) -> None:
+def test_a_list_of_several_pages_goes_on_where_a_fault_broke_it_off(object_stores: ObjectStores) -> None:
     url = object_stores.url("s3")
     bucket = make_bucket("s3", url)
     names = [f"{number:04}" for number in range(1_002)]
@@ -252,6 +255,7 @@ def test_bytes_that_are_there_are_not_sent_again(store: OpStoreServer, proxy: Fa
     assert [request.method for request in proxy.requests if request.method not in ("GET", "HEAD")] == []
 
 
+@pytest.mark.parametrize("kind", ["s3"])
 def test_bytes_that_somebody_else_keeps_meanwhile_are_kept(store: OpStoreServer, direct: ObjectStoreSaver) -> None:
     sha256 = hashlib.sha256(b"model").hexdigest()
 
@@ -264,6 +268,7 @@ def test_bytes_that_somebody_else_keeps_meanwhile_are_kept(store: OpStoreServer,
     assert store.registry.blobs.read(sha256) == b"model"
 
 
+@pytest.mark.parametrize("kind", ["s3"])
 def test_damage_in_the_bucket_is_found_and_mended(store: OpStoreServer, direct: ObjectStoreSaver) -> None:
     client = store.client()
     client.save_op_bytes("forest", version("a"), b"model")
@@ -274,6 +279,7 @@ def test_damage_in_the_bucket_is_found_and_mended(store: OpStoreServer, direct: 
     assert client.get_op_bytes_for_version("forest", version("a")) == b"model"
 
 
+@pytest.mark.parametrize("kind", ["s3"])
 def test_a_server_is_not_ready_while_its_bucket_is_gone(
     kind: str, bucket: str, proxy: FaultyProxy, tmp_path: Path
 ) -> None:

@@ -249,16 +249,6 @@ def test_leftovers_of_killed_uploads_are_listed_as_such(saver: ObjectStoreSaver)
     assert [is_leftover(kept.path) for kept in saver.list()] == [True, False]
 
 
-def test_a_list_of_more_than_a_page_is_complete(object_stores: ObjectStores) -> None:
-    url = object_stores.url("s3")
-    bucket = make_bucket("s3", url)
-    names = [f"{number:04}" for number in range(1_002)]
-    with urllib3.PoolManager() as direct:
-        for name in names:
-            direct.request("PUT", f"{url}/{bucket}/models/{name}", body=b"x")
-    assert [kept.path for kept in open_saver("s3", url, bucket).list()] == names
-
-
 def test_a_bucket_that_does_not_exist_is_told_from_a_missing_object(kind: str, object_stores: ObjectStores) -> None:
     saver = open_saver(kind, object_stores.url(kind), "nobody-made-this")
     for use in (saver.check, lambda: saver.save(b"x", "m"), lambda: saver.load("m"), lambda: list(saver.list())):

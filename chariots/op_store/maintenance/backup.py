@@ -23,7 +23,7 @@ from chariots.op_store import tables
 from chariots.op_store.blobs import BlobStore, blob_path
 from chariots.op_store.database import Database
 from chariots.op_store.maintenance.copying import copy_rows, put_in_place, snapshot, snapshot_of_file
-from chariots.op_store.maintenance.inventory import SHELVES, Named, database_time, name_of, named
+from chariots.op_store.maintenance.inventory import Named, database_time, name_of, named, shelves
 from chariots.op_store.maintenance.reports import BackupReport, Finding
 from chariots.op_store.registry import Registry
 from chariots.op_store.savers.file import FileSaver
@@ -120,7 +120,7 @@ def _copy_bytes(
     """
     report = BackupReport()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="chariots-copy") as threads:
-        for shelf in SHELVES:
+        for shelf in shelves(copied):
             with copied.reading() as connection:
                 alive = {sha256: entry for sha256, entry in named(connection, shelf).items() if entry.alive}
             report.versions += sum(len(entry.alive) for entry in alive.values())

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from chariots.op_store import tables
 from chariots.op_store.blobs import blob_path
 from chariots.op_store.maintenance.inventory import (
-    SHELVES,
     contents,
     database_time,
     named,
+    shelves,
     unhurried,
     unhurried_reading,
 )
@@ -68,7 +68,7 @@ def collect(
         with unhurried_reading(registry.database) as connection:
             plan = make_plan(connection, policy)
         report = CollectionReport(versions=plan.by_op, kept=plan.kept)
-        for shelf in SHELVES:
+        for shelf in shelves(registry.database):
             _sweep(registry, shelf, grace, report, expected=plan.numbers)
         return report
     if type(registry.blobs.saver).delete is BaseSaver.delete:
@@ -81,7 +81,7 @@ def collect(
         with unhurried_reading(registry.database) as connection:
             plan = make_plan(connection, policy)
         _give_up(registry, plan, before, report)
-        for shelf in SHELVES:
+        for shelf in shelves(registry.database):
             _sweep(registry, shelf, grace, report, run=run)
     return report
 
@@ -138,7 +138,7 @@ def _sweep(
 
     Args:
         registry: the store.
-        shelf: the first two digits of their SHA-256.
+        shelf: the digits that their SHA-256 begins with.
         grace: how old in seconds bytes must be that never had a version.
         report: where they are counted.
         expected: the versions that would be given up.

@@ -1,7 +1,7 @@
 """What does a store have on its shelves, and what does its database say that it has? (one shelf at a time)
 
-A shelf is the folder of the bytes whose SHA-256 begins with the same two digits. Walking the 256 of them one by one
-takes little memory however much a store holds, and one request each where it is done over HTTP.
+A shelf is the bytes whose SHA-256 begins with the same one or two digits. Walking them one by one, 16 in a small store
+and 256 in a large one, takes little memory however much a store holds, and one request each where it is done over HTTP.
 """
 
 from __future__ import annotations
@@ -10,29 +10,33 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 
 from chariots.op_store import rows, tables
 from chariots.op_store.blobs import BlobStore, blob_path, check_sha256
+from chariots.op_store.checks import invalid
 from chariots.op_store.database import Database
 from chariots.op_store.savers.base import Kept, is_leftover
 
 __all__ = [
-    "SHELVES",
     "Contents",
     "Named",
+    "check_shelf",
     "contents",
     "database_time",
     "name_of",
     "named",
+    "shelves",
     "unhurried",
     "unhurried_reading",
     "utc",
 ]
 
-SHELVES = tuple(f"{number:02x}" for number in range(256))
+_DIGITS = "0123456789abcdef"
+_MANY = 200_000  # versions; fewer fit into memory as 16 shelves, and 256 would cost more than they hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +69,46 @@ class Contents:
     foreign: list[Kept]
 
 
+def shelves(database: Database) -> tuple[str, ...]:
+    """The shelves to walk, by the digits that the hashes on each begin with.
+
+    Args:
+        database: the database of the store.
+    """
+    with unhurried_reading(database) as connection:
+        last = connection.scalar(sa.select(sa.func.max(tables.version.c.id))) or 0
+    return tuple(_DIGITS) if last < _MANY else tuple(first + second for first in _DIGITS for second in _DIGITS)
+
+
+def check_shelf(shelf: str) -> str:
+    """Returns the digits of a shelf if they are some.
+
+    Args:
+        shelf: what was given.
+
+    Raises:
+        InputError: if it is anything but one or two lower-case hexadecimal digits.
+    """
+    if len(shelf) not in (1, 2) or not set(shelf) <= set(_DIGITS):
+        raise invalid("shelf", "one or two lower-case hexadecimal digits", shelf)
+    return shelf
+
+
 def contents(blobs: BlobStore, shelf: str) -> Contents | None:
     """Looks what is on a shelf.
 
     Args:
         blobs: the bytes of the store.
-        shelf: the two digits.
+        shelf: its one or two digits.
 
     Returns:
         what is there; None if the saver cannot list what it keeps.
     """
+    folders = [shelf] if len(shelf) == 2 else [shelf + digit for digit in _DIGITS]
     found: dict[str, Kept] = {}
     leftovers, foreign = [], []
     try:
-        for kept in blobs.saver.list(f"blobs/{shelf}"):
+        for kept in chain.from_iterable(blobs.saver.list(f"blobs/{folder}") for folder in folders):
             sha256 = kept.path.rpartition("/")[2]
             if is_leftover(kept.path):
                 leftovers.append(kept)
@@ -96,7 +126,7 @@ def named(connection: sa.Connection, shelf: str) -> dict[str, Named]:
 
     Args:
         connection: the transaction.
-        shelf: the two digits.
+        shelf: its one or two digits.
 
     Returns:
         for each SHA-256 who has it.

@@ -12,12 +12,12 @@ from functools import partial
 
 from chariots.op_store.blobs import BlobStore, blob_path
 from chariots.op_store.maintenance.inventory import (
-    SHELVES,
     Contents,
     Named,
     contents,
     name_of,
     named,
+    shelves,
     unhurried_reading,
 )
 from chariots.op_store.maintenance.reports import GRACE_SECONDS, Finding, VerifyReport
@@ -32,14 +32,14 @@ def verify(
     registry: Registry,
     *,
     grace: float = GRACE_SECONDS,
-    progress: Callable[[int, VerifyReport], None] | None = None,
+    progress: Callable[[float, VerifyReport], None] | None = None,
 ) -> VerifyReport:
     """Reads and hashes everything that a store keeps, while it goes on serving.
 
     Args:
         registry: the store.
         grace: how old in seconds bytes without a version must be to be told of.
-        progress: called with the number of shelves done, of 256, and what was seen so far.
+        progress: called now and then with how much is done, 1 for all, and what was seen so far.
 
     Returns:
         what was seen.
@@ -48,10 +48,11 @@ def verify(
         StoreUnavailableError: if the database or the place of the bytes cannot be reached.
     """
     report = VerifyReport(findings=verify_database(registry))
-    for done, shelf in enumerate(SHELVES, start=1):
+    walked = shelves(registry.database)
+    for done, shelf in enumerate(walked, start=1):
         report.add(verify_shelf(registry, shelf, grace=grace)[0])
         if progress is not None:
-            progress(done, report)
+            progress(done / len(walked), report)
     return report
 
 
@@ -82,11 +83,11 @@ def verify_shelf(
     after: str = "",
     seconds: float = math.inf,
 ) -> tuple[VerifyReport, str | None]:
-    """Reads and hashes the bytes of one of the 256 shelves of a store.
+    """Reads and hashes the bytes of one of the shelves of a store.
 
     Args:
         registry: the store.
-        shelf: the first two digits of the SHA-256 of the bytes.
+        shelf: the one or two digits that the SHA-256 of the bytes begins with.
         grace: how old in seconds bytes without a version must be to be told of.
         after: the SHA-256 where an earlier call stopped; empty to begin.
         seconds: when to stop.
