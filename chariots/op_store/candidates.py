@@ -1,26 +1,25 @@
-"""Which versions may each node load, and what were they trained with? (a few statements, however many nodes)"""
+"""What is the newest version that each node may load, and do those fit? (two statements, however many nodes)"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from chariots.op_store import rows, tables
-from chariots.op_store.asked import asked, joined
-from chariots.op_store.compatibility import LEVELS, Choice, Edge, Key, key_of
+from chariots.op_store.asked import asked
+from chariots.op_store.compatibility import LEVELS, Choice, Edge
 from chariots.pipelines.store import NodeQuery
 from chariots.versioning import Version
 
-__all__ = ["EdgeState", "Window", "edge_states", "newest_choices", "read_links", "read_windows", "usable"]
+__all__ = ["EdgeState", "NODE_COLUMNS", "alike", "code_of", "edge_states", "made_by", "newest_choices", "usable"]
 
 EdgeState = int  # 0: the two never met; 1: they met, in versions that do not fit; 2: they fit
 
 _WHOLE = sa.BigInteger
 _TEXT = sa.Text
-_NODE = {
+NODE_COLUMNS = {
     "place": _WHOLE,
     "name": _TEXT,
     "code_major": _TEXT,
@@ -38,19 +37,6 @@ _EDGE = {
     "minor": _TEXT,
     "patch": _TEXT,
 }
-
-
-@dataclass(slots=True)
-class Window:
-    """The newest versions that a node may load.
-
-    Attributes:
-        keys: what counts of each when it is read by others, by number.
-        cut: the number of the oldest of them, where there are older ones.
-    """
-
-    keys: dict[int, Key] = field(default_factory=dict)
-    cut: int | None = None
 
 
 def usable(version: Any) -> sa.ColumnElement[bool]:
@@ -77,17 +63,17 @@ def newest_choices(
     """
     given = asked(
         connection,
-        _NODE,
-        [(place, node.name, *_code(node), pinned.get(node.name)) for place, node in enumerate(nodes)],
+        NODE_COLUMNS,
+        [(place, node.name, *code_of(node), pinned.get(node.name)) for place, node in enumerate(nodes)],
     )
     version = tables.version.alias("candidate")
     mine = sa.and_(version.c.op_id == tables.op.c.id, usable(version))
     # Two questions instead of one with OR: each is one step in an index.
     made_by_it, made_by_unknown = (
         sa.select(version.c.id).where(mine, made).order_by(version.c.id.desc()).limit(1).scalar_subquery()
-        for made in (_made_by(version, given), version.c.code_major.is_(None))
+        for made in (made_by(version, given), version.c.code_major.is_(None))
     )
-    either = sa.or_(_made_by(version, given), version.c.code_major.is_(None))
+    either = sa.or_(made_by(version, given), version.c.code_major.is_(None))
     exactly = sa.select(version.c.id).where(mine, version.c.id == given.c.pinned, either).scalar_subquery()
     newer = sa.func.coalesce(made_by_it, 0) >= sa.func.coalesce(made_by_unknown, 0)
     number = sa.case((given.c.pinned.is_not(None), exactly), (newer, made_by_it), else_=made_by_unknown)
@@ -127,11 +113,7 @@ def edge_states(
     given = asked(connection, _EDGE, _ends(edges, choices, ops))
     link, source = tables.link, tables.version.alias("source")
     of_pair = sa.and_(link.c.upstream_op_id == given.c.upstream_op, link.c.downstream_op_id == given.c.downstream_op)
-    alike = sa.and_(
-        source.c.major == given.c.major,
-        sa.or_(given.c.minor.is_(None), source.c.minor == given.c.minor),
-        sa.or_(given.c.patch.is_(None), source.c.patch == given.c.patch),
-    )
+    same_key = alike(source, given)
     same_version = link.c.upstream_version_id == given.c.upstream_version
     same_reader = link.c.downstream_version_id == given.c.downstream_version
     any_reader = link.c.downstream_version_id.is_(None)
@@ -149,10 +131,10 @@ def edge_states(
         # Two questions instead of one: there is an index for the links with a downstream version, one for the others.
         (sa.and_(is_code, exists(same_version, same_op, ~any_reader)), 2),
         (exists(same_version, same_op, any_reader), 2),
-        (sa.and_(~is_code, exists(of_pair, same_reader, alike, by_version=True)), 2),
-        (sa.and_(~is_code, exists(of_pair, any_reader, alike, by_version=True)), 2),
+        (sa.and_(~is_code, exists(of_pair, same_reader, same_key, by_version=True)), 2),
+        (sa.and_(~is_code, exists(of_pair, any_reader, same_key, by_version=True)), 2),
         # Plain code was not trained on anything: whatever it once was fed by is as good today.
-        (sa.and_(is_code, exists(of_pair, alike, by_version=True)), 2),
+        (sa.and_(is_code, exists(of_pair, same_key, by_version=True)), 2),
         (exists(of_pair), 1),
         else_=0,
     )
@@ -160,124 +142,38 @@ def edge_states(
     return [found.get(place, 0) for place in range(len(edges))]
 
 
-def read_windows(
-    connection: sa.Connection, nodes: Sequence[NodeQuery], ops: Mapping[str, int], most: int | None
-) -> dict[str, Window]:
-    """Reads the newest versions that each node may load; in one statement.
+def code_of(node: NodeQuery) -> tuple[str, str | None, str | None]:
+    """The digests that the code version of a candidate must have; None where any will do.
 
     Args:
-        connection: the transaction.
-        nodes: nodes whose ops the store knows.
-        ops: the numbers of the ops.
-        most: how many versions of each; None for all.
-
-    Returns:
-        the window of each node, by name.
+        node: the node that is to load it.
     """
-    columns = {**_NODE, "op": _WHOLE}
-    given = asked(
-        connection,
-        columns,
-        [(place, node.name, *_code(node), None, ops[node.name]) for place, node in enumerate(nodes)],
-    )
-    version = tables.version.alias("candidate")
-    mine = sa.and_(version.c.op_id == given.c.op, usable(version))
-    wanted = [given.c.place, version.c.id, version.c.major, version.c.minor, version.c.patch]
-    newest = None if most is None else (version.c.id, most)
-    parts = [
-        joined(connection, given, version, sa.and_(mine, made), wanted, newest)
-        for made in (_made_by(version, given), version.c.code_major.is_(None))
-    ]
-    keys: list[dict[int, Key]] = [{} for _ in nodes]
-    for place, number, *digests in connection.execute(sa.union_all(*parts)):
-        keys[place][number] = key_of(digests, nodes[place].mismatch_on)
-    windows = {}
-    for node, found in zip(nodes, keys, strict=True):
-        if most is None or len(found) < most:
-            windows[node.name] = Window(found)
-        else:
-            # Of those made by this code and those made by unknown code, each part may end elsewhere.
-            newest_first = sorted(found, reverse=True)[:most]
-            windows[node.name] = Window({number: found[number] for number in newest_first}, newest_first[-1])
-    return windows
-
-
-def read_links(
-    connection: sa.Connection, edges: Sequence[Edge], windows: Mapping[str, Window], ops: Mapping[str, int]
-) -> list[dict[int | None, set[Key]]]:
-    """Reads what the versions in windows were trained with; in one statement.
-
-    Args:
-        connection: the transaction.
-        edges: the edges.
-        windows: the versions to look at; the nodes of plain code have none.
-        ops: the numbers of the ops.
-
-    Returns:
-        for each edge, the keys that are valid for each downstream version, and under None those valid for all.
-    """
-    rows_asked = []
-    for place, edge in enumerate(edges):
-        window = windows.get(edge.downstream.name)
-        oldest = min(window.keys, default=0) if window is not None else None
-        finest = LEVELS.index(edge.upstream.mismatch_on)
-        rows_asked.append(
-            (place, ops.get(edge.upstream.name), ops.get(edge.downstream.name), oldest, finest >= 1, finest >= 2)
-        )
-    columns = {
-        "place": _WHOLE,
-        "upstream_op": _WHOLE,
-        "downstream_op": _WHOLE,
-        "oldest": _WHOLE,
-        "minor_counts": sa.Boolean,
-        "patch_counts": sa.Boolean,
-    }
-    given = asked(connection, columns, rows_asked)
-    link, source = tables.link, tables.version.alias("source")
-    of_pair = sa.and_(link.c.upstream_op_id == given.c.upstream_op, link.c.downstream_op_id == given.c.downstream_op)
-    start = link.join(source, source.c.id == link.c.upstream_version_id)
-    # What is the same for the question is told once, however many versions it stands for.
-    minor = sa.case((given.c.minor_counts, source.c.minor), else_="").label("minor")
-    patch = sa.case((given.c.patch_counts, source.c.patch), else_="").label("patch")
-    reader = link.c.downstream_version_id.label("reader")
-    anybody = sa.cast(sa.null(), _WHOLE).label("reader")
-    parts = [
-        joined(
-            connection,
-            given,
-            start,
-            sa.and_(of_pair, link.c.downstream_version_id >= given.c.oldest),
-            [given.c.place, reader, source.c.major, minor, patch],
-        ),
-        joined(
-            connection,
-            given,
-            start,
-            sa.and_(of_pair, link.c.downstream_version_id.is_(None)),
-            [given.c.place, anybody, source.c.major, minor, patch],
-        ),
-        joined(
-            connection,
-            given,
-            start,
-            sa.and_(of_pair, given.c.oldest.is_(None)),
-            [given.c.place, anybody, source.c.major, minor, patch],
-        ),
-    ]
-    found: list[dict[int | None, set[Key]]] = [{} for _ in edges]
-    for place, number, *digests in connection.execute(sa.union(*parts)):
-        found[place].setdefault(number, set()).add(key_of(digests, edges[place].upstream.mismatch_on))
-    return found
-
-
-def _code(node: NodeQuery) -> tuple[str, str | None, str | None]:
-    """The digests that the code version of a candidate must have; None where any will do."""
     version = Version.parse(node.code_version)
     finest = LEVELS.index(node.mismatch_on)
     return version.major, version.minor if finest >= 1 else None, version.patch if finest >= 2 else None
 
 
-def _made_by(version: Any, given: sa.Subquery) -> sa.ColumnElement[bool]:
+def alike(version: Any, given: sa.Subquery) -> sa.ColumnElement[bool]:
+    """Whether a version has the digests that are asked for, as far as they are.
+
+    Args:
+        version: the table of versions, or an alias of it.
+        given: what is asked, with columns ``major``, ``minor`` and ``patch``; NULL for any.
+    """
+    return sa.and_(
+        version.c.major == given.c.major,
+        sa.or_(given.c.minor.is_(None), version.c.minor == given.c.minor),
+        sa.or_(given.c.patch.is_(None), version.c.patch == given.c.patch),
+    )
+
+
+def made_by(version: Any, given: sa.Subquery) -> sa.ColumnElement[bool]:
+    """Whether a version was made by the code that is asked for.
+
+    Args:
+        version: the table of versions, or an alias of it.
+        given: what is asked, with columns as `code_of` gives them.
+    """
     return sa.and_(
         version.c.code_major == given.c.code_major,
         sa.or_(given.c.code_minor.is_(None), version.c.code_minor == given.c.code_minor),

@@ -16,9 +16,10 @@ from chariots.pipelines.mismatch import LEVELS
 from chariots.pipelines.store import Level, NodeQuery, StoredVersion
 from chariots.versioning import Version
 
-__all__ = ["LEVELS", "Choice", "Edge", "Key", "constraint_of", "edges_to_check", "islands", "key_of"]
+__all__ = ["LEVELS", "NOT_READ", "Choice", "Edge", "Key", "constraint_of", "edges_to_check", "islands", "key_of"]
 
 Key: TypeAlias = tuple[str, ...]  # the digests that count when a version is read by others
+NOT_READ: Key = ("not read",)  # what stands for the keys of versions that were not read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +119,7 @@ def constraint_of(
     candidates: Mapping[str, Mapping[int, Key]],
     accepted: Mapping[int | None, Collection[Key]],
     open_ends: Mapping[str, int],
+    older: Collection[Key] | None = None,
 ) -> Constraint:
     """What an edge demands of the candidates at its two ends.
 
@@ -125,7 +127,9 @@ def constraint_of(
         edge: the edge.
         candidates: the candidates of every node, also of those that have only one thing to run.
         accepted: the keys that each downstream version was validated with; under None, those valid for all.
-        open_ends: for some nodes, the candidate that stands for all versions that were not read; it fits anything.
+        open_ends: for some nodes, the candidate that stands for all versions that were not read.
+        older: the keys, of those that were read, that some downstream version was validated with that was not read;
+            None if that is not known, and may be any.
 
     Returns:
         the constraint.
@@ -138,5 +142,5 @@ def constraint_of(
         common.add(keys[unread])
     unread = open_ends.get(edge.downstream.name)
     if unread is not None:
-        accepts[unread] = frozenset(keys.values())
+        accepts[unread] = frozenset(keys.values() if older is None else older) | {NOT_READ}
     return Constraint(edge.upstream.name, edge.downstream.name, accepts, common)

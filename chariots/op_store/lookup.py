@@ -1,8 +1,8 @@
 """Which versions would a pipeline load, and what stands in its way? (a fixed number of statements for any pipeline)
 
 Most loads are answered by the first two: the newest version of every op, and that they all fit. Where they do not, the
-versions and links of the ops concerned are read, the newest thousand of each at first, and the newest set that fits is
-looked for among them.
+versions and links of the ops concerned are read, the newest few of each at first, and the newest set that fits is
+looked for among them; more are read only as long as an older version might be part of it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 
 from chariots.op_store import rows, tables
-from chariots.op_store.candidates import Window, edge_states, newest_choices, read_links, read_windows
-from chariots.op_store.compatibility import Choice, Edge, Key, constraint_of, edges_to_check, islands
+from chariots.op_store.candidates import edge_states, newest_choices
+from chariots.op_store.compatibility import NOT_READ, Choice, Edge, Key, constraint_of, edges_to_check, islands
 from chariots.op_store.consistency import SearchLimitError, newest_consistent
 from chariots.op_store.evidence import (
     known_ops,
@@ -24,11 +24,13 @@ from chariots.op_store.evidence import (
     trained_with,
 )
 from chariots.op_store.refusals import refused_edge, refused_node
+from chariots.op_store.windows import Window, read_links, read_older_readers, read_windows
 from chariots.pipelines.store import NodeQuery, Refusal, Resolution, StoredVersion
 
 __all__ = ["known_ops", "resolve", "validated_versions"]
 
-WINDOWS = (1_000, 10_000, None)  # how many versions of each op to look through; more only where older ones may matter
+# How many versions of each op to look through: mostly the newest few will do, and more only where older ones may matter.
+WINDOWS = (20, 1_000, 10_000, None)
 
 
 def resolve(
@@ -209,32 +211,53 @@ class _Question:
             if choice.chosen is not None and choice.pinned is not None:
                 windows[name] = Window({choice.chosen.id: choice.key})
         links = dict(zip(edges, read_links(self.connection, edges, windows, self.ops), strict=True))
-        waiting: list[list[Edge]] = []
-        for island in todo:
-            candidates, open_ends = self._candidates(island, windows)
-            constraints = [constraint_of(edge, candidates, _doubled(links[edge]), open_ends) for edge in island]
-            faulty = [edge for edge in island if edge in broken]
-            try:
-                found = newest_consistent(candidates, constraints)
-            except SearchLimitError:
-                settled.given_up += faulty
-                continue
-            if found is None:
-                settled.impossible += faulty
-            elif any(found[name] == number for name, number in open_ends.items()):
-                waiting.append(island)  # an older version, which was not read yet, may be part of the newest set
-            else:
-                settled.older += faulty
-                settled.numbers.update((name, number // 2) for name, number in found.items() if number > 0)
-        return waiting
+        unsure = [island for island in todo if not self._settle_island(island, windows, links, None, broken, settled)]
+        if not unsure:
+            return []
+        # A version that was not read may be part of the newest set. Most are not: they never met what was read.
+        asked = [edge for island in unsure for edge in island]
+        met = read_older_readers(self.connection, asked, windows, self.choices, self.ops)
+        older = dict(zip(asked, met, strict=True))
+        return [island for island in unsure if not self._settle_island(island, windows, links, older, broken, settled)]
+
+    def _settle_island(
+        self,
+        island: Sequence[Edge],
+        windows: Mapping[str, Window],
+        links: Mapping[Edge, Mapping[int | None, set[Key]]],
+        older: Mapping[Edge, set[Key]] | None,
+        broken: set[Edge],
+        settled: _Settled,
+    ) -> bool:
+        """Settles one part of the pipeline; tells whether what was read of it was enough for that."""
+        candidates, open_ends = self._candidates(island, windows)
+        constraints = [
+            constraint_of(edge, candidates, _doubled(links[edge]), open_ends, None if older is None else older[edge])
+            for edge in island
+        ]
+        faulty = [edge for edge in island if edge in broken]
+        try:
+            found = newest_consistent(candidates, constraints)
+        except SearchLimitError:
+            settled.given_up += faulty
+            return True
+        if found is None:
+            settled.impossible += faulty
+            return True
+        if any(found[name] == number for name, number in open_ends.items()):
+            return False
+        settled.older += faulty
+        settled.numbers.update((name, number // 2) for name, number in found.items() if number > 0)
+        return True
 
     def _candidates(
         self, island: Sequence[Edge], windows: Mapping[str, Window]
     ) -> tuple[dict[str, dict[int, Key]], dict[str, int]]:
         """The candidates of each node, their numbers doubled, and among them those that stand for what was not read.
 
-        Such a one is older than all that was read, and fits anything: a set without it is the newest whatever it
-        stands for. The code of a node that loads nothing is its only candidate, with a number below zero.
+        Such a one is older than all that was read, and fits whatever one of those may fit: a set without it is the
+        newest whatever it stands for. The code of a node that loads nothing is its only candidate, with a number
+        below zero.
         """
         candidates: dict[str, dict[int, Key]] = {}
         open_ends: dict[str, int] = {}
@@ -249,7 +272,7 @@ class _Question:
                 candidates[name] = {2 * number: key for number, key in window.keys.items()}
                 if window.cut is not None:
                     open_ends[name] = 2 * window.cut - 1
-                    candidates[name][open_ends[name]] = ("not read",)
+                    candidates[name][open_ends[name]] = NOT_READ
         return candidates, open_ends
 
 

@@ -96,8 +96,14 @@ link = sa.Table(
     sa.Column("downstream_version_id", RowId, sa.ForeignKey("version.id")),
     # The acceptance by which a person vouched for the pair; NULL where a training or a 0.2 client did.
     sa.Column("event_id", RowId, sa.ForeignKey("event.id")),
-    sa.Index(None, "downstream_version_id"),
     sa.Index(None, "upstream_op_id", "downstream_op_id", "downstream_version_id"),
+)
+# Partial, so that no plan looks here for links without a downstream version; in an old store those are all there are.
+sa.Index(
+    None,
+    link.c.downstream_version_id,
+    sqlite_where=link.c.downstream_version_id.is_not(None),
+    postgresql_where=link.c.downstream_version_id.is_not(None),
 )
 # Two partial indices, because a plain one takes any two missing downstream versions for different ones.
 sa.Index(

@@ -119,8 +119,10 @@ def main(folder: Path) -> None:
             said = f"http://127.0.0.1:{listener.getsockname()[1]}"
         else:
             os.kill(serving, signal.SIGKILL)
-            said = end(serving)
+            said, serving = end(serving), 0
         print(said, flush=True)
+    if serving:  # whoever gave the commands broke off
+        os.kill(serving, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import pytest
 import sqlalchemy as sa
 
-from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer
+from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer, lookup
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import LoadableOp
@@ -87,6 +88,17 @@ def test_a_load_of_older_versions_is_as_many_statements_whatever_the_size(
     assert counts.pop() <= 10
 
 
+def test_a_search_through_many_versions_is_a_bounded_number_of_statements(
+    local: BaseOpStoreClient, store: OpStoreServer
+) -> None:
+    nodes, edges = chain(local, 7)
+    retrained_alone(local, nodes)
+    with mock.patch.object(lookup, "WINDOWS", (1, 2, None)):
+        said, found = asked(store, nodes, edges)
+    assert (found.problems, len(found.passed_over)) == ([], 6)
+    assert len(said) <= 16
+
+
 def test_a_refusal_is_as_many_statements_whatever_the_size(local: BaseOpStoreClient, store: OpStoreServer) -> None:
     counts = set()
     for size in SIZES:
@@ -140,6 +152,10 @@ def every_kind_of_load(local: BaseOpStoreClient, store: OpStoreServer) -> Iterat
     retrained_alone(local, nodes[:1])
     said, found = asked(store, nodes, edges)
     assert len(found.passed_over) == 1
+    yield said
+    with mock.patch.object(lookup, "WINDOWS", (1, 2, None)):
+        said, again = asked(store, nodes, edges)
+    assert again.versions == found.versions
     yield said
     with listened(store) as said:
         found = local.resolve("p", nodes, edges, {"pca": max(found.passed_over[0].running_number or 0, 1)})

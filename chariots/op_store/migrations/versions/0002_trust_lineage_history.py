@@ -83,7 +83,14 @@ def upgrade() -> None:
     op.create_index("ix_version_save_id", "version", ["save_id"])
     op.create_index("ix_version_op_id_id", "version", ["op_id", "id"])
     _add_reference("link", "event_id", "event", row_id)
-    op.create_index("ix_link_downstream_version_id", "link", ["downstream_version_id"])
+    with_version = sa.text("downstream_version_id IS NOT NULL")
+    op.create_index(
+        "ix_link_downstream_version_id",
+        "link",
+        ["downstream_version_id"],
+        sqlite_where=with_version,
+        postgresql_where=with_version,
+    )
 
 
 def downgrade() -> None:
