@@ -29,7 +29,7 @@ from chariots.pipelines.store import NodeQuery, Refusal, Resolution, StoredVersi
 
 __all__ = ["known_ops", "resolve", "validated_versions"]
 
-# How many versions of each op to look through: mostly the newest few will do, and more only where older ones may matter.
+# How many versions of each op to look through. Mostly the newest few will do; more, where older ones may matter.
 WINDOWS = (20, 1_000, 10_000, None)
 
 
