@@ -93,7 +93,7 @@ def serve(
     CHARIOTS_OP_STORE_OP_STORE_DB_URL. To be reached from other machines, it needs tokens: set
     CHARIOTS_OP_STORE_TOKENS to read:TOKEN,write:TOKEN.
     """
-    settings = store_settings(**where)
+    settings = store_settings(**where, may_be_new=True)
     given = {name: context.get_parameter_source(name) is not ParameterSource.DEFAULT for name in ("host", "port")}
     listener = replace(
         listener,
@@ -136,7 +136,7 @@ def upgrade(**where: str | None) -> None:
 
     A store does so by itself when it is first used; this is for those who want to choose the moment.
     """
-    settings = store_settings(**where)
+    settings = store_settings(**where, may_be_new=True)
     settings.get_server().upgrade()
     click.echo("The database of the op store has the form of this release.")
 
@@ -147,6 +147,8 @@ def store_settings(
     db_url: str | None = None,
     saver_root: str | None = None,
     saver_url: str | None = None,
+    *,
+    may_be_new: bool = False,
 ) -> OpStoreConfig:
     """Finds the store that the options, the configuration file and the environment describe, in this order.
 
@@ -156,16 +158,17 @@ def store_settings(
         db_url: the database.
         saver_root: the folder for the bytes.
         saver_url: the place for the bytes, as a URL.
+        may_be_new: whether the store may be one that is about to be made.
 
     Raises:
-        Failure: if nothing says where the store keeps its versions, or two options say where the bytes are.
+        Failure: if nothing says where the store keeps its versions, if two options say where the bytes are, or if
+            there is no such store.
     """
     from chariots.config import ChariotsConfig
 
     settings = ChariotsConfig(config_file).op_store_config
     if path is not None:
         folder = Path(path).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
         settings.op_store_db_url = f"sqlite:///{folder / 'db.sqlite'}"
         settings.saver_type, settings.saver_kwargs = "file-saver", {"root_path": str(folder / "ops")}
         settings.saver_url = None
@@ -184,7 +187,27 @@ def store_settings(
             "an op store was to be run, and nothing says where it keeps its versions; "
             "give --path DIR, or --db-url and --saver-root, or a configuration file with --config."
         )
+    if not may_be_new:
+        _check_presence(settings.op_store_db_url)
     return settings
+
+
+def _check_presence(db_url: str) -> None:
+    """Refuses to look into a store that would be made by looking, because its path has a typing error, say."""
+    import sqlalchemy as sa
+
+    try:
+        url = sa.make_url(db_url)
+    except sa.exc.ArgumentError:
+        return  # told with all that is to be said when the database is opened
+    if url.get_backend_name() != "sqlite" or url.query.get("uri") or url.database in (None, "", ":memory:"):
+        return
+    file = Path(str(url.database)).absolute()
+    if not file.exists():
+        raise Failure(
+            f"an op store was to be found in {file.parent}, and there is none (no file {file.name}); correct the path, "
+            "or make one with 'chariots op-store serve' or by saving a pipeline."
+        )
 
 
 def _use_saver_url(settings: OpStoreConfig, saver_url: str) -> None:

@@ -55,7 +55,7 @@ def import_file(file: str, as_json: bool, **where: Any) -> None:
     """
     from chariots.op_store.maintenance import import_ops
 
-    report = import_ops(store_settings(**where).get_server().registry, file)
+    report = import_ops(store_settings(**where, may_be_new=True).get_server().registry, file)
     if as_json:
         click.echo(json.dumps(asdict(report), ensure_ascii=False))
         return
@@ -95,7 +95,7 @@ def restore(context: click.Context, /, folder: str, as_json: bool, **where: Any)
     """
     from chariots.op_store.maintenance import restore as restore_store
 
-    report = restore_store(store_settings(**where).get_server().registry, folder)
+    report = restore_store(store_settings(**where, may_be_new=True).get_server().registry, folder)
     _tell_copied(context, report, f"was restored from {folder}", as_json)
 
 

@@ -127,3 +127,10 @@ def test_a_store_that_does_not_answer_is_told_in_a_line(tmp_path: Path) -> None:
     shown = run(tmp_path, "stats", "--store", "http://127.0.0.1:9", code=1)
     assert "Traceback" not in shown
     assert "127.0.0.1:9" in shown
+
+
+@pytest.mark.parametrize("asked", [["stats"], ["verify"], ["gc"], ["export", "--all", "--output", "x.zip"]])
+def test_a_mistyped_folder_is_refused_and_not_made(asked: list[str], tmp_path: Path) -> None:
+    shown = run(tmp_path, *asked, "--path", str(tmp_path / "stroe"), code=1)
+    assert "there is none (no file db.sqlite)" in shown
+    assert not (tmp_path / "stroe").exists()
