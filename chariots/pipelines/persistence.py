@@ -296,7 +296,20 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
     Args:
         pipeline: the pipeline.
         store: the op store.
+
+    Raises:
+        ConflictError: if bytes that were only loaded are not in the store any more.
     """
+    try:
+        _save(pipeline, store)
+    except ConflictError as error:
+        if "sha256" not in error.extra:
+            raise
+        # `gc` deleted identical bytes of an older version between the look for them and the commit: send them.
+        _save(pipeline, store)
+
+
+def _save(pipeline: Pipeline, store: OpStoreProtocol) -> None:
     slots = _checked_slots(pipeline)
     loaded = pipeline.loaded if pipeline.loaded_from is store else {}
     records: dict[str, VersionRecord] = {}
