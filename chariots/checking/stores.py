@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from chariots.errors import ChariotsError, StoreError, UnknownNameError
 from chariots.op_store.baseline import Baseline, KnownVersion, LivePipeline
-from chariots.op_store.shapes import Shape
+from chariots.op_store.decisions.shapes import Shape
 
 if TYPE_CHECKING:
     from chariots.op_store import BaseOpStoreClient

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from chariots.op_store import BaseOpStoreClient
-    from chariots.op_store.events import Event
+    from chariots.op_store.decisions.events import Event
 
 __all__ = ["accept", "aliases", "history", "promote", "rollback"]
 

@@ -10,7 +10,7 @@ from chariots.cli.commands import Failure
 from chariots.cli.op_store import store_options, store_settings
 
 if TYPE_CHECKING:
-    from chariots.op_store.keys import KeyKind
+    from chariots.op_store.trusting.keys import KeyKind
 
 __all__ = ["new_key", "new_token", "sign"]
 
@@ -30,7 +30,7 @@ def new_key(name: str, kind: KeyKind) -> None:
     NAME is what signatures name the key by: whose it is, and since when. The lines that are printed are settings;
     keep the one with the signing key where other secrets are kept.
     """
-    from chariots.op_store.keys import new_keys
+    from chariots.op_store.trusting.keys import new_keys
 
     signing, verifying = new_keys(name, kind)
     click.echo("# where ops are trained and saved; a secret")
@@ -61,7 +61,7 @@ def sign(ops: tuple[str, ...], **where: Any) -> None:
     found to be those that were saved. Do this when you begin to ask for signatures, or change the key: whoever signs
     says that the bytes are to be trusted.
     """
-    from chariots.op_store.signing import sign_versions
+    from chariots.op_store.trusting.signing import sign_versions
 
     settings = store_settings(**where)
     server = settings.get_server()

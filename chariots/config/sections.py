@@ -13,7 +13,7 @@ from chariots.errors import nearest
 if TYPE_CHECKING:
     from chariots.op_store import OpStoreClient, OpStoreServer
     from chariots.op_store.savers import BaseSaver
-    from chariots.op_store.trust import Trust
+    from chariots.op_store.trusting.trust import Trust
     from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.runners import BaseRunner
@@ -127,7 +127,7 @@ class OpStoreConfig(_Section):
         Raises:
             ValueError: when a key is none.
         """
-        from chariots.op_store.trust import Trust
+        from chariots.op_store.trusting.trust import Trust
 
         return Trust(self.signing_key, self.verify_keys, self.trusted_formats)
 

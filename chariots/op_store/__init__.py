@@ -12,17 +12,17 @@ from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
     from chariots.op_store import savers
-    from chariots.op_store.client import BaseOpStoreClient, OpStoreClient
-    from chariots.op_store.local import LocalOpStoreClient
+    from chariots.op_store.clients.client import BaseOpStoreClient, OpStoreClient
+    from chariots.op_store.clients.local import LocalOpStoreClient
     from chariots.op_store.server import OpStoreServer
-    from chariots.op_store.trust import Trust
+    from chariots.op_store.trusting.trust import Trust
 
 _HOMES = {
     "OpStoreServer": "chariots.op_store.server",
-    "OpStoreClient": "chariots.op_store.client",
-    "BaseOpStoreClient": "chariots.op_store.client",
-    "LocalOpStoreClient": "chariots.op_store.local",
-    "Trust": "chariots.op_store.trust",
+    "OpStoreClient": "chariots.op_store.clients.client",
+    "BaseOpStoreClient": "chariots.op_store.clients.client",
+    "LocalOpStoreClient": "chariots.op_store.clients.local",
+    "Trust": "chariots.op_store.trusting.trust",
     "savers": "chariots.op_store.savers:",
 }
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chariots.op_store import deployments, events, rows, shapes, tables
-from chariots.op_store.shapes import Shape
+from chariots.op_store import rows, tables
+from chariots.op_store.decisions import deployments, events, shapes
+from chariots.op_store.decisions.shapes import Shape
 
 __all__ = ["Baseline", "KnownVersion", "LivePipeline", "read_baseline"]
 

@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.errors import UnknownNameError, nearest
-from chariots.op_store import lookup, rows, tables
+from chariots.op_store import rows, tables
 from chariots.op_store.checks import LARGEST_NUMBER, LONGEST_NAME, check_name, check_numbers, invalid
 from chariots.op_store.details import LARGEST_PAGE, LinkedVersion, OpDetails, VersionDetails
+from chariots.op_store.resolution import lookup
 from chariots.pipelines.store import Origin, StoredVersion
 
 __all__ = ["Lineage"]

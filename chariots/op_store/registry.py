@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import sqlalchemy as sa
 
 from chariots.errors import UnknownNameError, nearest
-from chariots.op_store import deployments, lookup, presence, rows, tables
+from chariots.op_store import presence, rows, tables
 from chariots.op_store.blobs import BlobStore
 from chariots.op_store.checks import (
     LARGEST_NUMBER,
@@ -23,9 +23,11 @@ from chariots.op_store.checks import (
     invalid,
 )
 from chariots.op_store.database import Database
-from chariots.op_store.history import History
+from chariots.op_store.decisions import deployments
+from chariots.op_store.decisions.history import History
 from chariots.op_store.lineage import Lineage
-from chariots.op_store.trust import Trust
+from chariots.op_store.resolution import lookup
+from chariots.op_store.trusting.trust import Trust
 from chariots.pipelines.mismatch import LEVELS
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, StoredVersion, VersionRecord
 

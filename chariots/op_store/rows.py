@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from chariots.op_store import tables
-from chariots.op_store.asked import asked
+from chariots.op_store.resolution.asked import asked
 from chariots.pipelines.store import Origin, StoredVersion, VersionRecord
 from chariots.versioning import Version
 

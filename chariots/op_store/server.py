@@ -14,34 +14,26 @@ from flask.cli import AppGroup
 from flask_sqlalchemy import SQLAlchemy
 
 from chariots.errors import StoreError
-from chariots.op_store import (
-    routes,
-    routes_check,
-    routes_history,
-    routes_lineage,
-    routes_maintenance,
-    routes_v1,
-    routes_v2,
-    tables,
-)
+from chariots.op_store import tables
 from chariots.op_store.database import MIGRATIONS, Database
+from chariots.op_store.http import check, decisions, lineage, maintenance, routes, v1, v2
 from chariots.op_store.registry import Registry
-from chariots.op_store.trust import Trust
+from chariots.op_store.trusting.trust import Trust
 from chariots.web import Access, install
 
 if TYPE_CHECKING:
-    from chariots.op_store.local import LocalOpStoreClient
+    from chariots.op_store.clients.local import LocalOpStoreClient
     from chariots.op_store.savers import BaseSaver
 
 __all__ = ["OpStoreServer"]
 
 _ROUTES = (
-    *routes_v1.ROUTES,
-    *routes_v2.ROUTES,
-    *routes_check.ROUTES,
-    *routes_lineage.ROUTES,
-    *routes_history.ROUTES,
-    *routes_maintenance.ROUTES,
+    *v1.ROUTES,
+    *v2.ROUTES,
+    *check.ROUTES,
+    *lineage.ROUTES,
+    *decisions.ROUTES,
+    *maintenance.ROUTES,
 )
 
 
@@ -89,7 +81,7 @@ class OpStoreServer:
         self.flask.cli = _Commands(self)
         install(self.flask, title="chariots op store", openapi=_document, ready=self._missing, access=access)
         routes.add_routes(self.flask, self.registry, _ROUTES)
-        routes_v2.add_blob_routes(self.flask, self.registry)
+        v2.add_blob_routes(self.flask, self.registry)
 
     @cached_property
     def migrate(self) -> Any:
@@ -101,7 +93,7 @@ class OpStoreServer:
 
     def client(self) -> LocalOpStoreClient:
         """Returns a client in this very process: no socket, no server to start."""
-        from chariots.op_store.local import LocalOpStoreClient
+        from chariots.op_store.clients.local import LocalOpStoreClient
 
         return LocalOpStoreClient(self)
 
@@ -127,7 +119,7 @@ class OpStoreServer:
 
 
 def _document() -> dict[str, Any]:
-    return routes.openapi("chariots op store", _ROUTES, routes_v2.RAW_PATHS)
+    return routes.openapi("chariots op store", _ROUTES, v2.RAW_PATHS)
 
 
 def _database_extension(app: flask.Flask, database: Database) -> SQLAlchemy:

@@ -11,7 +11,7 @@ from chariots.workers.app_loading import stand_in_folder
 
 if TYPE_CHECKING:
     from chariots.op_store.savers import BaseSaver
-    from chariots.op_store.trust import Trust
+    from chariots.op_store.trusting.trust import Trust
     from chariots.pipelines import Pipeline
 
 __all__ = ["Chariots"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chariots.config import ChariotsConfig, OpStoreConfig
-from chariots.op_store.keys import new_keys
+from chariots.op_store.trusting.keys import new_keys
 
 PRIVATE, PUBLIC = new_keys("alice")
 OTHER, _ = new_keys("bob", "hmac")

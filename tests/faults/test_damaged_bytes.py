@@ -12,7 +12,7 @@ from chariots.errors import DamagedError, UntrustedError
 from chariots.ml import BaseMLOp, MLMode
 from chariots.nodes import Node
 from chariots.op_store import BaseOpStoreClient, OpStoreClient, Trust
-from chariots.op_store.keys import new_keys
+from chariots.op_store.trusting.keys import new_keys
 from chariots.pipelines import Pipeline
 from chariots.pipelines.persistence import questions
 from chariots.pipelines.runners import SequentialRunner

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chariots.op_store.consistency import Constraint, SearchLimitError, newest_consistent
+from chariots.op_store.resolution.consistency import Constraint, SearchLimitError, newest_consistent
 
 Candidates = dict[str, dict[int, int]]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chariots.op_store.keys import KeyKind, new_keys, parse_key
+from chariots.op_store.trusting.keys import KeyKind, new_keys, parse_key
 
 KINDS: list[KeyKind] = ["hmac", "ed25519"]
 SECRET = base64.b64encode(bytes(range(32))).decode()

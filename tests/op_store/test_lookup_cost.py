@@ -11,7 +11,8 @@ from unittest import mock
 import pytest
 import sqlalchemy as sa
 
-from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer, lookup
+from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer
+from chariots.op_store.resolution import lookup
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import LoadableOp

@@ -18,7 +18,7 @@ from chariots.op_store import BaseOpStoreClient, OpStoreServer
 from chariots.op_store.details import VersionDetails
 from chariots.op_store.maintenance import Policy, collect, export_ops, import_ops, stats, verify
 from chariots.op_store.savers import FileSaver
-from chariots.op_store.trust import Trust
+from chariots.op_store.trusting.trust import Trust
 from chariots.pipelines.store import Origin
 from tests.op_store.maintaining import again, alive, rows
 from tests.op_store.support import blob_files, query, record, save_pair, version

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chariots.op_store.shapes import Shape
+from chariots.op_store.decisions.shapes import Shape
 from tests.op_store.support import query, version
 
 SHAPE = Shape([query("scale", "code"), query("pca")], [("scale", "pca")])

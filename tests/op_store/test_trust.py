@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from chariots.errors import DamagedError, StoreError, UntrustedError
 from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer, Trust
-from chariots.op_store.keys import KeyKind, new_keys
 from chariots.op_store.savers import FileSaver
-from chariots.op_store.signing import sign_versions
-from chariots.op_store.trust import statement
+from chariots.op_store.trusting.keys import KeyKind, new_keys
+from chariots.op_store.trusting.signing import sign_versions
+from chariots.op_store.trusting.trust import statement
 from chariots.pipelines.store import StoredVersion, VersionRecord
 from tests.op_store.support import query, record, serving, version
 

@@ -19,8 +19,8 @@ from chariots.ml import MLMode
 from chariots.ml.serializers import BaseSerializer, DillSerializer, SkopsSerializer
 from chariots.ml.sklearn import SKSupervisedOp
 from chariots.op_store import OpStoreServer, Trust
-from chariots.op_store.keys import new_keys
 from chariots.op_store.savers import FileSaver
+from chariots.op_store.trusting.keys import new_keys
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp, LoadableOp

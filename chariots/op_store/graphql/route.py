@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chariots.errors import ChariotsError
+from chariots.op_store.http.routes import Route
 from chariots.op_store.lineage import Lineage
 from chariots.op_store.registry import Registry
-from chariots.op_store.routes import Route
 
 if TYPE_CHECKING:
     from graphql import GraphQLError

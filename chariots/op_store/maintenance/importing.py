@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.errors import DamagedError, InputError
-from chariots.op_store import deployments, presence, rows, tables
+from chariots.op_store import presence, rows, tables
 from chariots.op_store.blobs import check_sha256
 from chariots.op_store.checks import LARGEST_NUMBER, check_name, check_names, check_numbers
+from chariots.op_store.decisions import deployments
 from chariots.op_store.maintenance.archive import ACCEPTANCES, LINKS, SAVES, VERSIONS, Archive
 from chariots.op_store.maintenance.inventory import unhurried
 from chariots.op_store.maintenance.reports import ImportReport

@@ -14,7 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chariots.op_store import events, tables
+from chariots.op_store import tables
+from chariots.op_store.decisions import events
 from chariots.op_store.maintenance.inventory import database_time
 
 __all__ = ["Highest", "Plan", "Policy", "highest", "in_batches", "make_plan", "needed_since"]

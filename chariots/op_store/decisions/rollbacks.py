@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from chariots.errors import ConflictError, UnknownNameError
-from chariots.op_store import deployments, events
-from chariots.op_store.events import Event
-from chariots.op_store.sets import described
+from chariots.op_store.decisions import deployments, events
+from chariots.op_store.decisions.events import Event
+from chariots.op_store.decisions.sets import described
 
 __all__ = ["Target", "target_of"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from chariots.op_store.client import BaseOpStoreClient
-from chariots.op_store.client_files import pieces_of
+from chariots.op_store.clients.client import BaseOpStoreClient
+from chariots.op_store.clients.files import pieces_of
 from chariots.op_store.origin import present_origin
-from chariots.op_store.trust import Trust
+from chariots.op_store.trusting.trust import Trust
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, VersionRecord
 from chariots.web import Reply
 from chariots.web.access import INSIDE

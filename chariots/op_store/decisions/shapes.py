@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.errors import UnknownNameError, nearest
-from chariots.op_store import deployments, tables
+from chariots.op_store import tables
 from chariots.op_store.checks import check_names, check_version, invalid
+from chariots.op_store.decisions import deployments
 from chariots.pipelines.store import NodeQuery
 
 __all__ = ["Shape", "read", "write"]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from chariots.errors import ConflictError, UnknownNameError, nearest
 from chariots.op_store import rows, tables
-from chariots.op_store.lookup import known_ops
+from chariots.op_store.resolution.lookup import known_ops
 
 __all__ = ["check_live", "described"]
 

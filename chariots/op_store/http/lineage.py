@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chariots.op_store import graphql
+from chariots.op_store.http.routes import Route
 from chariots.op_store.registry import Registry
-from chariots.op_store.routes import Route
 
 __all__ = ["ROUTES"]
 

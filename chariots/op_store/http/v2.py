@@ -10,10 +10,10 @@ import flask
 from werkzeug.wsgi import wrap_file
 
 from chariots.op_store.blobs import blob_path, check_sha256
-from chariots.op_store.raw_body import raw_body
+from chariots.op_store.http.raw_body import raw_body
+from chariots.op_store.http.routes import Route
+from chariots.op_store.http.v1 import LARGEST_TEXT, decode_bytes
 from chariots.op_store.registry import Registry
-from chariots.op_store.routes import Route
-from chariots.op_store.routes_v1 import LARGEST_TEXT, decode_bytes
 from chariots.pipelines.store import NodeQuery, Origin, VersionRecord
 from chariots.web import accept_any_size, json_response, needs
 

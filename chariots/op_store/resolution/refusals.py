@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chariots.errors import nearest
-from chariots.op_store.compatibility import LEVELS, Choice, Key, key_of
+from chariots.op_store.resolution.compatibility import LEVELS, Choice, Key, key_of
 from chariots.pipelines.store import Cause, FieldChange, Level, NodeQuery, Refusal, StoredVersion
 from chariots.versioning import Version
 

@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.op_store import tables
-from chariots.op_store.asked import asked, joined
-from chariots.op_store.candidates import NODE_COLUMNS, alike, code_of, made_by, usable
-from chariots.op_store.compatibility import LEVELS, Choice, Edge, Key, key_of
+from chariots.op_store.resolution.asked import asked, joined
+from chariots.op_store.resolution.candidates import NODE_COLUMNS, alike, code_of, made_by, usable
+from chariots.op_store.resolution.compatibility import LEVELS, Choice, Edge, Key, key_of
 from chariots.pipelines.store import NodeQuery
 
 __all__ = ["Window", "read_links", "read_older_readers", "read_windows"]

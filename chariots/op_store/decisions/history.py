@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from chariots.errors import ConflictError, UnknownNameError, nearest
-from chariots.op_store import deployments, events, shapes, tables
-from chariots.op_store.acceptances import Acceptance
+from chariots.op_store import tables
 from chariots.op_store.checks import check_name, check_names, check_numbers, invalid
-from chariots.op_store.events import Event, NewEvent
-from chariots.op_store.promotions import Resolve, fitting, not_described, pins_for
-from chariots.op_store.rollbacks import target_of
-from chariots.op_store.sets import check_live, described
-from chariots.op_store.shapes import Shape
+from chariots.op_store.decisions import deployments, events, shapes
+from chariots.op_store.decisions.acceptances import Acceptance
+from chariots.op_store.decisions.events import Event, NewEvent
+from chariots.op_store.decisions.promotions import Resolve, fitting, not_described, pins_for
+from chariots.op_store.decisions.rollbacks import target_of
+from chariots.op_store.decisions.sets import check_live, described
+from chariots.op_store.decisions.shapes import Shape
 from chariots.pipelines.store import NodeQuery
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from chariots.op_store.hashing import PassingHash
 from chariots.pipelines.store import StoredVersion, VersionRecord
 
 if TYPE_CHECKING:
-    from chariots.op_store.trust import Trust
+    from chariots.op_store.trusting.trust import Trust
     from chariots.versioning import Version
 
 __all__ = ["FileTransfers", "pieces_of"]

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import IO, Any, Protocol
 
-from chariots.op_store.client_files import FileTransfers
-from chariots.op_store.client_history import HistoryQuestions
-from chariots.op_store.client_lineage import LineageQuestions
-from chariots.op_store.client_maintenance import MaintenanceQuestions
+from chariots.op_store.clients.decisions import HistoryQuestions
+from chariots.op_store.clients.files import FileTransfers
+from chariots.op_store.clients.lineage import LineageQuestions
+from chariots.op_store.clients.maintenance import MaintenanceQuestions
 from chariots.op_store.origin import present_origin
-from chariots.op_store.trust import Trust
+from chariots.op_store.trusting.trust import Trust
 from chariots.pipelines.store import FieldChange, NodeQuery, Origin, Refusal, Resolution, StoredVersion, VersionRecord
 from chariots.versioning import Version
 from chariots.web import Session

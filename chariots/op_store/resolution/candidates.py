@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.op_store import rows, tables
-from chariots.op_store.asked import asked
-from chariots.op_store.compatibility import LEVELS, Choice, Edge
+from chariots.op_store.resolution.asked import asked
+from chariots.op_store.resolution.compatibility import LEVELS, Choice, Edge
 from chariots.pipelines.store import NodeQuery
 from chariots.versioning import Version
 

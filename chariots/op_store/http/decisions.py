@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from chariots.op_store.http.routes import Route
 from chariots.op_store.registry import Registry
-from chariots.op_store.routes import Route
 from chariots.pipelines.store import NodeQuery
 
 __all__ = ["ROUTES"]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from chariots.op_store.consistency import Constraint
+from chariots.op_store.resolution.consistency import Constraint
 from chariots.pipelines.mismatch import LEVELS
 from chariots.pipelines.store import Level, NodeQuery, StoredVersion
 from chariots.versioning import Version

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from chariots.errors import UnknownNameError
-from chariots.op_store.events import Event
+from chariots.op_store.decisions.events import Event
 from chariots.op_store.origin import present_origin
 from chariots.pipelines.store import NodeQuery
 

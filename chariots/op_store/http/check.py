@@ -7,8 +7,8 @@ from typing import Any
 
 from chariots.op_store.baseline import read_baseline
 from chariots.op_store.checks import check_name, check_names
+from chariots.op_store.http.routes import Route
 from chariots.op_store.registry import Registry
-from chariots.op_store.routes import Route
 
 __all__ = ["ROUTES"]
 

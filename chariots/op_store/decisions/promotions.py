@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from chariots.errors import ConflictError, InputError, VersionError
-from chariots.op_store.shapes import Shape
+from chariots.op_store.decisions.shapes import Shape
 from chariots.pipelines.refusal_text import refused_load
 from chariots.pipelines.store import NodeQuery, Resolution
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from chariots.errors import ConflictError, UnknownNameError, nearest
-from chariots.op_store import events, rows, tables
+from chariots.op_store import rows, tables
 from chariots.op_store.checks import invalid
-from chariots.op_store.events import Event, NewEvent
-from chariots.op_store.sets import check_live
-from chariots.op_store.shapes import Shape
+from chariots.op_store.decisions import events
+from chariots.op_store.decisions.events import Event, NewEvent
+from chariots.op_store.decisions.sets import check_live
+from chariots.op_store.decisions.shapes import Shape
 from chariots.pipelines.store import NodeQuery, StoredVersion, VersionRecord
 from chariots.versioning import Version
 

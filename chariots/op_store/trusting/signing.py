@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from chariots.errors import StoreError, UnknownNameError, UntrustedError, nearest
-from chariots.op_store import lookup, rows, tables
-from chariots.op_store.trust import Trust, statement
+from chariots.op_store import rows, tables
+from chariots.op_store.resolution import lookup
+from chariots.op_store.trusting.trust import Trust, statement
 
 if TYPE_CHECKING:
     from chariots.op_store.registry import Registry

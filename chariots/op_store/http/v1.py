@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chariots.op_store.checks import invalid
+from chariots.op_store.http.routes import Route
 from chariots.op_store.registry import Registry
-from chariots.op_store.routes import Route
 
 __all__ = ["LARGEST_TEXT", "ROUTES", "decode_bytes"]
 

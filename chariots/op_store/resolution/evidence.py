@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.op_store import rows, tables
-from chariots.op_store.asked import asked, joined
-from chariots.op_store.candidates import usable
-from chariots.op_store.compatibility import Choice, Edge, Key
-from chariots.op_store.refusals import Known
+from chariots.op_store.resolution.asked import asked, joined
+from chariots.op_store.resolution.candidates import usable
+from chariots.op_store.resolution.compatibility import Choice, Edge, Key
+from chariots.op_store.resolution.refusals import Known
 
 __all__ = ["known_ops", "known_versions", "newest_of_any_code", "pipelines_that_saved", "trained_with"]
 

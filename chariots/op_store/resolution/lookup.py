@@ -13,18 +13,26 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 
 from chariots.op_store import rows, tables
-from chariots.op_store.candidates import edge_states, newest_choices
-from chariots.op_store.compatibility import NOT_READ, Choice, Edge, Key, constraint_of, edges_to_check, islands
-from chariots.op_store.consistency import SearchLimitError, newest_consistent
-from chariots.op_store.evidence import (
+from chariots.op_store.resolution.candidates import edge_states, newest_choices
+from chariots.op_store.resolution.compatibility import (
+    NOT_READ,
+    Choice,
+    Edge,
+    Key,
+    constraint_of,
+    edges_to_check,
+    islands,
+)
+from chariots.op_store.resolution.consistency import SearchLimitError, newest_consistent
+from chariots.op_store.resolution.evidence import (
     known_ops,
     known_versions,
     newest_of_any_code,
     pipelines_that_saved,
     trained_with,
 )
-from chariots.op_store.refusals import refused_edge, refused_node
-from chariots.op_store.windows import Window, read_links, read_older_readers, read_windows
+from chariots.op_store.resolution.refusals import refused_edge, refused_node
+from chariots.op_store.resolution.windows import Window, read_links, read_older_readers, read_windows
 from chariots.pipelines.store import NodeQuery, Refusal, Resolution, StoredVersion
 
 __all__ = ["known_ops", "resolve", "validated_versions"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from chariots.errors import UntrustedError
-from chariots.op_store.keys import Key, parse_key
+from chariots.op_store.trusting.keys import Key, parse_key
 from chariots.pipelines.store import VersionRecord
 from chariots.versioning import Version
 
@@ -72,7 +72,7 @@ class Trust:
     are bytes of which nobody said the format.
 
     >>> from chariots.op_store import Trust
-    >>> from chariots.op_store.keys import new_keys
+    >>> from chariots.op_store.trusting.keys import new_keys
     >>> private, public = new_keys("training-2030")
     >>> trainer = Trust(signing_key=private.text)
     >>> server = Trust(verify_keys=[public.text], trusted_formats=["skops", "keras"])

@@ -1,0 +1,1 @@
+"""Which versions serve, who decided so, and how is it undone?"""

@@ -1,0 +1,1 @@
+"""How does the op store answer over HTTP?"""

@@ -1,0 +1,1 @@
+"""Which bytes may be loaded, and by whose signature?"""
