@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chariots.op_store import OpStoreServer, lookup
+from chariots.op_store import OpStoreServer
+from chariots.op_store.resolution import lookup
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines.store import Level, NodeQuery, Role
 from chariots.versioning import Version
