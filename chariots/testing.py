@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL
-
 from chariots.op_store import LocalOpStoreClient, OpStoreServer
+from chariots.op_store.folder import StoreFolder
 from chariots.op_store.savers import FileSaver
 from chariots.serving.client import AbstractPipelinesClient
 from chariots.web import Reply
@@ -35,11 +34,10 @@ class TestOpStoreClient(LocalOpStoreClient):
     __test__ = False  # a helper for tests, whatever its name makes pytest think
 
     def __init__(self, path: str | Path, saver: BaseSaver | None = None) -> None:
-        folder = Path(path).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        self.db_path = str(folder / "db.sqlite")
-        db_url = URL.create("sqlite", database=self.db_path).render_as_string()
-        super().__init__(OpStoreServer(saver or FileSaver(str(folder / "ops")), db_url))
+        kept = StoreFolder(Path(path).resolve())
+        kept.path.mkdir(parents=True, exist_ok=True)
+        self.db_path = str(kept.database)
+        super().__init__(OpStoreServer(saver or FileSaver(str(kept.ops)), kept.db_url))
 
 
 class TestPipelinesClient(AbstractPipelinesClient):

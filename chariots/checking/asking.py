@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chariots.pipelines import persistence
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import LoadableOp
+from chariots.pipelines.questions import questions
 from chariots.pipelines.store import NodeQuery
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def asked_by(pipeline: Pipeline) -> Asked:
     Raises:
         ValueError: if the pipeline holds two different ops of one name.
     """
-    nodes, edges = persistence.questions(pipeline)
+    nodes, edges = questions(pipeline)
     by_name = {node.name: node for node in nodes}
     direct = set(_direct_links(pipeline))
     around = _Around(by_name, edges)

@@ -51,13 +51,13 @@ def open_store(against: str) -> BaseOpStoreClient:
 
 
 def _open_folder(folder: Path) -> BaseOpStoreClient:
-    from sqlalchemy import URL
-
     from chariots.op_store import OpStoreServer
+    from chariots.op_store.folder import StoreFolder, sqlite_url
     from chariots.op_store.savers import FileSaver
     from chariots.op_store.tables import SCHEMA_REVISION
 
-    database = folder.absolute() / "db.sqlite"
+    kept = StoreFolder(folder.absolute())
+    database = kept.database
     if not database.is_file():
         missing = f"it holds no {database.name}" if folder.is_dir() else "there is no such folder"
         raise UnknownNameError(
@@ -68,8 +68,7 @@ def _open_folder(folder: Path) -> BaseOpStoreClient:
     if copies is not None:
         # A store upgrades its tables when it is used, and a server of the older release may run on this one.
         database = _copied(database, Path(copies.name))
-    db_url = URL.create("sqlite", database=str(database)).render_as_string()
-    client = OpStoreServer(FileSaver(str(folder.absolute() / "ops")), db_url).client()
+    client = OpStoreServer(FileSaver(str(kept.ops)), sqlite_url(database)).client()
     if copies is not None:
         weakref.finalize(client, copies.cleanup)
     return client

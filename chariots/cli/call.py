@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chariots.cli.commands import Failure
+from chariots.cli.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ def call(pipeline: str, pipeline_input: str | None, url: str, worker: bool | Non
     response = client.call_pipeline(pipeline, _read_input(pipeline_input), use_worker=worker)
     if not no_wait:
         response = _finished(client, response, pipeline)
-    _print_json(response.json() if full or _is_pending(response) else response.value)
+    print_json(response.json() if full or _is_pending(response) else response.value)
 
 
 @click.command()
@@ -56,14 +57,11 @@ def call(pipeline: str, pipeline_input: str | None, url: str, worker: bool | Non
 @url_option
 def versions(pipeline: str, url: str) -> None:
     """Show the version of every node of PIPELINE on the server."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("node", "major", "minor", "patch", "created", box=None, pad_edge=False)
+    lines = []
     for node, version in _client(url).pipeline_versions(pipeline).items():
         created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(version.creation_time)))
-        table.add_row(node, version.major[:8], version.minor[:8], version.patch[:8], created)
-    Console(highlight=False, soft_wrap=True).print(table)
+        lines.append((node, version.major[:8], version.minor[:8], version.patch[:8], created))
+    print_table(("node", "major", "minor", "patch", "created"), lines)
 
 
 @click.command()
@@ -131,7 +129,3 @@ def _read_input(given: str | None) -> Any:
         raise click.UsageError(
             f"{where} is not JSON ({error}); numbers look like '[[5.1, 3.5, 1.4, 0.2]]' and text like '\"word\"'."
         ) from error
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))

@@ -117,7 +117,13 @@ def _write(report: Report, wanted: Mapping[str, str | None]) -> None:
         if file == "-":
             click.echo(forms[form](report), nl=False)
         elif file is not None:
-            Path(file).write_text(forms[form](report), encoding="utf-8")
+            try:
+                Path(file).write_text(forms[form](report), encoding="utf-8")
+            except OSError as error:
+                raise OSError(
+                    f"the report was to be written to {file}, and the file system refused ({error.strerror}); see that "
+                    "the folder is there, may be written to and has room"
+                ) from error
     if "-" not in wanted.values():
         print_report(report, sys.stdout)
 

@@ -13,6 +13,7 @@ from chariots.errors import ChariotsError, RemoteTraceback, nearest
 __all__ = ["Failure", "LazyCommands"]
 
 DEBUG = "chariots.debug"
+_ANY = 1000  # characters of a sentence
 
 
 class Failure(click.ClickException):
@@ -33,6 +34,12 @@ class LazyCommands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands, in the order in which a new user needs them."""
         return list(self.homes)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes a whole sentence for every command, over several lines where it has to be."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(_ANY)) for name, command in found if command])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports a command and gives it the option ``--debug``; None where there is no such command."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
+
+from chariots.cli.printing import json_option, print_json, print_table
+from chariots.cli.stores import Options, client_options, open_client
 
 if TYPE_CHECKING:
     from chariots.op_store import BaseOpStoreClient
@@ -16,36 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["accept", "aliases", "history", "promote", "rollback"]
 
-_WIDE = 10_000  # columns
-
-Options = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def _options(*options: Options) -> Options:
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-store_options = _options(
-    click.option("--store", metavar="URL", help="The op store: a server, at this address."),
-    click.option("--path", metavar="DIR", type=click.Path(), help="The op store: the folder of Chariots(..., path)."),
-    click.option(
-        "--config",
-        "config_file",
-        metavar="FILE.yaml",
-        type=click.Path(dir_okay=False),
-        help="Configuration file that names the server of the op store, if neither of the others is given.",
-    ),
-)
 alias_option: Options = click.option(
     "--alias", default="production", show_default=True, metavar="NAME", help="The alias that is to stand for them."
 )
 who_option: Options = click.option("--who", metavar="NAME", help="Who decides; user@machine if not given.")
-json_option: Options = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def _read_versions(
@@ -73,7 +47,7 @@ def _versions_option(name: str, help_text: str) -> Options:
 @_versions_option("--expect", "Refuse unless the alias stands for just these versions now. May be repeated.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
 @who_option
-@store_options
+@client_options
 def promote(
     pipeline: str,
     alias: str,
@@ -99,7 +73,7 @@ def promote(
 @_versions_option("--expect", "Refuse unless the alias stands for just these versions now. May be repeated.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
 @who_option
-@store_options
+@client_options
 def rollback(
     pipeline: str,
     alias: str,
@@ -126,7 +100,7 @@ def rollback(
 @click.option("--reason", metavar="TEXT", required=True, help="Why the two fit; kept in the history.")
 @_versions_option("--pin", "The version of one of the two, if not the newest. May be repeated.")
 @who_option
-@store_options
+@client_options
 def accept(
     pipeline: str,
     upstream: str,
@@ -150,19 +124,22 @@ def accept(
 @click.option("--limit", default=20, show_default=True, metavar="N", help="Show so many at most.")
 @click.option("--before", type=int, metavar="EVENT", help="Begin with the event before this one.")
 @json_option
-@store_options
+@client_options
 def history(
     pipeline: str, alias: str | None, limit: int, before: int | None, as_json: bool, **where: str | None
 ) -> None:
     """Show what was promoted, rolled back and accepted for PIPELINE, newest first."""
     events = _store(**where).history(pipeline, limit, before, alias)
     if as_json:
-        _print_json(events)
+        print_json([event.as_json() for event in events])
     elif not events:
         earlier = "" if before is None else " earlier"
-        click.echo(f"Nothing was promoted, rolled back or accepted for {pipeline}{earlier}.")
+        if alias is None:
+            click.echo(f"Nothing was promoted, rolled back or accepted for {pipeline}{earlier}.")
+        else:
+            click.echo(f"Nothing was promoted or rolled back for {pipeline} under the alias {alias}{earlier}.")
     else:
-        _table(
+        print_table(
             ("event", "when", "what", "alias", "versions", "who", "why"),
             [
                 (str(event.id), _when(event), event.kind, event.alias or "", _change(event), event.who, event.reason)
@@ -174,16 +151,16 @@ def history(
 @click.command()
 @click.argument("pipeline", required=False)
 @json_option
-@store_options
+@client_options
 def aliases(pipeline: str | None, as_json: bool, **where: str | None) -> None:
     """Show what the aliases of PIPELINE stand for, or those of every pipeline."""
     events = _store(**where).aliases(pipeline)
     if as_json:
-        _print_json(events)
+        print_json([event.as_json() for event in events])
     elif not events:
         click.echo(f"{pipeline or 'No pipeline'} has {'no' if pipeline else 'an'} alias; `chariots promote` makes one.")
     else:
-        _table(
+        print_table(
             ("pipeline", "alias", "versions", "since", "event", "who"),
             [
                 (event.pipeline, event.alias, _listed(event.after), _when(event), str(event.id), event.who)
@@ -194,20 +171,11 @@ def aliases(pipeline: str | None, as_json: bool, **where: str | None) -> None:
 
 def _store(store: str | None, path: str | None, config_file: str | None) -> BaseOpStoreClient:
     """The op store that the options, the configuration file and the environment name, in this order."""
-    if store is not None and path is not None:
-        raise click.UsageError("--store names a server and --path a folder; give one of them.")
-    if path is not None:
-        from chariots.checking import open_store
+    if store is None and path is None:
+        from chariots.config import ChariotsConfig
 
-        return open_store(str(Path(path).absolute()))
-    from chariots.config import ChariotsConfig
-
-    settings = ChariotsConfig(config_file).op_store_config
-    if store is None:
-        return settings.get_client()
-    from chariots.op_store import OpStoreClient
-
-    return OpStoreClient(store, token=settings.token)
+        return ChariotsConfig(config_file).op_store_config.get_client()
+    return open_client(store, config_file, path=path)
 
 
 def _tell(event: Event) -> None:
@@ -239,21 +207,3 @@ def _change(event: Event) -> str:
 
 def _when(event: Event) -> str:
     return event.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _table(columns: tuple[str, ...], lines: list[tuple[str | None, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*columns, box=None, pad_edge=False)
-    for line in lines:
-        # Names and reasons are anybody's text, and may look like markup.
-        table.add_row(*(Text(" ".join((cell or "").split())) for cell in line))
-    # One line for each entry where another program reads them, whatever their length.
-    width = None if sys.stdout.isatty() else _WIDE
-    Console(highlight=False, width=width).print(table)
-
-
-def _print_json(events: list[Event]) -> None:
-    click.echo(json.dumps([event.as_json() for event in events], ensure_ascii=False))

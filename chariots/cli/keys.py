@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chariots.cli.commands import Failure
-from chariots.cli.op_store import store_options, store_settings
+from chariots.cli.stores import store_options, store_settings
 
 if TYPE_CHECKING:
     from chariots.op_store.trusting.keys import KeyKind
@@ -53,8 +53,14 @@ def new_token() -> None:
 
 @click.command()
 @click.argument("ops", nargs=-1, metavar="[OP]...")
+@click.option(
+    "--replace",
+    multiple=True,
+    metavar="KEY",
+    help="Sign anew what this trusted key signed, because it is to go; may be given several times.",
+)
 @store_options
-def sign(ops: tuple[str, ...], **where: Any) -> None:
+def sign(ops: tuple[str, ...], replace: tuple[str, ...], **where: Any) -> None:
     """Sign what a store has, with the signing key of the settings.
 
     Every version of the named OPs, or of all ops, that has no signature trusted here gets one, once its bytes are
@@ -70,7 +76,7 @@ def sign(ops: tuple[str, ...], **where: Any) -> None:
             "what the store has was to be signed, and there is no key to sign with; make one with 'chariots op-store "
             "new-key NAME' and set CHARIOTS_OP_STORE_SIGNING_KEY."
         )
-    done = sign_versions(server.registry, ops)
+    done = sign_versions(server.registry, ops, replace)
     for problem in done.problems:
         click.echo(problem, err=True)
     click.echo(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -12,25 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chariots.cli.op_store import store_options, store_settings
+from chariots.cli.printing import counted, json_option, print_findings, print_json, print_table, shown_size
+from chariots.cli.stores import open_client, server_option, store_options, store_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chariots.op_store import BaseOpStoreClient
     from chariots.op_store.maintenance import CollectionReport, StoreStats, VerifyReport
 
-__all__ = ["age", "counted", "gc", "json_option", "print_findings", "shown_size", "stats", "verify"]
+__all__ = ["age", "gc", "stats", "verify"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_MOST_SHOWN = 20  # versions in one line, findings of one kind
-
-json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON."
-)
-_server_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
-    "--store", metavar="URL", help="Ask the op store that is served at this address."
-)
+_MOST_SHOWN = 20  # versions in one line
 
 
 def age(text: str) -> float:
@@ -51,20 +43,20 @@ def age(text: str) -> float:
 
 @click.command()
 @store_options
-@_server_option
+@server_option
 @json_option
-def stats(store: str | None, as_json: bool, **where: Any) -> None:
+def stats(as_json: bool, **where: Any) -> None:
     """Show how much an op store holds, and of which ops."""
-    found = _client(store, where).stats()
+    found = open_client(**where).stats()
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        print_json(found.as_json())
     else:
         _print_stats(found)
 
 
 @click.command()
 @store_options
-@_server_option
+@server_option
 @click.option(
     "--grace",
     type=age,
@@ -76,18 +68,16 @@ def stats(store: str | None, as_json: bool, **where: Any) -> None:
 @click.option("--strict", is_flag=True, help="Exit with 1 for orphans and leftovers as well.")
 @json_option
 @click.pass_context
-def verify(
-    context: click.Context, /, store: str | None, grace: float, strict: bool, as_json: bool, **where: Any
-) -> None:
+def verify(context: click.Context, /, grace: float, strict: bool, as_json: bool, **where: Any) -> None:
     """Read and hash everything that an op store keeps.
 
     The exit code is 1 if anything is damaged or missing. What killed saves left behind is named as well; it only takes
     up room.
     """
     with _progress() as progress:
-        report = _client(store, where).verify(grace=grace, progress=progress)
+        report = open_client(**where).verify(grace=grace, progress=progress)
     if as_json:
-        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        print_json(asdict(report))
     else:
         _print_verified(report)
     if report.losses or (strict and report.findings):
@@ -129,68 +119,9 @@ def gc(keep: int, younger_than: float, grace: float, delete: bool, as_json: bool
     policy = Policy(keep=keep, younger_than=younger_than)
     report = collect(store_settings(**where).get_server().registry, policy, delete=delete, grace=grace)
     if as_json:
-        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        print_json(asdict(report))
     else:
         _print_collected(report)
-
-
-def shown_size(size: int) -> str:
-    """A number of bytes for people.
-
-    Args:
-        size: the number.
-    """
-    if size < 1024:
-        return f"{size} B"
-    value = float(size)
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        value /= 1024
-        if value < 1024 or unit == "TiB":
-            break
-    return f"{value:.1f} {unit}"
-
-
-def counted(number: int, word: str, several: str = "") -> str:
-    """A number of things in words: ``1 version``, ``2 versions``.
-
-    Args:
-        number: how many.
-        word: what one is called.
-        several: what several are called, where that is not the word with an s.
-    """
-    return f"{number} {word if number == 1 else several or f'{word}s'}"
-
-
-def print_findings(report: Any) -> None:
-    """Tells what is not as it should be, the worst first.
-
-    Args:
-        report: a report with findings.
-    """
-    kinds: dict[str, list[str]] = {}
-    for finding in report.findings:
-        kinds.setdefault(finding.kind, []).append(finding.sentence)
-    for kind in ("database", "missing", "damaged", "orphaned", "leftover", "foreign"):
-        sentences = kinds.get(kind, [])
-        # Losses are all named; of what only takes up room, some will do.
-        most = len(sentences) if kind in ("database", "missing", "damaged") else _MOST_SHOWN
-        for sentence in sentences[:most]:
-            click.echo(f"{kind}: {sentence}")
-        if len(sentences) > most:
-            click.echo(f"{kind}: {len(sentences) - most} more")
-
-
-def _client(store: str | None, where: dict[str, Any]) -> BaseOpStoreClient:
-    """The store that is served at an address, or the one that the other options describe."""
-    if store is None:
-        return store_settings(**where).get_server().client()
-    if any(value is not None for name, value in where.items() if name != "config_file"):
-        raise click.UsageError("--store names a server, and the other options a database and a place for bytes.")
-    from chariots.config import ChariotsConfig
-    from chariots.op_store import OpStoreClient
-
-    settings = ChariotsConfig(where["config_file"]).op_store_config
-    return OpStoreClient(store, token=settings.token)
 
 
 @contextmanager
@@ -208,10 +139,6 @@ def _progress() -> Iterator[Callable[[float, VerifyReport], None] | None]:
 
 
 def _print_stats(found: StoreStats) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     given_up = f", {found.pruned} given up" if found.pruned else ""
     click.echo(
         f"{counted(len(found.ops), 'op')} with {counted(found.versions, 'version')}, {found.with_bytes} of them with "
@@ -224,14 +151,12 @@ def _print_stats(found: StoreStats) -> None:
         f"{counted(found.events, 'promotion, rollback or acceptance', 'promotions, rollbacks and acceptances')}."
     )
     if found.ops:
-        table = Table("op", "versions", "with bytes", "size", "newest", "saved at", box=None, pad_edge=False)
-        for column in table.columns[1:5]:
-            column.justify = "right"
+        numbers = ("versions", "with bytes", "size", "newest")
+        lines = []
         for op in found.ops:
-            when = op.newest_at[:19].replace("T", " ")
-            numbers = (str(op.versions), str(op.with_bytes), shown_size(op.size), str(op.newest))
-            table.add_row(Text(op.op), *numbers, when)
-        Console(highlight=False, soft_wrap=True).print(table)
+            counts = (str(op.versions), str(op.with_bytes), shown_size(op.size), str(op.newest))
+            lines.append((op.op, *counts, op.newest_at[:19].replace("T", " ")))
+        print_table(("op", *numbers, "saved at"), lines, numbers)
 
 
 def _print_verified(report: VerifyReport) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from chariots.cli.maintenance import counted, json_option, print_findings, shown_size
-from chariots.cli.op_store import store_options, store_settings
+from chariots.cli.commands import Failure
+from chariots.cli.printing import counted, json_option, print_findings, print_json, shown_size
+from chariots.cli.stores import store_options, store_settings
+from chariots.errors import ChariotsError
 
 __all__ = ["backup", "export", "import_file", "restore"]
 
@@ -30,12 +33,15 @@ def export(
     """
     from chariots.op_store.maintenance import export_ops
 
-    if bool(ops) == everything:
+    if not ops and not everything:
         raise click.UsageError("name the ops to export, or say --all.")
+    if ops and everything:
+        raise click.UsageError("--all exports every op; leave out the names, or --all.")
     registry = store_settings(**where).get_server().registry
-    report = export_ops(registry, None if everything else ops, output, newest=newest)
+    with _writing(f"ops were to be exported to {output}"):
+        report = export_ops(registry, None if everything else ops, output, newest=newest)
     if as_json:
-        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        print_json(asdict(report))
         return
     click.echo(
         f"{output} holds {counted(report.versions, 'version')} of {counted(len(report.ops), 'op')} and "
@@ -57,7 +63,7 @@ def import_file(file: str, as_json: bool, **where: Any) -> None:
 
     report = import_ops(store_settings(**where, may_be_new=True).get_server().registry, file)
     if as_json:
-        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        print_json(asdict(report))
         return
     click.echo(
         f"{counted(report.versions, 'new version')} and {counted(report.links, 'new link')}, with "
@@ -79,7 +85,9 @@ def backup(context: click.Context, /, folder: str, as_json: bool, **where: Any) 
     """
     from chariots.op_store.maintenance import back_up
 
-    report = back_up(store_settings(**where).get_server().registry, folder)
+    registry = store_settings(**where).get_server().registry
+    with _writing(f"an op store was to be backed up into {folder}"):
+        report = back_up(registry, folder)
     _tell_copied(context, report, f"is in {folder}", as_json)
 
 
@@ -99,9 +107,24 @@ def restore(context: click.Context, /, folder: str, as_json: bool, **where: Any)
     _tell_copied(context, report, f"was restored from {folder}", as_json)
 
 
+@contextmanager
+def _writing(asked: str) -> Iterator[None]:
+    """Words what the file system says: its errors say neither what was asked for nor what to do."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, ChariotsError) or error.strerror is None:
+            raise
+        place = f": {error.filename}" if error.filename else ""
+        raise Failure(
+            f"{asked}, but the file system refused ({error.strerror}{place}); see that the folder is there, may be "
+            "written to and has room"
+        ) from error
+
+
 def _tell_copied(context: click.Context, report: Any, done: str, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        print_json(asdict(report))
     else:
         print_findings(report)
         click.echo(

@@ -82,7 +82,12 @@ def tokens(value: Any, where: str) -> dict[str, list[str]]:
                 )
             read.setdefault(scope, []).append(token)
         return read
-    return {scope: texts(several, f"{where}, scope {scope!r},") for scope, several in mapping(value, where).items()}
+    if not isinstance(value, Mapping) or not all(isinstance(scope, str) for scope in value):
+        raise ValueError(
+            f"{where} holds a {type(value).__name__}, where tokens by scope are expected: a mapping from read, write "
+            "or admin to a token or several, or text such as read:TOKEN,write:TOKEN."
+        )
+    return {scope: texts(several, f"{where}, scope {scope!r},") for scope, several in value.items()}
 
 
 def choice(known: Mapping[str, str]) -> Check:

@@ -14,8 +14,8 @@ from chariots.ml._ml_mode import MLMode
 from chariots.ml._op_bytes import Manifest, UnreadableOpError, pack, unpack
 from chariots.ml.serializers import BaseSerializer, DillSerializer
 from chariots.ml.serializers._base_serializer import format_of
-from chariots.pipelines.lineage import TrainingRecord, open_record, recording
 from chariots.pipelines.ops import LoadableOp
+from chariots.pipelines.training_records import TrainingRecord, open_record, recording
 from chariots.versioning import Version, VersionType
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
-from chariots.pipelines.lineage import TrainingRecord, open_record
+from chariots.pipelines.training_records import TrainingRecord, open_record
 
 __all__ = ["ONGOING", "Learned", "Training", "next_train_time", "training_of"]
 

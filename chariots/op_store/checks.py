@@ -1,26 +1,34 @@
-"""Is what a caller gave the store a name, a version, a number? (asked for in words that name the field)"""
+"""Is what a caller gave the store a name, a version, a number, a page? (asked for in words that name the field)"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chariots.errors import InputError
+from chariots.pipelines.mismatch import LEVELS
+from chariots.pipelines.store import NodeQuery
 from chariots.versioning import Version
 
 __all__ = [
     "LARGEST_NUMBER",
+    "LARGEST_PAGE",
     "LONGEST_NAME",
     "check_json",
     "check_name",
     "check_names",
+    "check_nodes",
     "check_numbers",
+    "check_page",
+    "check_pairs",
+    "check_unique",
     "check_version",
     "invalid",
 ]
 
 LARGEST_NUMBER = 2**63 - 1
+LARGEST_PAGE = 1000  # entries in one answer
 LARGEST_JSON = 4 * 2**20  # characters of what is told beside a version; a page of answers holds many of them
 LONGEST_NAME = 255  # characters; names are indexed, and databases limit what an index may hold
 
@@ -82,6 +90,81 @@ def check_numbers(numbers: Iterable[int], where: str) -> None:
     for number in numbers:
         if not 0 < number <= LARGEST_NUMBER:
             raise invalid(where, "the number of a version", number)
+
+
+def check_page(limit: int, before: int | None = None) -> int:
+    """Refuses a page that cannot be given.
+
+    Args:
+        limit: how many entries were asked for.
+        before: the number that those on the page must be smaller than; None to begin with the newest.
+
+    Returns:
+        that number, whether or not one was given.
+
+    Raises:
+        InputError: if the limit is out of range, or the number is none.
+    """
+    if not 0 < limit <= LARGEST_PAGE:
+        raise invalid("limit", f"a number from 1 to {LARGEST_PAGE}", limit)
+    if before is None:
+        return LARGEST_NUMBER
+    check_numbers([before], "before")
+    return before
+
+
+def check_unique(names: Iterable[str], where: str) -> None:
+    """Refuses a name that comes twice.
+
+    Args:
+        names: what was given.
+        where: the name of the field.
+
+    Raises:
+        InputError: if one does.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise invalid(where, "a name that no other has", name)
+        seen.add(name)
+
+
+def check_pairs(pairs: Iterable[Sequence[str]], names: Iterable[str], where: str) -> None:
+    """Refuses pairs of which one end is not known.
+
+    Args:
+        pairs: what was given.
+        names: the names that both ends must be among.
+        where: the name of the field.
+
+    Raises:
+        InputError: if one is not.
+    """
+    known = set(names)
+    for pair in pairs:
+        if not known.issuperset(pair):
+            raise invalid(where, "a pair of names that are all in the request", tuple(pair))
+
+
+def check_nodes(nodes: Sequence[NodeQuery], edges: Iterable[Sequence[str]]) -> None:
+    """Refuses what cannot be the nodes of a pipeline and what they read.
+
+    Args:
+        nodes: the nodes.
+        edges: pairs of names of nodes.
+
+    Raises:
+        InputError: if a name, a version, a subversion or an edge is none.
+    """
+    names = check_names((node.name for node in nodes), "nodes.name")
+    for node in nodes:
+        check_version(node.version, "nodes.version")
+        check_version(node.code_version, "nodes.code_version")
+        if node.mismatch_on not in LEVELS:
+            raise invalid("nodes.mismatch_on", "'major', 'minor' or 'patch'", node.mismatch_on)
+    check_unique(names, "nodes.name")
+    check_pairs(edges, names, "edges")
 
 
 def check_json(value: Any, where: str) -> None:

@@ -135,7 +135,7 @@ class Database:
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError)):
                 raise
-            reason = str(error.orig).strip()
+            reason = " ".join(str(error.orig).split())  # libpq says it in several lines
             if isinstance(error, sa.exc.DataError):  # what is known to be refused was refused before, by name
                 raise InputError(
                     f"{asked}, and was given a value that this database cannot hold: {reason}; give another "

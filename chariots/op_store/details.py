@@ -9,9 +9,7 @@ from typing import Any
 
 from chariots.pipelines.store import Origin, StoredVersion
 
-__all__ = ["LARGEST_PAGE", "LinkedVersion", "OpDetails", "VersionDetails"]
-
-LARGEST_PAGE = 1000
+__all__ = ["LinkedVersion", "OpDetails", "VersionDetails"]
 
 
 @dataclass(frozen=True, slots=True)

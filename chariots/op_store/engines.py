@@ -14,6 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from chariots.errors import StoreUnavailableError
+
 __all__ = ["BUSY_SECONDS", "READ_ONLY", "absolute", "in_memory", "make_engine"]
 
 BUSY_SECONDS = 30.0  # for a lock, and for a connection of the pool
@@ -46,6 +48,7 @@ def absolute(url: str | sa.URL) -> sa.URL:
 
     Raises:
         ValueError: if it is none, or one of another kind of database.
+        StoreUnavailableError: if those directories cannot be made.
     """
     try:
         parsed = sa.make_url(url)
@@ -64,7 +67,13 @@ def absolute(url: str | sa.URL) -> sa.URL:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if kind == "sqlite" and not in_memory(parsed) and not parsed.query.get("uri"):
         path = Path(parsed.database or "").absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"the op store was to keep its versions in {path}, but the folder of that file cannot be made: "
+                f"{error}; check that this process may write there, or name another file"
+            ) from error
         parsed = parsed.set(database=str(path))
     return parsed
 
@@ -121,7 +130,8 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
     except ImportError as error:
         raise ImportError(
             f"an op store was to use the database {url.render_as_string(hide_password=True)}, but the driver "
-            f"{error.name!r} for PostgreSQL is not installed; run `pip install 'chariots[postgresql]'`"
+            f"{error.name!r} for PostgreSQL is not installed; run `pip install 'chariots[postgresql]'` for "
+            "psycopg, or install the one that the URL names"
         ) from error
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from chariots.errors import UnknownNameError, nearest
 from chariots.op_store import rows, tables
-from chariots.op_store.checks import LARGEST_NUMBER, LONGEST_NAME, check_name, check_numbers, invalid
-from chariots.op_store.details import LARGEST_PAGE, LinkedVersion, OpDetails, VersionDetails
+from chariots.op_store.checks import LARGEST_PAGE, LONGEST_NAME, check_name, check_numbers, check_page, invalid
+from chariots.op_store.details import LinkedVersion, OpDetails, VersionDetails
 from chariots.op_store.resolution import lookup
 from chariots.pipelines.store import Origin, StoredVersion
 
@@ -64,7 +64,7 @@ class Lineage:
         Raises:
             InputError: if the limit is out of range.
         """
-        _check_limit(limit)
+        check_page(limit)
         if len(after) > LONGEST_NAME or "\0" in after:
             raise invalid("after", "the name of an op", after)
         newest = (
@@ -107,7 +107,7 @@ class Lineage:
 
     def versions_of(self, ops: Sequence[str], limit: int, before: int | None) -> dict[str, list[VersionDetails]]:
         """The versions of several ops, in one query; see `versions`. There are none for an op that is not known."""
-        newest = _check_page(limit, before)
+        newest = check_page(limit, before)
         version = tables.version.c
         pages = [
             sa.select(version.id, sa.literal(name).label("op"))
@@ -213,7 +213,7 @@ class Lineage:
         """For each of some versions on one side of links, the newest on the other side."""
         asked = sorted(set(numbers))
         check_numbers(asked, "number")
-        newest = _check_page(limit, before)
+        newest = check_page(limit, before)
         ends = (known.label("known"), wanted.label("wanted"), tables.link.c.event_id)
         conditions = (tables.link.c.downstream_version_id.is_not(None), wanted < newest)
         pages = [
@@ -257,25 +257,8 @@ class Lineage:
             return connection.execute(query).all()
 
 
-def _check_limit(limit: int) -> None:
-    if not 0 < limit <= LARGEST_PAGE:
-        raise invalid("limit", f"a number from 1 to {LARGEST_PAGE}", limit)
-
-
-def _check_page(limit: int, before: int | None) -> int:
-    """Returns the number that those on the page must be smaller than."""
-    _check_limit(limit)
-    if before is None:
-        return LARGEST_NUMBER
-    check_numbers([before], "before")
-    return before
-
-
 def _moment(stored: datetime | None) -> datetime | None:
-    """A time of the database in UTC; SQLite gives it back without saying so."""
-    if stored is None:
-        return None
-    return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
+    return None if stored is None else rows.utc(stored)
 
 
 def _details(row: rows.StoredRow) -> VersionDetails:

@@ -18,7 +18,10 @@ from chariots.op_store.checks import (
     check_json,
     check_name,
     check_names,
+    check_nodes,
     check_numbers,
+    check_pairs,
+    check_unique,
     check_version,
     invalid,
 )
@@ -28,7 +31,6 @@ from chariots.op_store.decisions.history import History
 from chariots.op_store.lineage import Lineage
 from chariots.op_store.resolution import lookup
 from chariots.op_store.trusting.trust import Trust
-from chariots.pipelines.mismatch import LEVELS
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, StoredVersion, VersionRecord
 
 if TYPE_CHECKING:
@@ -96,9 +98,7 @@ class Registry:
             UntrustedError: if the store trusts them no longer.
             StoreError: if the bytes are lost or damaged.
         """
-        found = self.find_version(op, version)
-        self.trust.check(found)
-        return self.blobs.read(str(found.sha256))
+        return self.blobs.read(str(self.find_version(op, version).sha256))
 
     def save_op_bytes(self, op: str, version: str, data: bytes) -> None:
         """Keeps the bytes of a version of an op, registering both where they are new."""
@@ -169,18 +169,16 @@ class Registry:
 
         Raises:
             InputError: if a name, a version or an edge is none.
+            UntrustedError: if the store trusts bytes that would be loaded no longer.
         """
-        names = check_names((node.name for node in nodes), "nodes.name")
-        for node in nodes:
-            check_version(node.version, "nodes.version")
-            check_version(node.code_version, "nodes.code_version")
-            if node.mismatch_on not in LEVELS:
-                raise invalid("nodes.mismatch_on", "'major', 'minor' or 'patch'", node.mismatch_on)
-        _check_unique(names, "nodes.name")
-        _check_pairs(edges, names, "edges")
+        check_nodes(nodes, edges)
         check_numbers((pinned or {}).values(), "pinned")
         with self.database.reading() as connection:
-            return lookup.resolve(connection, nodes, edges, pinned or {})
+            found = lookup.resolve(connection, nodes, edges, pinned or {})
+        if not found.problems:
+            for version in found.versions.values():
+                self.trust.check(version)
+        return found
 
     def commit_save(
         self,
@@ -214,8 +212,8 @@ class Registry:
         before = self._moment()
         parsed = [self._check_record(record, "versions.") for record in versions]
         names = [record.op for record in versions]
-        _check_unique(names, "versions.op")
-        _check_pairs(links, names, "links")
+        check_unique(names, "versions.op")
+        check_pairs(links, names, "links")
         with self.database.writing() as connection:
             presence.check_bytes_again(connection, before, versions, self.blobs.exists)
             known = deployments.add_pipeline(connection, pipeline, last_op) if pipeline else None
@@ -257,6 +255,7 @@ class Registry:
 
         Raises:
             UnknownNameError: if there is no such op, no such version or no bytes of it.
+            UntrustedError: if the store trusts them no longer.
         """
         check_name(op, "op")
         wanted = check_version(version, "version")
@@ -271,7 +270,9 @@ class Registry:
             found = rows.find_version(connection, number, wanted, with_bytes=True, alive=True)
             if found is None:
                 self._refuse_version(connection, op, number, version)
-            return rows.stored_version(found)
+        trusted = rows.stored_version(found)
+        self.trust.check(trusted)
+        return trusted
 
     def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
         """Remembers which versions a pipeline now serves; nothing is added if it serves them already.
@@ -360,19 +361,3 @@ def _texts(found: Iterable[rows.StoredRow]) -> list[str]:
     """The text of each version once: one version may have several rows, with other bytes."""
     texts = {(row.major, row.minor, row.patch): rows.version_text(row) for row in found}
     return list(texts.values())
-
-
-def _check_unique(names: Iterable[str], where: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise invalid(where, "a name that no other has", name)
-        seen.add(name)
-
-
-def _check_pairs(pairs: Iterable[Sequence[str]], names: Sequence[str], where: str) -> None:
-    known = set(names)
-    for pair in pairs:
-        for name in pair:
-            if name not in known:
-                raise invalid(where, "a pair of names that are all in the request", tuple(pair))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ __all__ = [
     "op_id",
     "op_ids",
     "stored_version",
+    "utc",
     "version_text",
     "version_values",
     "versions",
@@ -54,6 +56,15 @@ STORED = (
     tables.version.c.signature,
     tables.version.c.signed_by,
 )
+
+
+def utc(moment: datetime) -> datetime:
+    """A time from the database with its time zone; SQLite keeps none, and means UTC.
+
+    Args:
+        moment: the time.
+    """
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def version_text(row: StoredRow) -> str:

@@ -47,7 +47,8 @@ class OpStoreServer:
         saver: where the bytes are kept.
         db_url: the SQLAlchemy URL of the database, SQLite or PostgreSQL. A relative SQLite path starts at the
             working directory.
-        trust: what the store takes and gives out as bytes of an op; everything by default.
+        trust: what the store takes and gives out as bytes of an op; what the environment says by default (see
+            `Trust.from_environment`), and everything where it says nothing.
         tokens: for each of the scopes ``read``, ``write`` and ``admin``, a token or several. Without any, whoever
             reaches the port may do everything, but only by a loopback name or an allowed one.
         allowed_hosts: names that clients may call the service by, beside those of loopback; ``"*"`` for any.
@@ -73,7 +74,7 @@ class OpStoreServer:
         allowed_hosts: Iterable[str] = (),
     ) -> None:
         self.saver = saver
-        self.trust = trust or Trust()
+        self.trust = trust or Trust.from_environment()
         self.registry = Registry(Database(db_url), saver, self.trust)
         access = Access(tokens, allowed_hosts)
         self.flask = flask.Flask("OpStoreServer", static_folder=None, root_path=str(Path(__file__).parent))

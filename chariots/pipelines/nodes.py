@@ -341,9 +341,9 @@ class Node(BaseNode):
         Returns:
             this node, loaded; None if the store has no version of the op.
         """
-        from chariots.pipelines import persistence
+        from chariots.pipelines.loading import load_node
 
-        return self if persistence.load_node(self, store_to_look_in) else None
+        return self if load_node(self, store_to_look_in) else None
 
     def persist(self, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode] | None = None) -> Version | None:
         """Saves the op, its version, and that the downstream nodes accept it.
@@ -355,9 +355,9 @@ class Node(BaseNode):
         Returns:
             the version that was saved; None if the op has nothing to save yet.
         """
-        from chariots.pipelines import persistence
+        from chariots.pipelines.saving import persist_node
 
-        return persistence.persist_node(self, store, downstream_nodes or ())
+        return persist_node(self, store, downstream_nodes or ())
 
     def renamed(self, name: str) -> Self:
         """Returns a node with the same op and links under another name."""

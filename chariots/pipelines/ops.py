@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Self
 
 from chariots.pipelines.callbacks import OpCallBack
-from chariots.pipelines.lineage import TrainingRecord, fingerprint_of
+from chariots.pipelines.training_records import TrainingRecord, fingerprint_of
 from chariots.versioning import Version, VersionableMeta, VersionType
 
 __all__ = ["BaseOp", "LoadableOp"]

@@ -326,7 +326,7 @@ class Pipeline(BaseOp):
             VersionError: if an op was never trained and saved, no versions were trained with each other, or none but
                 those that this pipeline has loaded already, although newer ones were saved; then nothing was loaded.
         """
-        from chariots.pipelines import persistence
+        from chariots.pipelines.loading import load_pipeline
 
         promoted = None if alias is None else op_store_client.alias(self.name, alias)
         if alias is not None and not promoted:
@@ -334,7 +334,7 @@ class Pipeline(BaseOp):
                 f"pipeline {self.name!r} was to be loaded as {alias!r}, but that alias stands for nothing in this "
                 f"store; promote versions with `chariots promote {self.name} --alias {alias}`, or load without an alias"
             )
-        persistence.load_pipeline(self, op_store_client, promoted)
+        load_pipeline(self, op_store_client, promoted)
         return self
 
     def save(self, op_store_client: OpStoreProtocol) -> None:
@@ -343,6 +343,6 @@ class Pipeline(BaseOp):
         Args:
             op_store_client: the op store.
         """
-        from chariots.pipelines import persistence
+        from chariots.pipelines.saving import save_pipeline
 
-        persistence.save_pipeline(self, op_store_client)
+        save_pipeline(self, op_store_client)

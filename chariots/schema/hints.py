@@ -128,15 +128,18 @@ def _finding(inside: tuple[str | int, ...], expected: str, got: str) -> dict[str
 def _findings(error: pydantic.ValidationError, value: Any) -> list[dict[str, Any]]:
     """Rewords what pydantic found; the alternatives of a union at one place become one finding."""
     merged: dict[tuple[str | int, ...], dict[str, Any]] = {}
+    told: dict[tuple[str | int, ...], list[str]] = {}  # each of them may be an "a or b" itself
     for item in error.errors(include_url=False, include_input=False):
         context = item.get("ctx", {}) if item["type"] == "chariots" else {}
         inside, found, missing = _existing((*item["loc"], *context.get("where", ())), value)
         expected, got = _expectation(item["type"], item["msg"]), context.get("got")
         if item["type"] == "missing" and missing is not None:
             inside, got = (*inside, missing), "nothing"
+        alternatives = told.setdefault(inside, [])
+        if expected not in alternatives:
+            alternatives.append(expected)
         entry = merged.setdefault(inside, _finding(inside, expected, got or describe(found)))
-        if expected not in entry["expected"].split(" or "):
-            entry["expected"] += f" or {expected}"
+        entry["expected"] = " or ".join(alternatives)
         if len(merged) >= _MOST_FINDINGS:
             break
     return list(merged.values())

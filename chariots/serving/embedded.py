@@ -29,7 +29,8 @@ class Chariots(PipelinesServer):
         path: the folder; it is created where it does not exist.
         *args: as for `PipelinesServer`.
         saver_cls: what keeps the bytes, made with the path of ``ops``; a `FileSaver` by default.
-        trust: signs what is saved, and decides what may be loaded; everything may by default.
+        trust: signs what is saved, and decides what may be loaded; what the environment says by default, and
+            everything where it says nothing.
         **kwargs: as for `PipelinesServer`.
 
     Raises:
@@ -45,9 +46,8 @@ class Chariots(PipelinesServer):
         trust: Trust | None = None,
         **kwargs: Any,
     ) -> None:
-        from sqlalchemy import URL
-
         from chariots.op_store import OpStoreServer
+        from chariots.op_store.folder import StoreFolder
         from chariots.op_store.savers import FileSaver
 
         if kwargs.get("op_store_client") is not None:
@@ -55,12 +55,8 @@ class Chariots(PipelinesServer):
                 "Chariots(pipelines, path) keeps its ops in the folder, and was given an op_store_client as well; "
                 "leave it out, or use PipelinesServer(pipelines, op_store_client=...)"
             )
-        folder = Path(path).resolve()
-        kept = stand_in_folder() or folder
-        ops = kept / "ops"
-        ops.mkdir(parents=True, exist_ok=True)
-        self.path = folder
-        # Not an f-string: a folder may be called anything, and the database is a URL.
-        db_url = URL.create("sqlite", database=str(kept / "db.sqlite")).render_as_string()
-        self.op_store_server = OpStoreServer((saver_cls or FileSaver)(str(ops)), db_url=db_url, trust=trust)
+        self.path = Path(path).resolve()
+        kept = StoreFolder(stand_in_folder() or self.path)
+        kept.ops.mkdir(parents=True, exist_ok=True)
+        self.op_store_server = OpStoreServer((saver_cls or FileSaver)(str(kept.ops)), kept.db_url, trust=trust)
         super().__init__(app_pipelines, *args, **{**kwargs, "op_store_client": self.op_store_server.client()})

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from chariots import web
-from chariots.errors import ChariotsError, ConflictError, ForbiddenError, NotLoadedError, VersionError
-from chariots.pipelines import persistence
+from chariots.errors import ChariotsError, ConflictError, ForbiddenError, VersionError
+from chariots.pipelines.loading import load_pipeline
+from chariots.pipelines.questions import questions
 from chariots.serving.inputs import InputReader
-from chariots.serving.snapshots import Snapshot, pinned_names, untrained_names, waiting_names
+from chariots.serving.obstacles import not_loaded, passes, told, unfit
+from chariots.serving.snapshots import Snapshot, pinned_names, untrained_names
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
@@ -112,7 +114,7 @@ class ServedPipeline:
                 self._load_pinned(store, promoted, is_promoted=True)
             else:
                 fresh = self._pristine.clone()
-                persistence.load_pipeline(fresh, store, present=self.current.pipeline.loaded)
+                load_pipeline(fresh, store, present=self.current.pipeline.loaded)
                 self._deploy(fresh, store)
 
     def save(self, store: OpStoreProtocol) -> None:
@@ -163,7 +165,7 @@ class ServedPipeline:
                 self._describe(store)
                 self._restore(store, self._promoted(store))
             except Exception as error:
-                if _passes(error):
+                if passes(error):
                     raise
                 self._blocked(error)  # the other pipelines are served all the same
 
@@ -175,7 +177,7 @@ class ServedPipeline:
         """
         if self.is_loadable:
             self.start_is_pending = True
-            self.obstacle = _told(error)
+            self.obstacle = told(error)
             self._logger.warning("pipeline %r is not loaded yet: %s", self.name, self.obstacle)
 
     def follow(self, store: OpStoreProtocol) -> None:
@@ -211,7 +213,7 @@ class ServedPipeline:
             if store is not None:
                 self.try_again(store)
             if not self.is_loaded:
-                raise self._not_loaded(store)
+                raise not_loaded(self.current.pipeline, self.obstacle, has_store=store is not None)
         return self.current
 
     def try_again(self, store: OpStoreProtocol) -> None:
@@ -234,8 +236,8 @@ class ServedPipeline:
             elif pinned and pinned not in (self._deployment, self._refused):
                 self._load_pinned(store, pinned, is_promoted=pinned is promoted)
         except Exception as error:  # noqa: BLE001  # whatever it is: nothing is loaded, and this is why
-            if _passes(error):
-                self.obstacle = _told(error)
+            if passes(error):
+                self.obstacle = told(error)
             else:
                 self._blocked(error)
         finally:
@@ -248,7 +250,7 @@ class ServedPipeline:
         # Also before a load that will be refused: that is when somebody promotes other versions for this code.
         if self.is_loadable:
             with contextlib.suppress(ForbiddenError):  # a token that may only read is enough to serve
-                store.describe_pipeline(self.name, *persistence.questions(self._pristine))
+                store.describe_pipeline(self.name, *questions(self._pristine))
 
     def _promoted(self, store: OpStoreProtocol) -> Mapping[str, int] | None:
         """The versions that the alias stands for."""
@@ -268,10 +270,10 @@ class ServedPipeline:
                 self._load_pinned(store, pinned, instead_of=before)
                 return
             except Exception as error:
-                if _passes(error):
+                if passes(error):
                     raise
                 self._logger.warning(
-                    "pipeline %r cannot go on with the versions it served before: %s", self.name, _told(error)
+                    "pipeline %r cannot go on with the versions it served before: %s", self.name, told(error)
                 )
         fresh = self._pristine.clone()
         fresh.load(store)
@@ -287,11 +289,11 @@ class ServedPipeline:
     ) -> None:
         fresh = self._pristine.clone()
         try:
-            persistence.load_pipeline(fresh, store, pinned)
+            load_pipeline(fresh, store, pinned)
         except Exception as error:
-            self._refused = None if _passes(error) else pinned
+            self._refused = None if passes(error) else pinned
             if is_promoted and isinstance(error, VersionError):
-                raise self._unfit(error, pinned) from error
+                raise unfit(error, self.name, str(self.alias), pinned) from error
             raise
         if is_promoted:
             self._remember(fresh, store)
@@ -311,20 +313,10 @@ class ServedPipeline:
                 store.record_deployment(self.name, loaded)
         return loaded
 
-    def _unfit(self, error: VersionError, promoted: Mapping[str, int]) -> VersionError:
-        """A refusal that also says why just these versions were to be loaded."""
-        versions = ", ".join(f"{node} {number}" for node, number in sorted(promoted.items()))
-        why = (
-            f"These versions were promoted: {self.alias!r} of pipeline {self.name!r} stands for {versions}. Promote "
-            f"others with `chariots promote {self.name}`, or go back with `chariots rollback {self.name}`."
-        )
-        extra = {**error.extra, "problems": [*error.extra.get("problems", ()), why], "promoted": dict(promoted)}
-        return VersionError(f"{error}\n{why}", **extra)
-
     def _blocked(self, error: Exception) -> None:
         """Notes why the saved ops cannot be used, which asking again would not change."""
         self.start_is_pending = False
-        known, self.obstacle = self.obstacle, _told(error)
+        known, self.obstacle = self.obstacle, told(error)
         if self.obstacle == known:
             return
         if not self.current.is_ready:
@@ -333,33 +325,3 @@ class ServedPipeline:
             self._logger.log(level, "pipeline %r is not loaded: %s", self.name, self.obstacle)
         elif not isinstance(error, VersionError) or "promoted" in error.extra:
             self._logger.warning("pipeline %r starts without its saved ops: %s", self.name, self.obstacle)
-
-    def _not_loaded(self, store: OpStoreProtocol | None) -> NotLoadedError:
-        waiting = waiting_names(self.current.pipeline)
-        ops = ", ".join(repr(name) for name in waiting) or "its saved ops"
-        if store is None:
-            return NotLoadedError(
-                f"pipeline {self.name!r} was called, but {ops} must be loaded first and this server has no op store. "
-                "Give it one (op_store_client=...), or use Chariots(pipelines, path), which brings its own.",
-                is_loaded=False,
-            )
-        reason = f" When the server last tried: {self.obstacle}." if self.obstacle else ""
-        return NotLoadedError(
-            f"pipeline {self.name!r} was called, but {ops} must be loaded first.{reason} "
-            f"Run and save the pipeline that trains them, then load {self.name!r}.",
-            is_loaded=False,
-        )
-
-
-def _told(error: BaseException) -> str:
-    """The words of an error, in one line and without the full stop."""
-    text = str(error)
-    if isinstance(error, VersionError):
-        problems = error.extra.get("problems")
-        text = " ".join(problems) if problems else text
-    return " ".join(text.split()).rstrip(".") or type(error).__name__
-
-
-def _passes(error: Exception) -> bool:
-    """Whether an error says that the store cannot be asked now, and nothing about what it holds."""
-    return isinstance(error, ChariotsError) and error.status == 503

@@ -120,7 +120,8 @@ class Access:
         if kind.lower() != "bearer" or not token.strip():
             raise UnauthorizedError(
                 f"{asked} needs a token, and the request brought none; give the client token=..., or set "
-                "CHARIOTS_OP_STORE_TOKEN where it runs (the header is 'Authorization: Bearer TOKEN')"
+                "CHARIOTS_OP_STORE_TOKEN where it is made by a command or from a configuration (the header is "
+                "'Authorization: Bearer TOKEN')"
             )
         allowed = self._scope_of(token.strip())
         if allowed is None:

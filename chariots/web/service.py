@@ -16,7 +16,7 @@ from chariots.errors import BodyTooLargeError, ChariotsError, MalformedRequestEr
 from chariots.schema import dumps, loads
 from chariots.schema.places import printable
 from chariots.web import deadline, request_ids
-from chariots.web.access import Access, open_to_all
+from chariots.web.access import INSIDE, Access, open_to_all
 from chariots.web.problems import PROBLEM_TYPE, problem_of
 
 __all__ = ["install", "read_json", "json_response", "accept_any_size", "openapi_document"]
@@ -226,7 +226,8 @@ def _answer_error(exc: Exception) -> Any:
     if status >= 500:
         if current_app.config.get("PROPAGATE_EXCEPTIONS") or _has_own_handler():
             raise exc
-        _report(exc)
+        if request.environ.get(INSIDE) is not True:  # there, whoever asked gets the failure itself and reports it
+            _report(exc)
     return _problem_response(problem_of(exc), status)
 
 

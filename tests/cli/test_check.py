@@ -103,6 +103,13 @@ def test_plain_code_upstream_of_a_live_model_counts(tmp_path: Path, live: tuple[
     assert "1. run and save train_embedding" in shown.stdout
 
 
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, live: tuple[str, Path]) -> None:
+    folder = write_project(tmp_path / "next")
+    shown = check(folder, live[0], "--svg", "none/pipelines.svg")
+    assert shown.returncode == 2
+    assert "the report was to be written to none/pipelines.svg, and the file system refused" in shown.stderr
+
+
 def test_json_on_standard_output_is_nothing_but_json(tmp_path: Path, live: tuple[str, Path]) -> None:
     shown = check(write_project(tmp_path / "same"), live[0], "--json", "-")
     assert json.loads(shown.stdout)["harmless"] is True

@@ -38,9 +38,17 @@ failures = LazyCommands(homes={"failing": f"{__name__}:failing", "broken": f"{__
 
 def test_help_lists_every_command_in_the_order_of_need() -> None:
     shown = typed("--help")
-    listed = [line.split()[0] for line in shown.output.split("Commands:")[1].splitlines() if line.strip()]
+    lines = shown.output.split("Commands:")[1].splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
     assert listed == list(COMMANDS)
     assert listed[:3] == ["new", "demo", "serve"]
+
+
+@pytest.mark.parametrize("group", [(), ("op-store",)])
+def test_help_breaks_off_in_no_sentence(group: tuple[str, ...]) -> None:
+    shown = typed(*group, "--help").output
+    assert "Commands:" in shown
+    assert "..." not in shown.split("Commands:")[1]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "op-store serve", "op-store upgrade"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from flask_migrate import downgrade
 
 from chariots.cli import main
 from chariots.op_store import BaseOpStoreClient
@@ -101,6 +102,14 @@ def test_a_pair_is_accepted_with_a_reason(store: BaseOpStoreClient, typed: Typed
     assert store.alias("predict", "production") == {"pca": 5, "forest": 4}
 
 
+def test_an_alias_without_a_history_is_told_apart_from_a_pipeline_without(
+    store: BaseOpStoreClient, typed: Typed
+) -> None:
+    store.promote("predict")
+    told = shown(typed("history", "predict", "--alias", "candidate"))
+    assert told == "Nothing was promoted or rolled back for predict under the alias candidate.\n"
+
+
 def test_aliases_are_listed(store: BaseOpStoreClient, typed: Typed) -> None:
     assert "has no alias" in shown(typed("aliases", "predict"))
     assert "No pipeline has an alias" in shown(typed("aliases"))
@@ -143,8 +152,20 @@ def test_a_folder_without_a_store_is_refused_and_left_alone(tmp_path: Path) -> N
     missing = tmp_path / "missing"
     result = CliRunner().invoke(main, ["aliases", "--path", str(missing)])
     assert result.exit_code == 1
-    assert "there is no such folder" in result.stderr
+    assert "there is none (no file db.sqlite)" in result.stderr
     assert not missing.exists()
+
+
+def test_what_is_decided_about_a_store_of_an_older_release_is_kept(
+    store: BaseOpStoreClient, typed: Typed, tmp_path: Path
+) -> None:
+    for number in (1, 3):
+        store.record_deployment("predict", {"pca": number, "forest": number + 1})
+    older = file_store(tmp_path)
+    with older.flask.app_context():
+        downgrade(str(older.migrate.directory), "0001")
+    shown(typed("rollback", "predict"))
+    assert file_store(tmp_path).client().alias("predict", "production") == {"pca": 1, "forest": 2}
 
 
 @pytest.fixture

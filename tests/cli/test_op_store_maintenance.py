@@ -93,9 +93,21 @@ def test_ops_move_from_store_to_store(store: OpStoreServer, tmp_path: Path) -> N
 def test_an_export_says_which_ops(store: OpStoreServer, tmp_path: Path) -> None:
     file = str(tmp_path / "ops.zip")
     assert "name the ops to export, or say --all" in run(tmp_path, "export", "-o", file, code=2)
-    assert "name the ops to export, or say --all" in run(tmp_path, "export", "--all", "pca", "-o", file, code=2)
+    assert "--all exports every op; leave out the names" in run(tmp_path, "export", "--all", "pca", "-o", file, code=2)
     assert "Did you mean 'forest'?" in run(tmp_path, "export", "florest", "-o", file, code=1)
     assert "10 versions of 2 ops" in run(tmp_path, "export", "--all", "-o", file)
+
+
+def test_a_place_that_cannot_be_written_to_is_told(store: OpStoreServer, tmp_path: Path) -> None:
+    file = str(tmp_path / "none" / "ops.zip")
+    assert run(tmp_path, "export", "--all", "--output", file, code=1).startswith(
+        f"Error: ops were to be exported to {file}, but the file system refused (No such file or directory: "
+    )
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "backup")
+    assert run(tmp_path, "backup", folder, code=1).startswith(
+        f"Error: an op store was to be backed up into {folder}, but the file system refused (Not a directory: "
+    )
 
 
 def test_a_store_is_backed_up_and_restored(store: OpStoreServer, tmp_path: Path) -> None:

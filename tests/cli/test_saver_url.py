@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chariots.cli import main
-from chariots.cli.op_store import store_settings
+from chariots.cli.stores import store_settings
 from chariots.op_store import OpStoreClient
 from chariots.op_store.savers import FileSaver, S3Saver
 from chariots.versioning import Version
@@ -48,7 +48,9 @@ def test_a_server_keeps_its_bytes_in_a_bucket(tmp_path: Path) -> None:
 def test_a_url_replaces_the_saver_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text("op_store: {saver_kwargs: {root_path: ops}}", encoding="utf-8")
-    saver = store_settings("config.yaml", db_url=DATABASE, saver_url="s3://models/production").get_saver()
+    saver = store_settings(
+        "config.yaml", db_url=DATABASE, saver_url="s3://models/production", may_be_new=True
+    ).get_saver()
     assert isinstance(saver, S3Saver)
     assert saver.root_path == "production"
 
@@ -58,7 +60,7 @@ def test_a_folder_replaces_the_url_of_the_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     text = "op_store: {saver_url: 's3://models', saver_kwargs: {deadline: 5}, op_store_db_url: 'sqlite:///db.sqlite'}"
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
-    saver = store_settings("config.yaml", **{option: str(tmp_path / "here")}).get_saver()
+    saver = store_settings("config.yaml", **{option: str(tmp_path / "here")}, may_be_new=True).get_saver()
     assert isinstance(saver, FileSaver)
     assert saver.root_path.startswith(str(tmp_path / "here"))
 

@@ -133,6 +133,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
         ("op_store: {op_store_db_url: ''}", "'op_store_db_url' .* text is expected"),
         ("op_store: {saver_kwargs: secret}", "holds a str, where a mapping"),
         ("op_store: {saver_kwargs: {1: a}}", "holds a dict, where a mapping of argument names"),
+        ("op_store: {tokens: [secret]}", "holds a list, where tokens by scope are expected"),
         ("op_store: {saver_type: 3}", "3 .* one of azure, file-saver, google-storage, s3"),
         ("pipelines: {runner: {}}", "one of sequential-runner"),
         ("pipelines_workers: {use_for_all: perhaps}", "'perhaps' .* true or false is expected"),

@@ -14,7 +14,7 @@ from chariots.nodes import Node
 from chariots.op_store import BaseOpStoreClient, OpStoreClient, Trust
 from chariots.op_store.trusting.keys import new_keys
 from chariots.pipelines import Pipeline
-from chariots.pipelines.persistence import questions
+from chariots.pipelines.questions import questions
 from chariots.pipelines.runners import SequentialRunner
 from tests.faults.counting import counted
 from tests.op_store.support import blob_files, file_store

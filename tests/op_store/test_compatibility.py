@@ -194,6 +194,22 @@ def test_edges_around_an_op_that_will_learn_again_are_not_checked(client: BaseOp
     assert resolve(client, query("pca", "retrain"), query("forest"), edges=EDGE).problems == []
 
 
+def test_plain_code_before_an_op_that_will_learn_again_is_part_of_the_training(client: BaseOpStoreClient) -> None:
+    records = [
+        record(client, "pca", b"1", of=version("pca 1")),
+        record(client, "shape"),
+        record(client, "forest", b"1"),
+    ]
+    client.commit_save("train", "forest", records, [("pca", "shape"), ("shape", "forest"), ("pca", "forest")])
+    newest = save_one(client, "pca", b"2", of=version("pca 2"))
+    edges = [("pca", "shape"), ("shape", "forest"), ("pca", "forest")]
+    nodes = query("pca"), query("shape", "code"), query("forest", "retrain")
+    assert resolve(client, *nodes, edges=edges).versions["pca"].id == newest
+    # The same code is read by an op that stays as it is, too: then it has to have seen what it reads.
+    nodes, edges = (*nodes, query("other", "code")), [*edges, ("shape", "other")]
+    assert resolve(client, *nodes, edges=edges).versions["pca"].id != newest
+
+
 def test_edges_between_plain_code_are_not_checked(client: BaseOpStoreClient) -> None:
     records = [record(client, "a", of=version("a 1")), record(client, "b", of=version("b 1"))]
     client.commit_save("p", "b", records, [("a", "b")])

@@ -48,6 +48,23 @@ def test_what_is_no_url_is_refused_with_an_example(url: str) -> None:
         Database(url)
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        StoreUnavailableError, match=r"file/below/db\.sqlite, but the folder of that file cannot be made"
+    ):
+        Database(f"sqlite:///{tmp_path}/file/below/db.sqlite")
+
+
+def test_a_failure_in_ones_own_process_is_raised_and_not_logged_as_well(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = OpStoreServer(FileSaver(str(tmp_path)), "postgresql://user@127.0.0.1:1/name")
+    with pytest.raises(StoreUnavailableError, match="check that it is there"):
+        store.client().post("/v1/pipeline_exists", {"pipeline_name": "p"})
+    assert caplog.records == []
+
+
 def test_a_driver_that_is_not_installed_is_named_with_the_extra(tmp_path: Path) -> None:
     program = (
         "import sys\n"

@@ -168,6 +168,12 @@ def test_the_question_that_tools_ask_about_the_schema_is_answered(store: OpStore
     assert {"Query", "Op", "Version", "Link"} <= {found["name"] for found in answer["data"]["__schema"]["types"]}
 
 
+def test_several_operations_need_a_name(store: OpStoreServer) -> None:
+    answer = ask(store, "query a { ops { name } } query b { __typename }")
+    assert answer["data"] is None
+    assert answer["errors"][0]["message"].startswith("the query holds 2 operations ('a', 'b'), and nothing says which")
+
+
 def test_an_operation_is_chosen_by_its_name(store: OpStoreServer) -> None:
     answer = ask(store, "query a { ops { name } } query b { __typename }", operationName="b")
     assert answer["data"] == {"__typename": "Query"}

@@ -89,3 +89,9 @@ def test_without_cryptography_the_error_names_the_extra(monkeypatch: pytest.Monk
     with pytest.raises(ImportError, match=r"pip install 'chariots\[signing\]', or use an hmac key"):
         new_keys("alice")
     assert new_keys("alice", "hmac")[0].can_sign
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a:b", "-a", "a" * 65])
+def test_a_new_key_wants_a_name_that_it_can_be_written_with(name: str) -> None:
+    with pytest.raises(ValueError, match="was to be named"):
+        new_keys(name)

@@ -13,7 +13,7 @@ import pytest
 
 from chariots.errors import ConflictError, UnknownNameError
 from chariots.op_store import OpStoreServer
-from chariots.op_store.maintenance import Policy, back_up, collect, restore, stats, verify
+from chariots.op_store.maintenance import Policy, back_up, collect, export_ops, import_ops, restore, stats, verify
 from chariots.op_store.savers import FileSaver
 from tests.op_store.maintaining import alive, rows
 from tests.op_store.support import ROOT, blob_files, query, save_pair, version
@@ -176,9 +176,33 @@ def test_a_backup_that_was_written_to_since_is_left_alone(store: OpStoreServer, 
     copy = sqlite_store(backup)
     save_pair(copy.client(), "only there")
     before = rows(copy)
-    with pytest.raises(ConflictError, match="holds version number 4, and the op store goes up to 2"):
+    with pytest.raises(ConflictError, match="holds version number 4, and the op store has none of that number"):
         back_up(store.registry, backup)
     assert rows(copy) == before
+
+
+def test_the_backup_of_another_store_is_left_alone(store: OpStoreServer, tmp_path: Path, backup: Path) -> None:
+    other = sqlite_store(tmp_path / "other")
+    save_pair(other.client(), 1)
+    back_up(other.registry, backup)
+    before = rows(sqlite_store(backup))
+    for number in range(2, 5):
+        save_pair(store.client(), number)
+    with pytest.raises(ConflictError, match="holds version number 2, and the op store has another of that number"):
+        back_up(store.registry, backup)
+    assert rows(sqlite_store(backup)) == before
+
+
+def test_the_backup_of_a_store_with_the_same_versions_is_left_alone(
+    store: OpStoreServer, tmp_path: Path, backup: Path
+) -> None:
+    other = sqlite_store(tmp_path / "other")
+    other.client().record_deployment("train", save_pair(other.client(), 1))
+    back_up(other.registry, backup)
+    export_ops(other.registry, None, tmp_path / "ops.zip")
+    import_ops(store.registry, tmp_path / "ops.zip")
+    with pytest.raises(ConflictError, match="holds deployment number 1, and the op store has none of that number"):
+        back_up(store.registry, backup)
 
 
 @pytest.mark.sqlite

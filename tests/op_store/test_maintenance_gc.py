@@ -120,6 +120,21 @@ def test_of_what_learned_with_a_serving_version_the_newest_stay(store: OpStoreSe
     assert alive(store) == {"pca": [1, 8], "forest": [3, 9]}
 
 
+def test_what_a_pipeline_would_load_stays_where_it_is_not_the_newest(store: OpStoreServer) -> None:
+    client = store.client()
+    nodes = [query("left"), query("right"), query("top")]
+    edges = [("left", "top"), ("right", "top")]
+    client.describe_pipeline("predict", nodes, edges)
+    save(client, "train", ["left", "right", "top"], 1, edges)
+    save(client, "train_right", ["right"], 2)
+    save(client, "train_top", ["left", "top"], 2, [("left", "top")])  # this top never saw a right
+    before = client.resolve("predict", nodes, edges)
+    clean(store)
+    after = client.resolve("predict", nodes, edges)
+    assert before.problems == after.problems == []
+    assert [version.id for version in after.versions.values()] == [1, 2, 3]
+
+
 def test_what_a_client_of_old_vouched_for_stays(store: OpStoreServer) -> None:
     client = store.client()
     for number in range(3):

@@ -292,8 +292,11 @@ def test_a_damaged_file_is_refused_and_registers_nothing(
     save_pair(store.client(), 1)
     export_ops(store.registry, None, file)
     damage(file)
-    with pytest.raises(InputError, match=r"was to be imported, but it .*; export it again \(nothing was registered\)"):
+    with pytest.raises(
+        InputError, match=r"was to be imported, but it .*; export it again \(nothing was registered\)"
+    ) as told:
         import_ops(other.registry, file)
+    assert str(told.value).count("export it again") == 1
     assert rows(other)["version"] == []
     assert b"pickle!!" not in {path.read_bytes() for path in blob_files(Path(other.saver.root_path).parent)}
 

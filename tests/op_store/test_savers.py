@@ -287,6 +287,23 @@ def test_a_setting_that_is_not_known_names_the_nearest() -> None:
         S3Saver("models", "bucket", {"endpont": "http://127.0.0.1:9"})
 
 
+@pytest.mark.parametrize("endpoint", ["minio:9000", "minio", "http://", "http://a b", "http://127.0.0.1:99999"])
+def test_an_endpoint_that_is_no_address_is_told_when_the_saver_is_made(endpoint: str) -> None:
+    with pytest.raises(ValueError, match="is no address"):
+        S3Saver("models", "bucket", {"endpoint": endpoint})
+
+
+@pytest.mark.parametrize(("bucket", "endpoint"), [("two words", "http://127.0.0.1:9"), ("bucket", "minio:9000")])
+def test_what_the_library_can_make_no_request_of_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, bucket: str, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    saver = S3Saver("models", bucket, {"access_key_id": "a", "secret_access_key": "b", "region": "here"}, deadline=0.1)
+    for use in (saver.check, lambda: saver.save(b"model", "m"), lambda: saver.load("m")):
+        with pytest.raises(StoreUnavailableError, match="check that the service is up and its address is right"):
+            use()
+
+
 def test_what_the_client_of_google_takes_is_taken_too() -> None:
     given = {"project": "p", "client_options": {"api_endpoint": "http://127.0.0.1:9"}, "bearer_token": "t"}
     saver = GoogleStorageSaver("models", "bucket", client_kwargs=given, deadline=0.1)

@@ -234,3 +234,12 @@ def test_the_commands_of_flask_migrate_know_the_tables(store: OpStoreServer) -> 
     assert store.upgrade() is False
     assert "current" in runner.invoke(args=["db", "--help"]).output
     assert store.migrate.directory == str(MIGRATIONS)
+
+
+def test_a_downgrade_takes_away_what_the_release_brought_and_keeps_what_was_saved(store: OpStoreServer) -> None:
+    save_pair(store.client(), 1)
+    runner = store.flask.test_cli_runner()
+    assert runner.invoke(args=["db", "downgrade", "0001"]).exit_code == 0
+    assert not sa.inspect(store.registry.database.engine).has_table("event")
+    assert runner.invoke(args=["db", "upgrade"]).exit_code == 0
+    assert store.client().get_all_versions_of_op("pca") == {version("pca 1")}

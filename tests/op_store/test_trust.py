@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chariots.errors import DamagedError, StoreError, UntrustedError
+from chariots.errors import DamagedError, StoreError, UnknownNameError, UntrustedError
 from chariots.op_store import BaseOpStoreClient, OpStoreClient, OpStoreServer, Trust
 from chariots.op_store.savers import FileSaver
 from chariots.op_store.trusting.keys import KeyKind, new_keys
@@ -128,9 +128,12 @@ def test_a_signature_covers_op_version_format_hash_and_size(tmp_path: Path, colu
     with closing(sqlite3.connect(tmp_path / "db.sqlite")) as database, database:
         database.execute(f"UPDATE version SET {column} = ? WHERE sha256 != ''", (value,))
     op = "tree" if column == "op_id" else "forest"
-    stored = client.resolve("train", [query(op)], []).versions[op]
+    reader = _in_process(store_with(tmp_path), client.trust)
+    stored = reader.resolve("train", [query(op)], []).versions[op]
     with pytest.raises(UntrustedError, match="tampered"):
-        client.read_version(stored)
+        reader.read_version(stored)
+    with pytest.raises(UntrustedError, match="tampered"):
+        client.resolve("train", [query(op)], [])
 
 
 def test_bytes_swapped_behind_a_good_signature_are_damaged_and_not_loaded(tmp_path: Path) -> None:
@@ -221,11 +224,32 @@ def test_the_older_ways_to_save_obey_too(strict: str, route: str, asked: Mapping
     assert client.get_all_versions_of_op("forest") is None
 
 
-def test_the_older_way_to_load_gives_out_nothing_that_is_trusted_no_longer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trust", [Trust(verify_keys=[ALICE_PUBLIC]), Trust(trusted_formats=["skops"])])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        load,
+        lambda client: client.get_op_bytes_for_version("forest", version("1")),
+        lambda client: client.load_op_file("forest", version("1"), "never-written"),
+        lambda client: client.post(
+            "/v1/get_op_bytes_for_version", {"desired_op_name": "forest", "version": str(version("1"))}
+        ),
+    ],
+    ids=["a pipeline", "a version", "a file", "chariots 0.2"],
+)
+def test_a_store_gives_out_nothing_that_it_trusts_no_longer(
+    tmp_path: Path, trust: Trust, ask: Callable[[BaseOpStoreClient], Any]
+) -> None:
     save(store_with(tmp_path).client())
-    with serving(store_with(tmp_path, Trust(verify_keys=[ALICE_PUBLIC]))) as url, pytest.raises(UntrustedError):
-        asked = {"desired_op_name": "forest", "version": str(version("1"))}
-        OpStoreClient(url).post("/v1/get_op_bytes_for_version", asked)
+    with serving(store_with(tmp_path, trust)) as url, pytest.raises(UntrustedError, match="CHARIOTS_OP_STORE"):
+        ask(OpStoreClient(url))
+
+
+def test_a_refused_load_says_what_does_not_fit_before_what_is_not_trusted(tmp_path: Path) -> None:
+    save(store_with(tmp_path).client())
+    strict = store_with(tmp_path, Trust(verify_keys=[ALICE_PUBLIC])).client()
+    resolution = strict.resolve("train", [query("forest"), query("never trained")], [])
+    assert resolution.problems
 
 
 def test_what_has_no_bytes_needs_no_signature(strict: str) -> None:
@@ -287,6 +311,22 @@ def test_a_new_key_signs_over_the_old_one(tmp_path: Path) -> None:
     assert load(store_with(tmp_path, Trust(verify_keys=[ALICE_PUBLIC])).client()) == b"model"
 
 
+def test_a_key_that_is_to_go_is_signed_over_while_it_is_still_trusted(tmp_path: Path) -> None:
+    save(store_with(tmp_path, Trust(signing_key=ALICE)).client())
+    both = Trust(signing_key=BOB, verify_keys=[ALICE_PUBLIC])
+    assert sign_versions(store_with(tmp_path, both).registry).signed == 0, "Alice is still trusted"
+    assert sign_versions(store_with(tmp_path, both).registry, replace=["alice"]).signed == 1
+    assert load(store_with(tmp_path, Trust(verify_keys=[BOB_PUBLIC])).client()) == b"model"
+
+
+def test_only_the_signatures_of_another_key_that_is_trusted_are_replaced(tmp_path: Path) -> None:
+    registry = store_with(tmp_path, Trust(signing_key=BOB, verify_keys=[ALICE_PUBLIC])).registry
+    with pytest.raises(UnknownNameError, match="Did you mean 'alice'"):
+        sign_versions(registry, replace=["alicia"])
+    with pytest.raises(ValueError, match="the key to sign with"):
+        sign_versions(registry, replace=["bob"])
+
+
 def test_only_the_ops_that_are_named_are_signed(tmp_path: Path) -> None:
     plain = store_with(tmp_path).client()
     save(plain)
@@ -336,3 +376,30 @@ def test_no_format_at_all_may_be_trusted() -> None:
 
 def test_the_trust_of_a_store_does_not_show_secrets() -> None:
     assert base64.b64encode(BOB._secret).decode() not in repr(Trust(signing_key=BOB))
+
+
+def test_what_is_given_no_trust_goes_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARIOTS_OP_STORE_SIGNING_KEY", ALICE.text)
+    save(store_with(tmp_path).client())
+    monkeypatch.setenv("CHARIOTS_OP_STORE_SIGNING_KEY", "")
+    monkeypatch.setenv("CHARIOTS_OP_STORE_VERIFY_KEYS", f"{BOB_PUBLIC.text}, {ALICE_PUBLIC.text}")
+    with serving(store_with(tmp_path, Trust())) as url:
+        assert load(OpStoreClient(url)) == b"model"
+        monkeypatch.setenv("CHARIOTS_OP_STORE_VERIFY_KEYS", BOB_PUBLIC.text)
+        with pytest.raises(UntrustedError, match="signed by the key 'alice'"):
+            load(OpStoreClient(url))
+        assert load(OpStoreClient(url, trust=Trust())) == b"model", "what is given in code comes first"
+        monkeypatch.setenv("CHARIOTS_OP_STORE_VERIFY_KEYS", "")
+        monkeypatch.setenv("CHARIOTS_OP_STORE_TRUSTED_FORMATS", "skops,keras")
+        with pytest.raises(UntrustedError, match="'dill', which is not trusted"):
+            load(OpStoreClient(url))
+        with pytest.raises(UntrustedError, match="'dill', which is not trusted"):
+            load(store_with(tmp_path).client())
+
+
+def test_a_key_in_the_environment_that_is_none_lets_nothing_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARIOTS_OP_STORE_VERIFY_KEYS", "alice")
+    with pytest.raises(ValueError, match="new-key"):
+        store_with(tmp_path)

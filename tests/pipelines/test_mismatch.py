@@ -11,10 +11,11 @@ from chariots.errors import VERSION_HINT, VersionError
 from chariots.op_store import BaseOpStoreClient, OpStoreServer
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines import Pipeline
+from chariots.pipelines.loading import load_pipeline
 from chariots.pipelines.mismatch import level, strictest
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import LoadableOp
-from chariots.pipelines.persistence import load_pipeline, questions
+from chariots.pipelines.questions import questions
 from chariots.pipelines.runners import SequentialRunner
 from chariots.pipelines.store import Level
 from chariots.versioning import Version, VersionedField, VersionType

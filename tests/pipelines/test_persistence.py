@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from chariots.errors import VERSION_HINT, VersionError
+from chariots.errors import VERSION_HINT, DamagedError, VersionError
 from chariots.op_store import OpStoreServer
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines import Pipeline
@@ -196,6 +196,15 @@ def test_a_stateless_op_between_two_models_hides_nothing(store):
     assert prediction.pipeline_nodes[0].op.learned == 10
 
 
+def test_models_with_a_stateless_op_between_them_are_trained_apart(store):
+    train(store, First(True), Double(), AddOne(), Second(True), value=10)
+    train(store, First(True), value=50, name="train_first")
+    train(store, First(), Double(), AddOne(), Second(True), value=1, name="train_second")
+    prediction = chain(First(), Double(), AddOne(), Second(), name="predict").load(store)
+    assert prediction.pipeline_nodes[0].op.learned == 50
+    assert prediction.pipeline_nodes[-1].op.learned == 51 * 2 + 1
+
+
 def test_a_changed_stateless_op_before_a_model_is_refused(store):
     train(store, Double(), First(True), value=10)
 
@@ -218,6 +227,23 @@ def test_models_that_never_met_are_refused(store):
     train(store, Second(True), value=10, name="train_second")
     with pytest.raises(VersionError, match="second"):
         chain(First(), Second(), name="predict").load(store)
+
+
+def test_a_load_that_fails_half_way_leaves_every_op_as_it_was(store, tmp_path):
+    train(store, First(True), Second(True), value=10)
+    prediction = chain(First(), Second(), name="predict").load(store)
+    before = prediction.loaded_versions
+    files = set((tmp_path / "ops").rglob("*"))
+    train(store, First(True), Second(True), value=50)
+    (damaged,) = (
+        path for path in set((tmp_path / "ops").rglob("*")) - files if path.is_file() and b"100" in path.read_bytes()
+    )
+    damaged.chmod(0o600)
+    damaged.write_bytes(b"101")
+    with pytest.raises(DamagedError, match="second"):
+        prediction.load(store)
+    assert [node.op.learned for node in prediction.pipeline_nodes] == [10, 20]
+    assert prediction.loaded_versions == before
 
 
 def test_code_with_another_major_does_not_load_old_bytes(store):

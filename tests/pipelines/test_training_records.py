@@ -10,8 +10,8 @@ from typing import Any
 import numpy
 import pytest
 
-from chariots.pipelines.lineage import MOST_ENTRIES, TrainingRecord, open_record, recording
 from chariots.pipelines.ops import BaseOp, LoadableOp
+from chariots.pipelines.training_records import MOST_ENTRIES, TrainingRecord, open_record, recording
 from chariots.versioning import content_hash
 
 

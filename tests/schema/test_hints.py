@@ -222,6 +222,11 @@ def test_trouble_inside_of_such_a_dataclass_is_named() -> None:
         adapter(Batch).decode({"rows": ["a"], "names": []}, ("batch",))
 
 
+def test_what_may_be_given_is_said_once() -> None:
+    with pytest.raises(InputError, match=r"^value should be 'major' or 'minor', not text 'maior'\."):
+        adapter(Literal["major", "minor"]).decode("maior")
+
+
 def test_a_union_of_array_and_frame_takes_either() -> None:
     either = adapter(np.ndarray | pd.DataFrame | None)
     assert isinstance(either.decode([[1]]), np.ndarray)

@@ -91,7 +91,7 @@ def slip_in(folder: Path, data: bytes, form: str | None) -> None:
     store = OpStoreServer(FileSaver(str(folder / "ops")), f"sqlite:///{folder / 'db.sqlite'}").client()
     op = classifier(DillSerializer)(MLMode.PREDICT)
     described = pipelines()[1]
-    from chariots.pipelines.persistence import questions
+    from chariots.pipelines.questions import questions
     from chariots.pipelines.store import VersionRecord
 
     (node,) = [one for one in questions(described)[0] if one.name == op.name]

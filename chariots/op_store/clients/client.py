@@ -298,7 +298,8 @@ class OpStoreClient(BaseOpStoreClient):
     Args:
         url: where the server is, ``http://127.0.0.1:5001`` for instance.
         token: what the server knows this client by, where it wants tokens.
-        trust: signs what is saved, and decides what may be loaded; by default nothing is signed and everything loaded.
+        trust: signs what is saved, and decides what may be loaded; what the environment says by default (see
+            `Trust.from_environment`). Where it says nothing, nothing is signed and everything loaded.
 
     Raises:
         ValueError: if that is not a URL.
@@ -306,7 +307,7 @@ class OpStoreClient(BaseOpStoreClient):
 
     def __init__(self, url: str, token: str | None = None, trust: Trust | None = None) -> None:
         self.url = url
-        self.trust = trust or Trust()
+        self.trust = trust or Trust.from_environment()
         self._session = Session(url, token=token)
 
     def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from chariots.errors import InputError
-from chariots.op_store.details import LARGEST_PAGE, LinkedVersion, OpDetails, VersionDetails
+from chariots.op_store.checks import LARGEST_PAGE
+from chariots.op_store.details import LinkedVersion, OpDetails, VersionDetails
 from chariots.pipelines.store import Origin
 
 __all__ = ["LineageQuestions"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -90,13 +90,11 @@ _EVENTS = sa.select(tables.event, tables.pipeline.c.name.label("pipeline")).join
 
 
 def _event(row: rows.StoredRow) -> Event:
-    # SQLite keeps no time zone; the time it notes is UTC.
-    created = row.created_at if row.created_at.tzinfo else row.created_at.replace(tzinfo=UTC)
     return Event(
         id=int(row.id),
         pipeline=row.pipeline,
         kind=row.kind,
-        created_at=created.astimezone(UTC),
+        created_at=rows.utc(row.created_at),
         alias=row.alias,
         before=row.before,
         after=row.after or {},

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from chariots.errors import ConflictError, UnknownNameError, nearest
 from chariots.op_store import tables
-from chariots.op_store.checks import check_name, check_names, check_numbers, invalid
+from chariots.op_store.checks import check_name, check_names, check_nodes, check_numbers, check_page, invalid
 from chariots.op_store.decisions import deployments, events, shapes
 from chariots.op_store.decisions.acceptances import Acceptance
 from chariots.op_store.decisions.events import Event, NewEvent
@@ -27,9 +27,8 @@ from chariots.pipelines.store import NodeQuery
 if TYPE_CHECKING:
     from chariots.op_store.database import Database
 
-__all__ = ["LARGEST_PAGE", "SERVING", "History"]
+__all__ = ["SERVING", "History"]
 
-LARGEST_PAGE = 1000
 LONGEST_REASON = 2000  # characters
 SERVING = "serving"  # a source that is no alias: what the pipeline was last seen to serve
 _MOST_NAMES = 10_000  # to look through for a suggestion
@@ -61,8 +60,8 @@ class History:
             InputError: if a name, a version or an edge is none.
         """
         check_name(pipeline, "pipeline")
+        check_nodes(nodes, edges)
         shape = Shape(nodes, edges)
-        shape.check()
         with self._database.reading() as connection:
             known = shapes.read(connection, pipeline)
         if known is None or not known.is_like(shape):
@@ -91,21 +90,8 @@ class History:
     def history(
         self, pipeline: str, limit: int = 100, before: int | None = None, alias: str | None = None
     ) -> list[Event]:
-        """What was promoted, rolled back and accepted, newest first.
-
-        Args:
-            pipeline: the name of the pipeline.
-            limit: how many at most, up to 1,000.
-            before: the number of the last event of the page before; None to begin with the newest.
-            alias: only what was done with this alias.
-
-        Raises:
-            UnknownNameError: if there is no such pipeline.
-            InputError: if the limit is none.
-        """
-        if not 0 < limit <= LARGEST_PAGE:
-            raise invalid("limit", f"a number from 1 to {LARGEST_PAGE}", limit)
-        check_numbers([] if before is None else [before], "before")
+        """What was promoted, rolled back and accepted, newest first; see `BaseOpStoreClient.history`."""
+        check_page(limit, before)
         check_names([] if alias is None else [alias], "alias")
         with self._database.reading() as connection:
             number = self._pipeline(connection, pipeline, "asked for its history")
@@ -125,27 +111,10 @@ class History:
         expected: Mapping[str, int] | None = None,
         key: str | None = None,
     ) -> Event:
-        """Lets an alias stand for another set of versions.
+        """Lets an alias stand for another set of versions; see `BaseOpStoreClient.promote`.
 
         Args:
-            pipeline: the name of the pipeline.
-            alias: the name of the alias; it is new if it stood for nothing.
-            versions: for some of the nodes, the number of the version to take; the others take the newest that fit.
-            source: instead of versions, the alias to take them from, or ``serving`` for what the pipeline serves.
-            who: who promotes.
-            reason: why.
-            expected: what the alias must stand for until now; empty for nothing; not looked at if None.
             key: chosen by who asks; the same promotion asked for twice is made once.
-
-        Returns:
-            the event; the one that is there, if the alias stands for this very set already.
-
-        Raises:
-            UnknownNameError: if there is no such pipeline, node, version or source.
-            VersionError: if the versions do not fit together; or none are named, and the newest that fit are what the
-                alias stands for, although newer ones were saved.
-            ConflictError: if the alias stands for something else than expected, or nothing says which versions the
-                pipeline needs.
         """
         _check_words(pipeline, alias, who, reason, key)
         if versions is not None and source is not None:
@@ -195,27 +164,14 @@ class History:
         expected: Mapping[str, int] | None = None,
         key: str | None = None,
     ) -> Event:
-        """Lets an alias stand for the set of versions it stood for before.
+        """Lets an alias stand for the set of versions it stood for before; see `BaseOpStoreClient.rollback`.
 
-        Going back again goes back further. Before the first promotion comes what the pipeline served then.
+        Going back again goes back further. Before the first promotion comes what the pipeline served then. That the
+        set cannot be loaded by the code that was seen last is told in the event, and no reason not to go back: the
+        code may go back as well.
 
         Args:
-            pipeline: the name of the pipeline.
-            alias: the name of the alias.
-            to: the number of the event whose set is to come back; the one before if None.
-            who: who rolls back.
-            reason: why.
-            expected: what the alias must stand for until now; empty for nothing; not looked at if None.
             key: chosen by who asks; the same rollback asked for twice is made once.
-
-        Returns:
-            the event. Its `problems` tell what keeps the set from being loaded by the code that was seen last: that
-            is no reason not to go back, for the code may go back as well.
-
-        Raises:
-            UnknownNameError: if there is no such pipeline, or no such event of this alias.
-            ConflictError: if there is nothing to go back to, the bytes of a version are gone, or the alias stands for
-                something else than expected.
         """
         _check_words(pipeline, alias, who, reason, key)
         check_numbers([] if to is None else [to], "to")
@@ -258,25 +214,10 @@ class History:
         who: str | None = None,
         key: str | None = None,
     ) -> Event:
-        """Vouches that a version of an op may run with a version of an op it reads, although it did not learn with it.
+        """Vouches that two versions may run together, although they did not learn so; see `BaseOpStoreClient.accept`.
 
         Args:
-            pipeline: the name of the pipeline.
-            upstream: the node whose output is read.
-            downstream: the node that reads it.
-            reason: why they fit; it is kept.
-            versions: for one of the two or both, the number of the version; the newest that the code can run where none
-                is given.
-            who: who vouches.
             key: chosen by who asks; the same acceptance asked for twice is made once.
-
-        Returns:
-            the event.
-
-        Raises:
-            InputError: if there is no reason.
-            UnknownNameError: if there is no such pipeline, node or version.
-            ConflictError: if the two may run together already, or neither of them could keep the other from running.
         """
         _check_words(pipeline, None, who, reason, key)
         if not reason.strip():

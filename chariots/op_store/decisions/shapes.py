@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from chariots.errors import UnknownNameError, nearest
 from chariots.op_store import tables
-from chariots.op_store.checks import check_names, check_version, invalid
 from chariots.op_store.decisions import deployments
 from chariots.pipelines.store import NodeQuery
 
@@ -59,24 +58,6 @@ class Shape:
                 f"{nearest(name, known)} Its nodes: {', '.join(map(repr, list(known)[:20]))}."
             )
         return known[name]
-
-    def check(self) -> None:
-        """Refuses what cannot be the shape of a pipeline.
-
-        Raises:
-            InputError: if a name, a version or an edge is none.
-        """
-        names = check_names((node.name for node in self.nodes), "nodes.name")
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise invalid("nodes.name", "a name that no other has", twice)
-        for node in self.nodes:
-            check_version(node.version, "nodes.version")
-            check_version(node.code_version, "nodes.code_version")
-        known = set(names)
-        unknown = next((edge for edge in self.edges if not known.issuperset(edge)), None)
-        if unknown is not None:
-            raise invalid("edges", "a pair of names that are all in the request", tuple(unknown))
 
     def is_like(self, other: Shape) -> bool:
         """Whether two shapes ask for the same; the moments in which classes and states were made do not matter."""

@@ -27,7 +27,7 @@ from graphql import (
     visit,
 )
 
-from chariots.op_store.details import LARGEST_PAGE
+from chariots.op_store.checks import LARGEST_PAGE
 
 __all__ = ["DEFAULT_LIMIT", "checked"]
 
@@ -50,18 +50,20 @@ _CHEAPER = 4  # so many values of the schema for one of the store
 _Measure = tuple[int, int]  # how deep, how many values
 
 
-def checked(query: str, variables: Mapping[str, Any]) -> DocumentNode:
+def checked(query: str, variables: Mapping[str, Any], operation_name: str | None = None) -> DocumentNode:
     """Parses a question and measures it.
 
     Args:
         query: the text of the question.
         variables: the values of its variables.
+        operation_name: which of its operations is to be run; needed where it has several.
 
     Returns:
         the parsed question.
 
     Raises:
-        GraphQLError: if it is no GraphQL, changes something, or asks for too much at once.
+        GraphQLError: if it is no GraphQL, changes something, asks for too much at once, or does not say which of its
+            operations is to be run.
     """
     document = parse(query, max_tokens=MOST_TOKENS)
     aliases = _Aliases()
@@ -69,18 +71,24 @@ def checked(query: str, variables: Mapping[str, Any]) -> DocumentNode:
     if aliases.count > MOST_ALIASES:
         raise _refused("aliases", aliases.count, MOST_ALIASES, "ask for fewer things under names of your own")
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    for operation in document.definitions:
-        if isinstance(operation, OperationDefinitionNode):
-            if operation.operation is not OperationType.QUERY:
-                raise GraphQLError(
-                    f"the op store was asked for a {operation.operation.value}, but its GraphQL API is read-only; ask "
-                    "a query, and save through a pipeline or the Python client"
-                )
-            depth, values = _Ruler(operation, fragments, variables).measure(operation.selection_set)
-            if depth > DEEPEST:
-                raise _refused("levels", depth, DEEPEST, "ask in several steps, each from the numbers of the last")
-            if values > MOST_VALUES:
-                raise _refused("values", values, MOST_VALUES, "give smaller limits, or ask for fewer fields")
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    for operation in operations:
+        if operation.operation is not OperationType.QUERY:
+            raise GraphQLError(
+                f"the op store was asked for a {operation.operation.value}, but its GraphQL API is read-only; ask "
+                "a query, and save through a pipeline or the Python client"
+            )
+        depth, values = _Ruler(operation, fragments, variables).measure(operation.selection_set)
+        if depth > DEEPEST:
+            raise _refused("levels", depth, DEEPEST, "ask in several steps, each from the numbers of the last")
+        if values > MOST_VALUES:
+            raise _refused("values", values, MOST_VALUES, "give smaller limits, or ask for fewer fields")
+    if len(operations) > 1 and not operation_name:
+        names = ", ".join(repr(node.name.value[:80]) for node in operations[:10] if node.name is not None)
+        raise GraphQLError(
+            f"the query holds {len(operations)} operations ({names}), and nothing says which of them to run; name one "
+            "of them as operationName"
+        )
     return document
 
 

@@ -53,7 +53,7 @@ def _answer(registry: Registry, asked: GraphQL) -> dict[str, Any]:
         ) from error
     variables = asked.variables or {}
     try:
-        checked(asked.query, variables)
+        checked(asked.query, variables, asked.operationName)
     except GraphQLError as error:
         return {"data": None, "errors": [_described(error)]}
     if not _in_a_loop():

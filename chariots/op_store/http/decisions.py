@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chariots.op_store.http.routes import Route
+from chariots.op_store.http.routes import Route, both_ways
 from chariots.op_store.registry import Registry
 from chariots.pipelines.store import NodeQuery
 
@@ -94,43 +94,15 @@ def _describe(registry: Registry, asked: Describe) -> Any:
 
 
 def _promote(registry: Registry, asked: Promote) -> Any:
-    event = registry.history.promote(
-        asked.pipeline,
-        asked.alias,
-        asked.versions,
-        asked.source,
-        who=asked.who,
-        reason=asked.reason,
-        expected=asked.expected,
-        key=asked.key,
-    )
-    return event.as_json()
+    return registry.history.promote(**vars(asked)).as_json()
 
 
 def _roll_back(registry: Registry, asked: Rollback) -> Any:
-    event = registry.history.rollback(
-        asked.pipeline,
-        asked.alias,
-        asked.to,
-        who=asked.who,
-        reason=asked.reason,
-        expected=asked.expected,
-        key=asked.key,
-    )
-    return event.as_json()
+    return registry.history.rollback(**vars(asked)).as_json()
 
 
 def _accept(registry: Registry, asked: Accept) -> Any:
-    event = registry.history.accept(
-        asked.pipeline,
-        asked.upstream,
-        asked.downstream,
-        asked.reason,
-        asked.versions,
-        who=asked.who,
-        key=asked.key,
-    )
-    return event.as_json()
+    return registry.history.accept(**vars(asked)).as_json()
 
 
 def _alias(registry: Registry, asked: AliasOf) -> Any:
@@ -146,19 +118,12 @@ def _history(registry: Registry, asked: HistoryOf) -> Any:
     return {"events": [event.as_json() for event in found], "next": found[-1].id if len(found) == asked.limit else None}
 
 
-_ALIAS = "What does an alias stand for?"
-_ALIASES = "What do all aliases stand for?"
-_HISTORY = "What was promoted, rolled back and accepted, newest first?"
-
 ROUTES = (
     Route("/v2/pipelines/describe", "Note what a pipeline is made of.", Describe, _describe, scope="write"),
     Route("/v2/promotions", "Let an alias stand for another set of versions.", Promote, _promote, scope="write"),
     Route("/v2/rollbacks", "Let an alias stand for the set before.", Rollback, _roll_back, scope="write"),
     Route("/v2/acceptances", "Vouch that two versions may run together.", Accept, _accept, scope="write"),
-    Route("/v2/alias", _ALIAS, AliasOf, _alias),
-    Route("/v2/alias", _ALIAS, AliasOf, _alias, method="GET"),
-    Route("/v2/aliases", _ALIASES, Aliases, _aliases),
-    Route("/v2/aliases", _ALIASES, Aliases, _aliases, method="GET"),
-    Route("/v2/history", _HISTORY, HistoryOf, _history),
-    Route("/v2/history", _HISTORY, HistoryOf, _history, method="GET"),
+    *both_ways("/v2/alias", "What does an alias stand for?", AliasOf, _alias),
+    *both_ways("/v2/aliases", "What do all aliases stand for?", Aliases, _aliases),
+    *both_ways("/v2/history", "What was promoted, rolled back and accepted, newest first?", HistoryOf, _history),
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from chariots.op_store import graphql
-from chariots.op_store.http.routes import Route
+from chariots.op_store.http.routes import Route, both_ways
 from chariots.op_store.registry import Registry
 
 __all__ = ["ROUTES"]
@@ -84,17 +83,12 @@ def _by_number(registry: Registry, asked: ByNumber) -> Any:
     return {"versions": [found[number] for number in sorted(found)]}
 
 
-def _both(path: str, summary: str, request: type, answer: Callable[[Registry, Any], Any]) -> tuple[Route, Route]:
-    """The same question with the members of the object in the query string, and as JSON."""
-    return Route(path, summary, request, answer, method="GET"), Route(path, summary, request, answer)
-
-
 ROUTES = (
-    *_both("/v2/lineage/ops", "Which ops are there, by name?", Ops, _ops),
-    *_both("/v2/lineage/versions", "Which versions of an op are there, newest first?", Versions, _versions),
-    *_both("/v2/lineage/version", "What is known of a version?", OneVersion, _version),
-    *_both("/v2/lineage/parents", "Which versions was a version trained with?", Linked, _parents),
-    *_both("/v2/lineage/children", "Which versions were trained with a version?", Linked, _children),
+    *both_ways("/v2/lineage/ops", "Which ops are there, by name?", Ops, _ops),
+    *both_ways("/v2/lineage/versions", "Which versions of an op are there, newest first?", Versions, _versions),
+    *both_ways("/v2/lineage/version", "What is known of a version?", OneVersion, _version),
+    *both_ways("/v2/lineage/parents", "Which versions was a version trained with?", Linked, _parents),
+    *both_ways("/v2/lineage/children", "Which versions were trained with a version?", Linked, _children),
     Route("/v2/lineage/by-number", "What is known of these versions?", ByNumber, _by_number),
     *graphql.ROUTES,
 )

@@ -16,7 +16,7 @@ from chariots.web.access import Scope
 if TYPE_CHECKING:
     from chariots.op_store.registry import Registry
 
-__all__ = ["Route", "Scope", "add_routes", "openapi"]
+__all__ = ["Route", "Scope", "add_routes", "both_ways", "openapi"]
 
 _REFERENCES = "#/components/schemas/{model}"
 
@@ -44,6 +44,18 @@ class Route:
     max_body: int | None = None
     scope: Scope = "read"
     method: Literal["GET", "POST"] = "POST"
+
+
+def both_ways(path: str, summary: str, request: type, answer: Callable[[Registry, Any], Any]) -> tuple[Route, Route]:
+    """The same question as a ``GET`` for people, with its members in the query string, and as a ``POST`` of JSON.
+
+    Args:
+        path: the path of the routes.
+        summary: the question.
+        request: the dataclass of its members.
+        answer: makes the answer.
+    """
+    return Route(path, summary, request, answer, method="GET"), Route(path, summary, request, answer)
 
 
 def add_routes(app: flask.Flask, registry: Registry, routes: Iterable[Route]) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "SAVES",
     "VERSIONS",
     "Archive",
+    "ArchiveError",
     "blob_member",
     "open_blob",
     "write_lines",
@@ -97,6 +98,10 @@ def open_blob(archive: zipfile.ZipFile, sha256: str) -> Any:
         sha256: the hash of the bytes.
     """
     return archive.open(_member(blob_member(sha256), zipfile.ZIP_STORED), "w", force_zip64=True)
+
+
+class ArchiveError(InputError):
+    """Raised when a file is not what was exported."""
 
 
 class Archive:
@@ -177,7 +182,7 @@ class Archive:
                 while piece := found.read(_PIECE):
                     yield piece
 
-    def damaged(self, problem: str) -> InputError:
+    def damaged(self, problem: str) -> ArchiveError:
         """Words the refusal of the file.
 
         Args:
@@ -186,7 +191,9 @@ class Archive:
         Returns:
             the error, to be raised.
         """
-        return InputError(f"{self.path} was to be imported, but it {problem}; export it again (nothing was registered)")
+        return ArchiveError(
+            f"{self.path} was to be imported, but it {problem}; export it again (nothing was registered)"
+        )
 
     def _manifest(self) -> Mapping[str, Any]:
         with self._reporting(), self._zip.open(_MANIFEST) as member:

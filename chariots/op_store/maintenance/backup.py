@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,6 +23,7 @@ from chariots.errors import ConflictError, DamagedError, InputError, UnknownName
 from chariots.op_store import tables
 from chariots.op_store.blobs import BlobStore, blob_path
 from chariots.op_store.database import Database
+from chariots.op_store.folder import StoreFolder
 from chariots.op_store.maintenance.copying import copy_rows, put_in_place, snapshot, snapshot_of_file
 from chariots.op_store.maintenance.inventory import Named, database_time, name_of, named, shelves
 from chariots.op_store.maintenance.reports import BackupReport, Finding
@@ -30,8 +32,17 @@ from chariots.op_store.savers.file import FileSaver
 
 __all__ = ["back_up", "restore"]
 
-DATABASE, BYTES, MARK = "db.sqlite", "ops", "backup.json"
+_MARK = "backup.json"  # says that a folder holds a backup
 _THREADS = 4  # a bucket answers several requests at once
+# Tables that only grow, and what never changes in their rows.
+_GROWING = {
+    "op": ("id", "name"),
+    "version": ("id", "op_id", "major", "minor", "patch", "creation_time"),
+    "pipeline": ("id", "name"),
+    "deployment": ("id", "pipeline_id", "created_at"),
+    "save": ("id", "created_at"),
+    "event": ("id", "pipeline_id", "kind", "created_at"),
+}
 
 
 def back_up(registry: Registry, folder: str | Path) -> BackupReport:
@@ -51,18 +62,18 @@ def back_up(registry: Registry, folder: str | Path) -> BackupReport:
         StoreUnavailableError: if the store cannot be reached.
         OSError: if the folder cannot be written to.
     """
-    folder = Path(folder).absolute()
-    _check_folder(registry, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = BlobStore(FileSaver(str(folder / BYTES)))
-    with snapshot(registry.database, folder) as copied:
-        _check_older(folder, copied)
+    place = StoreFolder(Path(folder).absolute())
+    _check_folder(registry, place)
+    place.path.mkdir(parents=True, exist_ok=True)
+    kept = BlobStore(FileSaver(str(place.ops)))
+    with snapshot(registry.database, place.path) as copied:
+        _check_same_store(place, copied)
         report = _copy_bytes(copied, registry.blobs, kept, partial(_is_alive, registry.database))
         with copied.reading() as connection:
             made_at = database_time(connection).isoformat()
-        put_in_place(copied, folder / DATABASE)
+        put_in_place(copied, place.database)
     mark = {"chariots": __version__, "made_at": made_at, "versions": report.versions, "blobs": report.blobs}
-    FileSaver(str(folder)).save(f"{json.dumps(mark, indent=2)}\n".encode(), MARK)
+    FileSaver(str(place.path)).save(f"{json.dumps(mark, indent=2)}\n".encode(), _MARK)
     return report
 
 
@@ -83,20 +94,20 @@ def restore(registry: Registry, folder: str | Path) -> BackupReport:
         UnknownNameError: if the folder holds no store.
         ConflictError: if the store is not empty; nothing was changed.
     """
-    folder = Path(folder).absolute()
-    if not (folder / DATABASE).is_file():
+    place = StoreFolder(Path(folder).absolute())
+    if not place.database.is_file():
         raise UnknownNameError(
-            f"an op store was to be restored from {folder}, but there is no {DATABASE} in that folder; give the folder "
-            "that `chariots op-store backup` wrote"
+            f"an op store was to be restored from {place.path}, but there is no {place.database.name} in that folder; "
+            "give the folder that `chariots op-store backup` wrote"
         )
     with registry.database.reading() as connection:
         _refuse_rows(connection, registry.database)
     # From a copy, because the backup may be of an older release, and must not be changed.
     with (
         tempfile.TemporaryDirectory(prefix="chariots-restore-") as room,
-        snapshot_of_file(folder / DATABASE, Path(room)) as copied,
+        snapshot_of_file(place.database, Path(room)) as copied,
     ):
-        kept = BlobStore(FileSaver(str(folder / BYTES)))
+        kept = BlobStore(FileSaver(str(place.ops)))
         report = _copy_bytes(copied, kept, registry.blobs, lambda sha256: True)
         with copied.reading() as connection, registry.database.writing(alone=True) as target:
             _refuse_rows(target, registry.database)
@@ -189,39 +200,56 @@ def _is_alive(database: Database, sha256: str) -> bool:
     return entry is not None and bool(entry.alive)
 
 
-def _check_folder(registry: Registry, folder: Path) -> None:
+def _check_folder(registry: Registry, place: StoreFolder) -> None:
     """Refuses a folder with something in it that a backup would destroy."""
-    place = folder / DATABASE
-    if registry.database.url.database == str(place):
-        raise ConflictError(f"the op store in {folder} was to be backed up into its own folder; give another folder")
-    if place.exists() and not (folder / MARK).exists():
+    if registry.database.url.database == str(place.database):
+        told = f"the op store in {place.path} was to be backed up into its own folder; give another folder"
+        raise ConflictError(told)
+    if place.database.exists() and not (place.path / _MARK).exists():
         raise ConflictError(
-            f"an op store was to be backed up into {folder}, but the {DATABASE} there is not that of a backup (there "
-            f"is no {MARK} beside it) and would be lost; give another folder"
+            f"an op store was to be backed up into {place.path}, but the {place.database.name} there is not that of a "
+            f"backup (there is no {_MARK} beside it) and would be lost; give another folder"
         )
 
 
-def _check_older(folder: Path, copied: Database) -> None:
-    """Refuses a backup that knows versions which the store does not: it is of another store, or was served since."""
-    place = folder / DATABASE
-    if not place.exists():
+def _check_same_store(place: StoreFolder, copied: Database) -> None:
+    """Refuses a backup that knows what the store does not: it is of another store, or was served since.
+
+    Stores go apart from one another, and rows are never removed; so it is enough to look at the newest of a table.
+    """
+    if not place.database.exists():
         return
     try:
-        with closing(sqlite3.connect(place)) as connection:
-            (there,) = connection.execute("SELECT max(id) FROM version").fetchone()
+        with closing(sqlite3.connect(place.database)) as connection:
+            newest = {name: _newest(connection, name) for name in _GROWING}
     except sqlite3.DatabaseError as error:
         raise ConflictError(
-            f"an op store was to be backed up into {folder}, but the {DATABASE} there cannot be read ({error}); move "
-            "it away, or give another folder"
+            f"an op store was to be backed up into {place.path}, but the {place.database.name} there cannot be read "
+            f"({error}); move it away, or give another folder"
         ) from error
-    with copied.reading() as connection:
-        here = connection.scalar(sa.select(sa.func.max(tables.version.c.id)))
-    if (there or 0) > (here or 0):
-        raise ConflictError(
-            f"an op store was to be backed up into {folder}, but that folder holds version number {there}, and the op "
-            f"store goes up to {here or 0}: it is the backup of another store, or versions were saved to it; give "
-            "another folder"
-        )
+    for name, there in newest.items():
+        with copied.reading() as connection:
+            here = connection.execute(_by_number(name), {"number": there[0]}).first() if there else None
+        if there is not None and (here is None or tuple(here) != there):
+            raise ConflictError(
+                f"an op store was to be backed up into {place.path}, but that folder holds {name} number {there[0]}, "
+                f"and the op store has {'none of that number' if here is None else 'another of that number'}: it is "
+                "the backup of another store, or was written to since; give another folder"
+            )
+
+
+def _newest(connection: sqlite3.Connection, name: str) -> tuple[Any, ...] | None:
+    """What never changes of the newest row of a table; None if there is none, or an older release has no such table."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", [name]).fetchone():
+        return None
+    row: tuple[Any, ...] | None = connection.execute(
+        f"SELECT {', '.join(_GROWING[name])} FROM {name} ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return row
+
+
+def _by_number(name: str) -> sa.TextClause:
+    return sa.text(f"SELECT {', '.join(_GROWING[name])} FROM {name} WHERE id = :number")
 
 
 def _refuse_rows(connection: sa.Connection, database: Database) -> None:

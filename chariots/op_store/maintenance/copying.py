@@ -13,7 +13,9 @@ import sqlalchemy as sa
 
 from chariots.op_store import tables
 from chariots.op_store.database import Database
-from chariots.op_store.maintenance.inventory import unhurried, unhurried_reading, utc
+from chariots.op_store.folder import sqlite_url
+from chariots.op_store.maintenance.inventory import unhurried, unhurried_reading
+from chariots.op_store.rows import utc
 from chariots.op_store.savers.base import writing_name
 
 __all__ = ["copy_rows", "put_in_place", "snapshot", "snapshot_of_file"]
@@ -30,7 +32,6 @@ def snapshot(source: Database, folder: Path) -> Iterator[Database]:
         source: the database; it may be written to meanwhile.
         folder: where there is room for the copy.
     """
-
     if source.engine.dialect.name == "sqlite":
         with _temporary(folder) as path:
             with source.reading() as connection, closing(sqlite3.connect(path)) as copy:
@@ -75,7 +76,7 @@ def _temporary(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Database]:
-    copied = Database(f"sqlite:///{path}")
+    copied = Database(sqlite_url(path))
     try:
         copied.upgrade()
         yield copied

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from chariots.op_store import tables
-from chariots.op_store.maintenance.inventory import unhurried_reading, utc
+from chariots.op_store.maintenance.inventory import unhurried_reading
 from chariots.op_store.maintenance.reports import OpStats, StoreStats
 from chariots.op_store.registry import Registry
+from chariots.op_store.rows import utc
 
 __all__ = ["stats"]
 

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from chariots.errors import DamagedError, UnknownNameError, nearest
 from chariots.op_store import rows, tables
 from chariots.op_store.maintenance import archive
-from chariots.op_store.maintenance.inventory import name_of, unhurried_reading, utc
+from chariots.op_store.maintenance.inventory import name_of, unhurried_reading
 from chariots.op_store.maintenance.reports import ExportReport
 from chariots.op_store.registry import Registry
 from chariots.op_store.resolution.lookup import known_ops
+from chariots.op_store.rows import utc
 from chariots.op_store.savers.base import writing_name
 
 __all__ = ["export_ops"]

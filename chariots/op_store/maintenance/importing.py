@@ -14,7 +14,7 @@ from chariots.op_store import presence, rows, tables
 from chariots.op_store.blobs import check_sha256
 from chariots.op_store.checks import LARGEST_NUMBER, check_name, check_names, check_numbers
 from chariots.op_store.decisions import deployments
-from chariots.op_store.maintenance.archive import ACCEPTANCES, LINKS, SAVES, VERSIONS, Archive
+from chariots.op_store.maintenance.archive import ACCEPTANCES, LINKS, SAVES, VERSIONS, Archive, ArchiveError
 from chariots.op_store.maintenance.inventory import unhurried
 from chariots.op_store.maintenance.reports import ImportReport
 from chariots.op_store.registry import Registry
@@ -82,6 +82,8 @@ def _checked(registry: Registry, archive: Archive) -> dict[str, int]:
 def _keep(registry: Registry, archive: Archive, sha256: str) -> None:
     try:
         registry.blobs.put(sha256, archive.blob(sha256))
+    except ArchiveError:
+        raise
     except (InputError, DamagedError) as error:
         raise archive.damaged(f"is damaged: {error.detail}") from error
 

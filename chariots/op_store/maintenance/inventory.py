@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -32,7 +32,6 @@ __all__ = [
     "shelves",
     "unhurried",
     "unhurried_reading",
-    "utc",
 ]
 
 _DIGITS = "0123456789abcdef"
@@ -195,16 +194,7 @@ def database_time(connection: sa.Connection) -> datetime:
         connection: the transaction.
     """
     now: Any = connection.scalar(sa.select(sa.func.current_timestamp()))
-    return utc(datetime.fromisoformat(now) if isinstance(now, str) else now)
-
-
-def utc(moment: datetime) -> datetime:
-    """A time from the database with its time zone; SQLite keeps none, and means UTC.
-
-    Args:
-        moment: the time.
-    """
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return rows.utc(datetime.fromisoformat(now) if isinstance(now, str) else now)
 
 
 def _is_sha256(text: str) -> bool:

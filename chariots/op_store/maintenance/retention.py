@@ -1,8 +1,9 @@
 """Which versions does a store still need, and which may it give up?
 
 Kept is what is among the newest of its op, what is young, what serves or stands under an alias, what going back one
-step would bring back, and whatever one of those learned with, however far upstream. Of the versions that learned with
-one that serves, the newest of every op stay as well: without them it would stand alone in the next load.
+step would bring back, what a pipeline would load now, and whatever one of those learned with, however far upstream. Of
+the versions that learned with one that serves, the newest of every op stay as well: without them it would stand alone
+in the next load.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import sqlalchemy as sa
 
 from chariots.op_store import tables
 from chariots.op_store.decisions import events
+from chariots.op_store.decisions.shapes import Shape
 from chariots.op_store.maintenance.inventory import database_time
+from chariots.op_store.resolution import lookup
 
 __all__ = ["Highest", "Plan", "Policy", "highest", "in_batches", "make_plan", "needed_since"]
 
@@ -86,6 +89,7 @@ def make_plan(connection: sa.Connection, policy: Policy) -> Plan:
     in_use = _in_use(connection)
     needed |= in_use
     needed |= _learned_with(connection, in_use, policy.keep)
+    needed |= _loadable(connection)
     needed |= set(connection.scalars(_vouched_for_any(policy.keep)))
     needed |= _upstream(connection, needed)
 
@@ -188,6 +192,19 @@ def _learned_with(connection: sa.Connection, upstream: set[int], keep: int) -> s
             .subquery()
         )
         found.update(connection.scalars(sa.select(placed.c.downstream_version_id).where(placed.c.place <= keep)))
+    return found
+
+
+def _loadable(connection: sa.Connection) -> set[int]:
+    """What every pipeline would load now, with the code that was seen last; that may be older than the newest."""
+    shape = tables.pipeline.c.shape
+    found: set[int] = set()
+    for described in connection.scalars(sa.select(shape).where(shape.is_not(None))).all():
+        if described is not None:  # NULL in JSON
+            pipeline = Shape.from_json(described)
+            resolved = lookup.resolve(connection, pipeline.nodes, pipeline.edges, {})
+            if not resolved.problems:
+                found.update(version.id for version in resolved.versions.values())
     return found
 
 

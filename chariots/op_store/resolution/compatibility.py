@@ -79,6 +79,8 @@ def key_of(digests: Sequence[str], level: Level) -> Key:
 def edges_to_check(nodes: Iterable[NodeQuery], edges: Iterable[tuple[str, str]]) -> list[Edge]:
     """Leaves out the edges that cannot be wrong: around an op that will learn again, and between plain code.
 
+    Plain code that only such ops read is part of that training: its edges are not checked either.
+
     Args:
         nodes: the nodes of the pipeline.
         edges: pairs of names, (upstream, downstream).
@@ -87,13 +89,33 @@ def edges_to_check(nodes: Iterable[NodeQuery], edges: Iterable[tuple[str, str]])
         the pairs of nodes to check, each once, in order.
     """
     by_name = {node.name: node for node in nodes}
-    pairs = (Edge(by_name[upstream], by_name[downstream]) for upstream, downstream in dict.fromkeys(map(tuple, edges)))
+    pairs = [Edge(by_name[upstream], by_name[downstream]) for upstream, downstream in dict.fromkeys(map(tuple, edges))]
+    learning = _part_of_training(by_name, pairs)
     return [
         edge
         for edge in pairs
-        if "retrain" not in (edge.upstream.role, edge.downstream.role)
+        if edge.upstream.role != "retrain"
+        and edge.downstream.name not in learning
         and (edge.upstream.role, edge.downstream.role) != ("code", "code")
     ]
+
+
+def _part_of_training(nodes: Mapping[str, NodeQuery], edges: Iterable[Edge]) -> set[str]:
+    """The ops that will learn again, and the plain code that nothing but these read."""
+    readers = dict.fromkeys(nodes, 0)  # those that are not known to be part of a training
+    sources: dict[str, list[str]] = {}
+    for edge in edges:
+        readers[edge.upstream.name] += 1
+        sources.setdefault(edge.downstream.name, []).append(edge.upstream.name)
+    waiting = [name for name, node in nodes.items() if node.role == "retrain"]
+    found = set(waiting)
+    while waiting:
+        for name in sources.get(waiting.pop(), ()):
+            readers[name] -= 1
+            if not readers[name] and nodes[name].role == "code":
+                found.add(name)
+                waiting.append(name)
+    return found
 
 
 def islands(edges: Sequence[Edge]) -> list[list[Edge]]:

@@ -84,6 +84,12 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> 
                 if not _may_pass(error, failures) or (left is not None and left <= pause):
                     spent = time.monotonic() - started
                     raise refusal(error, doing, f"{_times(tried)} in {spent:.1f} s") from error
+            except BaseException as error:
+                # The library panics where it can make no request of an address. That is no Exception, so that it would
+                # end a thread of a server; and its class cannot be imported.
+                if type(error).__name__ != "PanicException":
+                    raise
+                raise refusal(error, doing) from error
             time.sleep(pause)
     raise AssertionError("a deadline ends before so many attempts")
 

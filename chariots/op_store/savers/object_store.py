@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -239,6 +240,8 @@ class ObjectStoreSaver(BaseSaver):
     def _connected(self, options: Mapping[str, Any], retries: Mapping[str, Any]) -> Any:
         """The library's own store, whatever of the options and retries the settings do not say themselves."""
         settings = dict(self.client_kwargs)
+        if settings.get("endpoint") is not None:
+            _check_endpoint(str(settings["endpoint"]), self.place)
         client_options = {**options, **settings.pop("client_options", {})}
         retry_config = settings.pop("retry_config", retries)
         try:
@@ -251,6 +254,19 @@ class ObjectStoreSaver(BaseSaver):
                 f"a {type(self).__name__} for the {self.place} was to be made, but its client_kwargs cannot be used: "
                 f"{words}; correct them.{hint}"
             ) from error
+
+
+def _check_endpoint(endpoint: str, place: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() for character in endpoint):
+        raise ValueError(
+            f"a saver for the {place} was to be made, but its endpoint {endpoint[:200]!r} is no address; give one such as "
+            "'http://127.0.0.1:9000', with its scheme"
+        )
 
 
 def _start(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes] | None]:

@@ -202,6 +202,11 @@ def new_keys(name: str, kind: KeyKind = "ed25519") -> tuple[Key, Key]:
         ValueError: if the name cannot be that of a key.
         ImportError: if it is to be an Ed25519 key and cryptography is not installed.
     """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"a key was to be named {name[:80]!r}, which is no name for one; give 1 to 64 letters, digits, dots, dashes "
+            "and underscores, of which the first is a letter or a digit"
+        )
     secret = base64.b64encode(secrets.token_bytes(_LENGTH)).decode()
     made = parse_key(f"{'hmac' if kind == 'hmac' else 'ed25519-private'}:{name}:{secret}", "the new key")
     return made, made.public() if isinstance(made, Ed25519PrivateKey) else made

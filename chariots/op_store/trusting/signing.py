@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,24 +37,27 @@ class Signing:
     problems: list[str] = field(default_factory=list)
 
 
-def sign_versions(registry: Registry, ops: Sequence[str] = ()) -> Signing:
+def sign_versions(registry: Registry, ops: Sequence[str] = (), replace: Collection[str] = ()) -> Signing:
     """Signs every version that has bytes and no trusted signature, with the signing key of the registry's trust.
 
     Args:
         registry: the store.
         ops: the names of the ops to sign; all of them where none is named.
+        replace: the names of trusted keys whose signatures are replaced, because those keys are to go.
 
     Returns:
         what came of it. It may be broken off and run again at any time.
 
     Raises:
-        UnknownNameError: if there is no op of one of the names.
-        ValueError: if there is no key to sign with.
+        UnknownNameError: if there is no op, or no trusted key, of one of the names.
+        ValueError: if there is no key to sign with, or it is to be replaced itself.
     """
     key = registry.trust.signing_key
     if key is None:
         raise ValueError("versions were to be signed, and the trust of this store has no signing_key; give it one")
-    signatures_only = Trust(key, registry.trust.keys.values())  # the format is not what is judged here
+    _check_replaced(registry.trust, replace)
+    staying = [known for name, known in registry.trust.keys.items() if name not in replace]
+    signatures_only = Trust(key, staying)  # the format is not what is judged here
     done = Signing()
     numbers = _numbers(registry, ops)
     last = 0
@@ -79,6 +82,20 @@ def sign_versions(registry: Registry, ops: Sequence[str] = ()) -> Signing:
                 connection.execute(change.values(signature=signature, signed_by=key.name))
         done.signed += len(signatures)
     return done
+
+
+def _check_replaced(trust: Trust, names: Collection[str]) -> None:
+    for name in names:
+        if name not in trust.keys:
+            raise UnknownNameError(
+                f"the signatures of the key {name!r} were to be replaced, but no key of that name is trusted here; "
+                "correct the name, or leave it out: what unknown keys signed is signed in any case."
+                f"{nearest(name, trust.keys)}"
+            )
+        if trust.signing_key is not None and name == trust.signing_key.name:
+            raise ValueError(
+                f"the signatures of {name!r} were to be replaced, which is the key to sign with; name another"
+            )
 
 
 def _is_trusted(trust: Trust, version: StoredVersion) -> bool:

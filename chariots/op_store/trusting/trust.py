@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, Protocol
@@ -16,6 +17,8 @@ __all__ = ["Trust", "statement"]
 
 # Whatever else a key may sign one day begins differently.
 _PURPOSE: Final = "chariots op bytes 1"
+# What the variables of the environment begin with; the rest is the name of the argument.
+_VARIABLES: Final = "CHARIOTS_OP_STORE_"
 
 
 class Signable(Protocol):
@@ -117,6 +120,21 @@ class Trust:
         formats = [trusted_formats] if isinstance(trusted_formats, str) else trusted_formats
         self.trusted_formats = None if formats is None else frozenset(formats)
 
+    @classmethod
+    def from_environment(cls) -> Trust:
+        """The trust that variables describe; what stores and clients go by that are given none in code.
+
+        They are ``CHARIOTS_OP_STORE_SIGNING_KEY``, ``CHARIOTS_OP_STORE_VERIFY_KEYS`` and
+        ``CHARIOTS_OP_STORE_TRUSTED_FORMATS``, the last two with commas between several. An empty one counts as not
+        set; without any, everything is taken.
+
+        Raises:
+            ValueError: if a key is none.
+            ImportError: if an Ed25519 key is given and cryptography is not installed.
+        """
+        keys, formats = _listed("VERIFY_KEYS"), _listed("TRUSTED_FORMATS")
+        return cls(os.environ.get(f"{_VARIABLES}SIGNING_KEY") or None, keys or (), formats)
+
     @property
     def asks_for_signatures(self) -> bool:
         """Whether unsigned bytes are refused."""
@@ -201,6 +219,11 @@ class Trust:
 
 def _key(given: Key | str, where: str) -> Key:
     return given if isinstance(given, Key) else parse_key(given, where)
+
+
+def _listed(name: str) -> list[str] | None:
+    text = os.environ.get(f"{_VARIABLES}{name}")
+    return [part.strip() for part in text.split(",")] if text else None
 
 
 def _verifying(key: Key) -> str:

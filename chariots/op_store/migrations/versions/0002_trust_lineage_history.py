@@ -95,17 +95,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Takes it away again."""
-    with op.batch_alter_table("link") as table:
-        table.drop_index("ix_link_downstream_version_id")
-        table.drop_constraint("fk_link_event_id", type_="foreignkey")
-        table.drop_column("event_id")
-    with op.batch_alter_table("version") as table:
-        table.drop_index("ix_version_save_id")
-        table.drop_index("ix_version_op_id_id")
-        table.drop_constraint("fk_version_save_id", type_="foreignkey")
-        for name in ("save_id", "pruned_at", "training", "signed_by", "signature", "format"):
-            table.drop_column(name)
-    with op.batch_alter_table("pipeline") as table:
-        table.drop_column("shape")
+    op.drop_index("ix_link_downstream_version_id", "link")
+    op.drop_index("ix_version_save_id", "version")
+    op.drop_index("ix_version_op_id_id", "version")
+    op.drop_column("link", "event_id")  # and its foreign key, on both kinds of database
+    for name in ("save_id", "pruned_at", "training", "signed_by", "signature", "format"):
+        op.drop_column("version", name)
+    op.drop_column("pipeline", "shape")
     for name in ("collection", "event", "save"):
         op.drop_table(name)

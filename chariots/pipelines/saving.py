@@ -1,0 +1,147 @@
+"""How do the ops of a pipeline get into an op store, and what vouches for their fitting together?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chariots.errors import ConflictError
+from chariots.pipelines.nodes import BaseNode, Node
+from chariots.pipelines.ops import BaseOp, LoadableOp
+from chariots.pipelines.questions import declared_fields, questions_of
+from chariots.pipelines.slots import Slot, effective_edges, lay_open
+from chariots.pipelines.store import OpStoreProtocol, StoredVersion, VersionRecord
+from chariots.versioning import Version
+
+if TYPE_CHECKING:
+    from chariots.pipelines.pipeline import Pipeline
+
+__all__ = ["persist_node", "save_pipeline"]
+
+
+def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
+    """Saves the versions of a pipeline's ops, their bytes and their links; bytes first, then all the rest at once.
+
+    A link is recorded where the downstream op accepts the upstream one: it learned with it in this process, or it
+    has no state and the upstream op learned in front of it, or an op behind it from what it gave. What was only loaded
+    vouches for nothing.
+
+    Args:
+        pipeline: the pipeline.
+        store: the op store.
+
+    Raises:
+        ConflictError: if bytes that were only loaded are not in the store any more.
+    """
+    try:
+        _save(pipeline, store)
+    except ConflictError as error:
+        if "sha256" not in error.extra:
+            raise
+        # `gc` deleted identical bytes of an older version between the look for them and the commit: send them.
+        _save(pipeline, store)
+
+
+def persist_node(node: Node, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode]) -> Version | None:
+    """Saves one node, and that each downstream node accepts its version.
+
+    Returns:
+        the version that was saved; None if there was nothing to save.
+    """
+    if node.nested is not None:
+        node.nested.save(store)
+        return node.node_version
+    record = _record(node, store)
+    if record is None:
+        return None
+    store.commit_save("", node.name, [record], [])
+    version = node.node_version
+    for downstream in downstream_nodes:
+        store.register_valid_link(downstream.name, node.name, version)
+    if not downstream_nodes:
+        store.register_valid_link(None, node.name, version)
+    return version
+
+
+def _save(pipeline: Pipeline, store: OpStoreProtocol) -> None:
+    slots = lay_open(pipeline)
+    loaded = pipeline.loaded if pipeline.loaded_from is store else {}
+    records: dict[str, VersionRecord] = {}
+    for position, slot in enumerate(slots):
+        if slot.op is None:
+            readers = [other.node for other in slots if position in other.upstream]
+            slot.node.persist(store, readers)
+        if slot.node.name not in records:
+            record = _record(slot.node, store, loaded.get(slot.node.name))
+            if record is not None:
+                records[slot.node.name] = record
+    links: dict[tuple[str, str], None] = {}
+    learned = _learned_behind(slots)
+    for up, down in effective_edges(slots):
+        upstream, downstream = slots[up].node.name, slots[down].node.name
+        vouches = down in learned or _vouches(slots[up].op, slots[down].op)
+        if vouches and upstream in records and downstream in records:
+            links[upstream, downstream] = None
+    if records:
+        store.commit_save(pipeline.name, slots[-1].node.name, list(records.values()), list(links))
+    nodes, edges = questions_of(slots)
+    if any(node.role in ("load", "optional") for node in nodes):
+        # Versions of it can be promoted; a pipeline that only trains has none to choose.
+        store.describe_pipeline(pipeline.name, nodes, edges)
+
+
+def _learned_behind(slots: Sequence[Slot]) -> set[int]:
+    """The positions of ops that learned here, and of the plain code between those and what they learned from."""
+    found: set[int] = set()
+    for position in reversed(range(len(slots))):  # whoever reads a slot comes behind it
+        op = slots[position].op
+        if isinstance(op, LoadableOp) and op.has_learned:
+            found.add(position)
+        if position in found:
+            found.update(up for up in slots[position].upstream if not isinstance(slots[up].op, LoadableOp))
+    return found
+
+
+def _vouches(upstream: BaseOp | None, downstream: BaseOp | None) -> bool:
+    """Whether the two were validated with each other here."""
+    if isinstance(downstream, LoadableOp):
+        return downstream.has_learned
+    return not isinstance(upstream, LoadableOp) or upstream.has_learned
+
+
+def _record(node: BaseNode, store: OpStoreProtocol, loaded: StoredVersion | None = None) -> VersionRecord | None:
+    """Writes a node's bytes and describes its version.
+
+    Args:
+        node: the node.
+        store: the op store.
+        loaded: what the node was loaded from, if it was. Bytes that were only loaded are not serialized again:
+            the store has them, and few formats give the same bytes twice.
+
+    Returns:
+        the description; None if the op has a state that is not worth keeping yet.
+    """
+    op = node.op if isinstance(node, Node) else None
+    if isinstance(op, LoadableOp) and not op.is_ready:
+        return None
+    version = node.node_version
+    if op is None:
+        return VersionRecord(node.name, str(version))
+    sha256, size = None, 0
+    form = op.bytes_format if isinstance(op, LoadableOp) else None
+    if isinstance(op, LoadableOp) and loaded is not None and not op.has_learned:
+        sha256, size, form = loaded.sha256, loaded.size, loaded.format or form
+    elif isinstance(op, LoadableOp):
+        data = op.serialize()
+        sha256, size = store.write_blob(data), len(data)
+    return VersionRecord(
+        op=node.name,
+        version=str(version),
+        code_version=str(op.__version__),
+        fields=declared_fields(op),
+        fingerprint=op.code_fingerprint,
+        sha256=sha256,
+        size=size,
+        format=form,
+        training=op.training_record if isinstance(op, LoadableOp) and op.has_learned else {},
+    )

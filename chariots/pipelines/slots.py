@@ -1,0 +1,114 @@
+"""Of which nodes does a pipeline consist once those nested in it are laid open, and whose versions have to fit?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chariots.pipelines.graph import INPUT_VALUE
+from chariots.pipelines.mismatch import strictest
+from chariots.pipelines.nodes import BaseNode, Node
+from chariots.pipelines.ops import BaseOp, LoadableOp
+from chariots.pipelines.store import Level
+
+if TYPE_CHECKING:
+    from chariots.pipelines.pipeline import Pipeline
+
+__all__ = ["Slot", "effective_edges", "lay_open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One node of a pipeline after nested pipelines were laid open.
+
+    Attributes:
+        node: the node.
+        upstream: the positions of the slots that it reads.
+        mismatch_on: the strictest setting of the pipelines that hold it.
+    """
+
+    node: BaseNode
+    upstream: tuple[int, ...]
+    mismatch_on: Level
+
+    @property
+    def op(self) -> BaseOp | None:
+        """The op of the node; None for a node of a class of the user's own."""
+        return self.node.op if isinstance(self.node, Node) else None
+
+
+def lay_open(pipeline: Pipeline) -> list[Slot]:
+    """Lays a pipeline and those nested in it open.
+
+    Args:
+        pipeline: the pipeline.
+
+    Returns:
+        its slots, each behind those it reads.
+
+    Raises:
+        ValueError: if one name stands for two different ops with a state.
+    """
+    slots: list[Slot] = []
+    _flatten(pipeline, (), slots, "major")
+    ops: dict[str, BaseOp | None] = {}
+    for slot in slots:
+        other = ops.setdefault(slot.node.name, slot.op)
+        if other is not slot.op and isinstance(slot.op, LoadableOp):
+            raise ValueError(
+                f"pipeline {pipeline.name!r} and the pipelines nested in it hold two different ops named "
+                f"{slot.node.name!r}, and the store knows ops by name; name one of them with Node(op, ..., name=...)"
+            )
+    return slots
+
+
+def effective_edges(slots: Sequence[Slot]) -> list[tuple[int, int]]:
+    """The links that decide whether versions fit, as positions (upstream, downstream).
+
+    Beside the direct links these are, for every op with a state, the nearest upstream ops with a state that it
+    reads through stateless ones: a classifier learned from what the embedding gave, whatever reshaped it between.
+
+    Args:
+        slots: the slots of a pipeline.
+
+    Returns:
+        the links, each once.
+    """
+    edges: dict[tuple[int, int], None] = {}
+    learned_behind: list[frozenset[int]] = []
+    for position, slot in enumerate(slots):
+        behind = frozenset[int]().union(*(learned_behind[upstream] for upstream in slot.upstream))
+        edges.update(dict.fromkeys((upstream, position) for upstream in slot.upstream))
+        if isinstance(slot.op, LoadableOp):
+            edges.update(dict.fromkeys((upstream, position) for upstream in sorted(behind)))
+            behind = frozenset((position,))
+        learned_behind.append(behind)
+    return list(edges)
+
+
+def _flatten(pipeline: Pipeline, given: tuple[int, ...], slots: list[Slot], mismatch_on: Level) -> tuple[int, ...]:
+    """Lays nested pipelines open: their nodes read what the nested pipeline was given.
+
+    Args:
+        pipeline: the pipeline.
+        given: positions of the slots that fill the pipeline's input.
+        slots: what is laid open already; the slots of the pipeline are added to it.
+        mismatch_on: what the pipelines around this one ask for.
+
+    Returns:
+        the positions of the slots that fill the pipeline's output.
+    """
+    mismatch_on = strictest(mismatch_on, pipeline.mismatch_on)
+    graph = pipeline._graph
+    filled_by: dict[int | None, tuple[int, ...]] = {INPUT_VALUE: given}  # value -> slots that fill it
+    for position, node in enumerate(pipeline.graph_nodes):
+        upstream = tuple(dict.fromkeys(slot for value in graph.inputs[position] for slot in filled_by[value]))
+        nested = node.nested if isinstance(node, Node) else None
+        if nested is None:
+            slots.append(Slot(node, upstream, mismatch_on))
+            ends: tuple[int, ...] = (len(slots) - 1,)
+        else:
+            ends = _flatten(nested, upstream, slots, mismatch_on)
+        filled_by.update(dict.fromkeys(graph.outputs[position], ends))
+    return filled_by.get(graph.output_value, ())
