@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.errors import InputError, StoreError, StoreFullError, StoreUnavailableError
-from chariots.op_store.engines import BUSY_SECONDS, READ_ONLY, absolute, in_memory, make_engine
+from chariots.op_store.engines import BUSY_SECONDS, READ_ONLY, absolute, file_of, in_memory, make_engine
 from chariots.op_store.tables import SCHEMA_REVISION
 
 __all__ = ["MIGRATIONS", "Database"]
@@ -45,6 +45,8 @@ class Database:
         self.url = absolute(url)
         self.engine = make_engine(self.url)
         self._schema_checked = False
+        self._file = file_of(self.url)
+        self._file_in_use: tuple[int, int] | None = None
         _databases.add(self)
 
     @contextmanager
@@ -74,12 +76,13 @@ class Database:
             yield connection
 
     def check_schema(self) -> None:
-        """Makes or upgrades the tables where that is needed; looks once in the life of this object.
+        """Makes or upgrades the tables where that is needed; looks once, and again if the file was replaced.
 
         Raises:
             StoreError: if the tables were made by a newer release or by another program.
+            StoreUnavailableError: if the file was moved or deleted since.
         """
-        if not self._schema_checked:
+        if not self._schema_checked or self._is_replaced():
             self.upgrade()
 
     def upgrade(self) -> bool:
@@ -92,8 +95,10 @@ class Database:
             StoreError: if the tables were made by a newer release or by another program.
         """
         with _migrating, self._reporting("make or upgrade the tables of"):
+            if self._is_replaced():
+                self.engine.dispose()
             if self._revision() == SCHEMA_REVISION:
-                self._schema_checked = True
+                self._has_checked()
                 return False
             with self.engine.begin() as connection:
                 if connection.dialect.name == "postgresql":
@@ -102,8 +107,38 @@ class Database:
                     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK_NUMBER)))
                 _run_migrations(connection)
-            self._schema_checked = True
+            self._has_checked()
             return True
+
+    def _has_checked(self) -> None:
+        self._schema_checked = True
+        self._file_in_use = self._identity()
+
+    def _is_replaced(self) -> bool:
+        """Whether another file stands now where the one in use stood; open connections would not notice.
+
+        Raises:
+            StoreUnavailableError: if there is none: what is saved into a deleted file is gone with this process.
+        """
+        if self._file_in_use is None:
+            return False
+        found = self._identity()
+        if found is None:
+            raise StoreUnavailableError(
+                f"the op store was to use its database {self._shown_url()}, but that file was moved or deleted since "
+                "this process opened it; bring it back (nothing was changed), or restart with another"
+            )
+        return found != self._file_in_use
+
+    def _identity(self) -> tuple[int, int] | None:
+        """What tells the file from another of the same name; None if there is none."""
+        if self._file is None:
+            return None
+        try:
+            found = os.stat(self._file)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _revision(self) -> str | None:
         """The revision of the tables that are there; checked here because importing Alembic takes longer."""

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from chariots.errors import StoreUnavailableError
 
-__all__ = ["BUSY_SECONDS", "READ_ONLY", "absolute", "in_memory", "make_engine"]
+__all__ = ["BUSY_SECONDS", "READ_ONLY", "absolute", "file_of", "in_memory", "make_engine"]
 
 BUSY_SECONDS = 30.0  # for a lock, and for a connection of the pool
 READ_ONLY = "chariots_read_only"  # the execution option of a transaction that only reads
@@ -76,6 +76,17 @@ def absolute(url: str | sa.URL) -> sa.URL:
             ) from error
         parsed = parsed.set(database=str(path))
     return parsed
+
+
+def file_of(url: sa.URL) -> Path | None:
+    """The file that a database is kept in; None where it is no file, or the URL leaves that to SQLite.
+
+    Args:
+        url: the URL, as `absolute` gives it.
+    """
+    if url.get_backend_name() != "sqlite" or in_memory(url) or url.query.get("uri"):
+        return None
+    return Path(str(url.database))
 
 
 def in_memory(url: sa.URL) -> bool:

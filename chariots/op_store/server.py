@@ -112,7 +112,7 @@ class OpStoreServer:
     def _missing(self) -> Mapping[str, Any] | None:
         try:
             with self.registry.database.reading() as connection:
-                connection.execute(sa.select(1))
+                connection.execute(sa.select(tables.op.c.id).limit(1))
             self.registry.blobs.check()
         except StoreError as error:
             return {"detail": error.detail}

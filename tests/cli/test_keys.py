@@ -121,4 +121,4 @@ def test_a_wrong_key_is_told_before_anything_is_served(tmp_path: Path) -> None:
 
 def test_a_name_that_no_key_can_have_is_refused() -> None:
     shown = CliRunner().invoke(main, ["op-store", "new-key", "my key"])
-    assert (shown.exit_code, "no usable name" in shown.stderr) == (1, True)
+    assert (shown.exit_code, "was to be named 'my key'" in shown.stderr) == (1, True)

@@ -91,6 +91,8 @@ if can_mount():
         store = file_store(small_disk)
         client = store.client()
         save(small_disk, "0")
+        # A server that runs: whoever opens an SQLite file in WAL mode first needs room for its index beside it.
+        assert served_pair(client) == "0"
         filling = fill(small_disk, pages)
         with counted("disk full after the n-th page of a save (tmpfs)"):
             try:

@@ -264,8 +264,8 @@ def _check_endpoint(endpoint: str, place: str) -> None:
         usable = False
     if not usable or any(character.isspace() for character in endpoint):
         raise ValueError(
-            f"a saver for the {place} was to be made, but its endpoint {endpoint[:200]!r} is no address; give one such as "
-            "'http://127.0.0.1:9000', with its scheme"
+            f"a saver for the {place} was to be made, but its endpoint {endpoint[:200]!r} is no address; give one "
+            "such as 'http://127.0.0.1:9000', with its scheme"
         )
 
 

@@ -204,8 +204,8 @@ def new_keys(name: str, kind: KeyKind = "ed25519") -> tuple[Key, Key]:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"a key was to be named {name[:80]!r}, which is no name for one; give 1 to 64 letters, digits, dots, dashes "
-            "and underscores, of which the first is a letter or a digit"
+            f"a key was to be named {name[:80]!r}, which is no name for one; give 1 to 64 letters, digits, dots, "
+            "dashes and underscores, of which the first is a letter or a digit"
         )
     secret = base64.b64encode(secrets.token_bytes(_LENGTH)).decode()
     made = parse_key(f"{'hmac' if kind == 'hmac' else 'ed25519-private'}:{name}:{secret}", "the new key")
