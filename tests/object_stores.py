@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from chariots.op_store.savers import AzureSaver, GoogleStorageSaver, ObjectStoreSaver, S3Saver
+from tests.wsgi_server import wsgi_server
 
 AZURITE = Path(sys.prefix) / "azurite"
 # The account that every installation of azurite has; the key is part of its documentation.
@@ -39,15 +39,8 @@ def moto_server() -> Iterator[str]:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
     application = GoogleDialect(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with wsgi_server(application) as url:
+        yield url
 
 
 class GoogleDialect:
@@ -205,10 +198,3 @@ def open_saver(
         return GoogleStorageSaver(root, bucket, {"base_url": url, "bearer_token": "token"}, deadline)
     keys = {"account_name": AZURE_ACCOUNT, "account_key": key}
     return AzureSaver(root, bucket, {"endpoint": url, **keys}, deadline)
-
-
-class _Quiet(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Writes nothing."""

@@ -80,7 +80,12 @@ class _Around:
             self._readers.setdefault(upstream, []).append(downstream)
 
     def leads_through_code(self, upstream: str, downstream: str) -> bool:
-        """Whether there is such a way, so that a line between the two would say nothing new."""
+        """Whether there is such a way, so that a line between the two would say nothing new.
+
+        Args:
+            upstream: the name of the node where the way begins.
+            downstream: the name of the node where it ends.
+        """
         seen: set[str] = set()
         waiting = [name for name in self._readers.get(upstream, ()) if name != downstream]
         while waiting:

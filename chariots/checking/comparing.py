@@ -56,7 +56,12 @@ def _compared(node: NodeQuery, code_version: str | None, fields: Mapping[str, An
 
 
 def changed_levels(running: str, stored: str | None) -> tuple[Level, ...]:
-    """The subversions in which two versions differ; all of them where one is not known."""
+    """The subversions in which two versions differ.
+
+    Args:
+        running: the text of the version of the running code.
+        stored: the text of the stored one; None where it is not known, and then all of them may differ.
+    """
     if stored is None:
         return LEVELS
     now, then = Version.parse(running), Version.parse(stored)

@@ -27,6 +27,7 @@ def op_words(op: OpCheck) -> str:
     became = {
         "same": "unchanged",
         "changed": f"changed ({', '.join(op.levels) or 'renamed fields only'})",
+        "unseen": f"changed ({', '.join(op.levels)}), and no load looks at it",
         "moved": "code moved, nothing bumped",
         "new": "new",
         "unknown": "saved by a release that did not note which code made it",
@@ -88,7 +89,12 @@ def after_words(report: Report) -> str | None:
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """Names, as many as can be read."""
+    """Names, as many as can be read.
+
+    Args:
+        names: all of them.
+        most: how many are shown.
+    """
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
@@ -99,7 +105,12 @@ def visible(text: str) -> str:
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """A text in one line that is not too long."""
+    """A text in one line that is not too long.
+
+    Args:
+        text: the text.
+        longest: how many characters of it are shown.
+    """
     line = visible(" ".join(text.split()))
     return line if len(line) <= longest else line[: longest - 3] + "..."
 

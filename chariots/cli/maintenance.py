@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chariots.cli.printing import counted, json_option, print_findings, print_json, print_table, shown_size
-from chariots.cli.stores import open_client, server_option, store_options, store_settings
+from chariots.cli.stores import Options, open_client, server_option, store_options, store_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,16 @@ def age(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
+_grace_option: Options = click.option(
+    "--grace",
+    type=age,
+    metavar="AGE",
+    default="24h",
+    show_default=True,
+    help="Leave younger bytes to saves that are under way.",
+)
+
+
 @click.command()
 @store_options
 @server_option
@@ -57,14 +67,7 @@ def stats(as_json: bool, **where: Any) -> None:
 @click.command()
 @store_options
 @server_option
-@click.option(
-    "--grace",
-    type=age,
-    metavar="AGE",
-    default="24h",
-    show_default=True,
-    help="Leave younger bytes to saves that are under way.",
-)
+@_grace_option
 @click.option("--strict", is_flag=True, help="Exit with 1 for orphans and leftovers as well.")
 @json_option
 @click.pass_context
@@ -97,22 +100,15 @@ def verify(context: click.Context, /, grace: float, strict: bool, as_json: bool,
 @click.option(
     "--younger-than", type=age, metavar="AGE", default="30d", show_default=True, help="Keep versions younger than this."
 )
-@click.option(
-    "--grace",
-    type=age,
-    metavar="AGE",
-    default="24h",
-    show_default=True,
-    help="Leave younger bytes to saves that are under way.",
-)
+@_grace_option
 @click.option("--delete", is_flag=True, help="Do it, instead of only saying what would go.")
 @json_option
 def gc(keep: int, younger_than: float, grace: float, delete: bool, as_json: bool, **where: Any) -> None:
     """Give up the bytes of versions that nobody needs; without --delete, only say which.
 
-    Kept are the newest versions of every op, young ones, whatever serves, stands under an alias or would come back
-    with the next rollback, and everything that one of those learned with. A version that is given up stays in the
-    lineage and in the history; it can be loaded no more. The store may go on serving.
+    Kept are the newest versions of every op, young ones, whatever serves, stands under an alias, would be loaded now or
+    come back with the next rollback, and everything that one of those learned with. A version that is given up stays
+    in the lineage and in the history; it can be loaded no more. The store may go on serving.
     """
     from chariots.op_store.maintenance import Policy, collect
 

@@ -12,15 +12,16 @@ from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
     from chariots.op_store import savers
-    from chariots.op_store.clients.client import BaseOpStoreClient, OpStoreClient
+    from chariots.op_store.clients.base import BaseOpStoreClient
     from chariots.op_store.clients.local import LocalOpStoreClient
+    from chariots.op_store.clients.remote import OpStoreClient
     from chariots.op_store.server import OpStoreServer
     from chariots.op_store.trusting.trust import Trust
 
 _HOMES = {
     "OpStoreServer": "chariots.op_store.server",
-    "OpStoreClient": "chariots.op_store.clients.client",
-    "BaseOpStoreClient": "chariots.op_store.clients.client",
+    "OpStoreClient": "chariots.op_store.clients.remote",
+    "BaseOpStoreClient": "chariots.op_store.clients.base",
     "LocalOpStoreClient": "chariots.op_store.clients.local",
     "Trust": "chariots.op_store.trusting.trust",
     "savers": "chariots.op_store.savers:",

@@ -27,6 +27,7 @@ __all__ = ["MIGRATIONS", "Database"]
 MIGRATIONS = Path(__file__).parent / "migrations"
 _SCHEMA_LOCK_NUMBER = 0x63686172  # any number will do, as long as every process asks PostgreSQL for the same
 _WRITERS_LOCK_NUMBER = 0x77726974
+_CLOSED = ("42501", "42P01", "3F000")  # PostgreSQL: insufficient_privilege, undefined_table, invalid_schema_name
 _migrating = threading.Lock()  # Alembic keeps the migration under way in module globals
 
 
@@ -135,8 +136,8 @@ class Database:
         if self._file is None:
             return None
         try:
-            found = os.stat(self._file)
-        except FileNotFoundError:
+            found = self._file.stat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_dev, found.st_ino
 
@@ -168,7 +169,7 @@ class Database:
                 "work among more server processes (nothing was changed)"
             ) from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
-            if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError)):
+            if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError)) and not _is_closed(error.orig):
                 raise
             reason = " ".join(str(error.orig).split())  # libpq says it in several lines
             if isinstance(error, sa.exc.DataError):  # what is known to be refused was refused before, by name
@@ -192,6 +193,11 @@ class Database:
 
 def _is_full(error: object) -> bool:
     return getattr(error, "sqlite_errorname", None) == "SQLITE_FULL" or getattr(error, "sqlstate", None) == "53100"
+
+
+def _is_closed(error: object) -> bool:
+    """Whether the database is there, but not for this user, or without its tables."""
+    return getattr(error, "sqlstate", None) in _CLOSED
 
 
 def _tried(error: object, reason: str) -> str:

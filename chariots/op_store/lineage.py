@@ -13,7 +13,6 @@ from chariots.errors import UnknownNameError, nearest
 from chariots.op_store import rows, tables
 from chariots.op_store.checks import LARGEST_PAGE, LONGEST_NAME, check_name, check_numbers, check_page, invalid
 from chariots.op_store.details import LinkedVersion, OpDetails, VersionDetails
-from chariots.op_store.resolution import lookup
 from chariots.pipelines.store import Origin, StoredVersion
 
 __all__ = ["Lineage"]
@@ -231,7 +230,7 @@ class Lineage:
         if self._all(sa.select(tables.op.c.id).where(tables.op.c.name == op)):
             return
         with self._reading() as connection:
-            suggestion = nearest(op, lookup.known_ops(connection))
+            suggestion = nearest(op, rows.known_names(connection, tables.op))
         raise UnknownNameError(
             f"the versions of op {op!r} were asked for, but the op store knows no op of that name; save it first, "
             f"or correct the name.{suggestion}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
@@ -66,86 +65,6 @@ class Registry:
         self.blobs = BlobStore(saver, self._owners)
         self.lineage = Lineage(database.reading)
         self.history = History(database, self.resolve)
-
-    # What clients of chariots 0.2 ask for.
-
-    def all_versions(self, op: str) -> list[str] | None:
-        """The text of every version of an op, each once, oldest first; None if the op is not known."""
-        check_name(op, "desired_op_name")
-        with self.database.reading() as connection:
-            number = rows.op_id(connection, op)
-            if number is None:
-                return None
-            query = sa.select(tables.version).where(tables.version.c.op_id == number).order_by(tables.version.c.id)
-            return _texts(connection.execute(query))
-
-    def validated_links(self, downstream_op: str, upstream_op: str) -> list[str] | None:
-        """The text of the upstream versions that are valid for a downstream op; None if the two never met."""
-        check_name(downstream_op, "downstream_op_name")
-        check_name(upstream_op, "upstream_op_name")
-        with self.database.reading() as connection:
-            numbers = rows.op_ids(connection, (downstream_op, upstream_op))
-            if len(numbers) < len({downstream_op, upstream_op}):
-                return None
-            found = lookup.validated_versions(connection, numbers[upstream_op], numbers[downstream_op])
-            return _texts(found) or None
-
-    def op_bytes(self, op: str, version: str) -> bytes:
-        """The bytes of a version of an op, verified.
-
-        Raises:
-            UnknownNameError: if there is no such op, no such version or no bytes of it.
-            UntrustedError: if the store trusts them no longer.
-            StoreError: if the bytes are lost or damaged.
-        """
-        return self.blobs.read(str(self.find_version(op, version).sha256))
-
-    def save_op_bytes(self, op: str, version: str, data: bytes) -> None:
-        """Keeps the bytes of a version of an op, registering both where they are new."""
-        check_name(op, "op_name")
-        check_version(version, "version")
-        record = VersionRecord(op=op, version=version, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-        self.trust.check(record, "saved")
-        self.blobs.write(data)
-        self.add_version(record)
-
-    def register_valid_link(self, downstream_op: str | None, upstream_op: str, upstream_version: str) -> None:
-        """Vouches for a version of an upstream op, for any version of a downstream op.
-
-        Without a downstream op the version is only registered: nothing reads it yet.
-        """
-        if downstream_op is not None:
-            check_name(downstream_op, "downstream_op_name")
-        check_name(upstream_op, "upstream_op_name")
-        parsed = check_version(upstream_version, "upstream_op_version")
-        record = VersionRecord(op=upstream_op, version=upstream_version)
-        with self.database.writing() as connection:
-            numbers = rows.add_ops(connection, [upstream_op, *([downstream_op] if downstream_op else [])])
-            source = rows.add_version(connection, numbers[upstream_op], parsed, record)
-            if downstream_op is not None:
-                link = {
-                    "upstream_op_id": numbers[upstream_op],
-                    "upstream_version_id": source,
-                    "downstream_op_id": numbers[downstream_op],
-                    "downstream_version_id": None,
-                }
-                rows.insert_new(connection, tables.link, [link])
-
-    def pipeline_exists(self, pipeline: str) -> bool:
-        """Whether a pipeline of that name was saved or registered."""
-        check_name(pipeline, "pipeline_name")
-        query = sa.select(tables.pipeline.c.id).where(
-            tables.pipeline.c.name == pipeline, tables.pipeline.c.last_op.is_not(None)
-        )
-        with self.database.reading() as connection:
-            return connection.execute(query).first() is not None
-
-    def register_pipeline(self, pipeline: str, last_op: str) -> None:
-        """Registers a pipeline, or changes which op is its last."""
-        check_name(pipeline, "pipeline_name")
-        check_name(last_op, "last_op_name")
-        with self.database.writing() as connection:
-            deployments.add_pipeline(connection, pipeline, last_op)
 
     # What pipelines of today ask for: see `chariots.pipelines.store.OpStoreProtocol`.
 
@@ -262,7 +181,7 @@ class Registry:
         with self.database.reading() as connection:
             number = rows.op_id(connection, op)
             if number is None:
-                suggestion = nearest(op, lookup.known_ops(connection))
+                suggestion = nearest(op, rows.known_names(connection, tables.op))
                 raise UnknownNameError(
                     f"the bytes of op {op!r} were asked for, but the op store knows no op of that name; save "
                     f"it first, or correct the name.{suggestion}"
@@ -338,7 +257,7 @@ class Registry:
             .order_by(tables.version.c.id.desc())
             .limit(100)
         )
-        saved = _texts(connection.execute(query))
+        saved = rows.version_texts(connection.execute(query))
         newest = f"the newest it has is {saved[0]}" if saved else "no version of it was saved with bytes"
         other = nearest(version, saved[1:])
         given_up = rows.find_version(connection, number, check_version(version, "version"), with_bytes=True)
@@ -355,9 +274,3 @@ class Registry:
         with self.database.reading() as connection:
             found = connection.execute(query.order_by(table.c.id.desc()).limit(5)).all()
         return [f"{row.op!r} version number {row.id}{' (given up by `gc`)' * bool(row.pruned_at)}" for row in found]
-
-
-def _texts(found: Iterable[rows.StoredRow]) -> list[str]:
-    """The text of each version once: one version may have several rows, with other bytes."""
-    texts = {(row.major, row.minor, row.patch): rows.version_text(row) for row in found}
-    return list(texts.values())

@@ -25,11 +25,13 @@ __all__ = [
     "add_version",
     "find_version",
     "insert_new",
+    "known_names",
     "op_id",
     "op_ids",
     "stored_version",
     "utc",
     "version_text",
+    "version_texts",
     "version_values",
     "versions",
 ]
@@ -37,6 +39,7 @@ __all__ = [
 # A row of STORED columns. SQLAlchemy 2.0 and 2.1 write the type of a row differently.
 StoredRow: TypeAlias = Any
 
+_MOST_NAMES = 10_000  # to look through for a suggestion
 _BATCH = 1000  # rows or names in one statement; databases limit the parameters of a statement
 
 # What a StoredVersion is made of; to be selected from `version` joined with `op`.
@@ -72,6 +75,16 @@ def version_text(row: StoredRow) -> str:
     return f"{row.major}.{row.minor}.{row.patch}_{row.creation_time}"
 
 
+def version_texts(found: Iterable[StoredRow]) -> list[str]:
+    """The text of each version once: one version may have several rows, with other bytes.
+
+    Args:
+        found: rows of `version`.
+    """
+    texts = {(row.major, row.minor, row.patch): version_text(row) for row in found}
+    return list(texts.values())
+
+
 def stored_version(row: StoredRow) -> StoredVersion:
     """The version that a row of `STORED` columns holds; when the class was made is not kept."""
     code = None if row.code_major is None else f"{row.code_major}.{row.code_minor}.{row.code_patch}_0.0"
@@ -100,6 +113,17 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
         statement = sqlite_insert(table).on_conflict_do_nothing()
     if rows:
         connection.execute(statement, [dict(row) for row in rows])
+
+
+def known_names(connection: sa.Connection, table: sa.Table) -> list[str]:
+    """The names of the ops or pipelines in the store, the latest first, for suggestions.
+
+    Args:
+        connection: the transaction.
+        table: the table with the names.
+    """
+    query = sa.select(table.c.name).order_by(table.c.id.desc()).limit(_MOST_NAMES)
+    return list(connection.scalars(query))
 
 
 def op_id(connection: sa.Connection, name: str) -> int | None:

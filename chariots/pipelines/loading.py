@@ -77,6 +77,10 @@ def _put_back(op: LoadableOp, attributes: Mapping[str, Any]) -> None:
 def load_node(node: Node, store: OpStoreProtocol) -> bool:
     """Loads the newest version of one node, whatever its neighbours are.
 
+    Args:
+        node: the node; its op changes.
+        store: the op store.
+
     Returns:
         whether the store had one.
     """

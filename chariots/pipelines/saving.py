@@ -45,6 +45,11 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
 def persist_node(node: Node, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode]) -> Version | None:
     """Saves one node, and that each downstream node accepts its version.
 
+    Args:
+        node: the node.
+        store: the op store.
+        downstream_nodes: the nodes that read it.
+
     Returns:
         the version that was saved; None if there was nothing to save.
     """

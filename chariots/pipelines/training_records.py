@@ -45,6 +45,10 @@ class TrainingRecord:
     def record_metric(self, name: str, value: Any) -> None:
         """Keeps a number; the last one under a name stands.
 
+        Args:
+            name: what was measured.
+            value: the number; arrays of one element and tensors count as one.
+
         Raises:
             TypeError: if the value is no number.
             ValueError: if the name is none, or there are too many.
@@ -54,6 +58,10 @@ class TrainingRecord:
 
     def record_parameter(self, name: str, value: Any) -> None:
         """Keeps a value, or a text that shows it where JSON has no form for it; the last one under a name stands.
+
+        Args:
+            name: which parameter it is of.
+            value: the value.
 
         Raises:
             ValueError: if the name is none, or there are too many.

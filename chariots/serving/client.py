@@ -142,7 +142,7 @@ class AbstractPipelinesClient(ABC):
         return {name: Version.parse(text) for name, text in _object(reply).items()}
 
     def _checked(self, reply: Reply) -> Reply:
-        if reply.status < 400:
+        if reply.status < 300:
             return reply
         error = reply.error()
         if reply.status != 500 or isinstance(error, BackendError):

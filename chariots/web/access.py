@@ -81,7 +81,8 @@ class Access:
         allowed_hosts: names that clients may call the service by; ``"*"`` for any.
 
     Raises:
-        ValueError: if a scope is unknown, a token is too short or stands for two scopes, or a host is none.
+        ValueError: if a scope is unknown or has no token, a token is too short or stands for two scopes, or a host
+            is none.
     """
 
     def __init__(
@@ -175,7 +176,10 @@ def _hashed(tokens: Mapping[str, str | Sequence[str]]) -> dict[bytes, Scope]:
     for name, given in tokens.items():
         scope = next((known for known in SCOPES if known == name), None)
         if scope is None:
-            raise ValueError(f"tokens holds the scope {name!r}, which is none.{nearest(name, SCOPES)} Scopes: {SCOPES}")
+            hint = f"{nearest(name, SCOPES)} Scopes: {', '.join(SCOPES)}"
+            raise ValueError(f"tokens holds the scope {name!r}, which is none.{hint}")
+        if not given and given != "":
+            raise ValueError(f"tokens holds the scope {name!r} without a token; give it one, or leave the scope out")
         for token in _several(given):
             if not isinstance(token, str) or len(token) < SHORTEST_TOKEN or not token.isascii() or " " in token:
                 raise ValueError(

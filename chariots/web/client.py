@@ -186,7 +186,7 @@ class Session:
         """Makes attempts until there is an answer.
 
         Returns:
-            the reply and None; with ``whole=False`` and a status below 400 a reply without body, and the open
+            the reply and None; with ``whole=False`` and a status below 300 a reply without body, and the open
             response to read it from.
         """
         pauses = self.policy.delays()
@@ -195,7 +195,7 @@ class Session:
             failure: HTTPError | None = None
             try:
                 response = self._open(call, method, path)
-                if not whole and response.status < 400:
+                if not whole and response.status < 300:
                     return Reply(response.status, response.headers, b"", call.asked), response
                 reply = read_reply(response, call)
                 if reply.status not in _PASSING:

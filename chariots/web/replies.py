@@ -57,7 +57,7 @@ class Reply:
             ) from None
 
     def raise_for_problem(self) -> Reply:
-        """Lets an answer pass that is not an error.
+        """Lets an answer pass that is neither an error nor leads elsewhere.
 
         Returns:
             the reply itself.
@@ -65,12 +65,18 @@ class Reply:
         Raises:
             ChariotsError: the child that the problem body names, or else the status.
         """
-        if self.status < 400:
+        if self.status < 300:
             return self
         raise self.error()
 
     def error(self) -> ChariotsError:
-        """Makes the exception that an answer with an error status stands for."""
+        """Makes the exception that an answer with an error status stands for, or one that leads elsewhere."""
+        if self.status < 400:
+            # Not followed: what was sent, a token for instance, was meant for the address that was given.
+            phrase = http.client.responses.get(self.status, "")
+            place = next((text for name, text in self.headers.items() if name.lower() == "location"), "elsewhere")
+            told = f"{self.asked} was answered {self.status} {phrase}, which leads to {place[:_LONGEST_EXCERPT]}"
+            return error_from_problem({"detail": f"{told}. Give the client the URL of the service itself."}, 502)
         try:
             problem = loads(self.body)
         except MalformedRequestError:
@@ -91,7 +97,7 @@ class Stream:
     """An answer whose body is still on its way.
 
     Attributes:
-        status: of HTTP, below 400.
+        status: of HTTP, below 300.
         headers: by name, in any case.
         chunks: the body, in pieces of any size; to be read once, inside of the context.
     """

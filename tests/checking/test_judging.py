@@ -9,13 +9,14 @@ import pytest
 from chariots.checking import Report
 from chariots.checking.wording import after_words
 from chariots.errors import UnknownNameError
+from chariots.ml import MLMode
 from chariots.ml.serializers import JSONSerializer
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.store import FieldChange
 from chariots.testing import TestOpStoreClient
-from chariots.versioning import Version
+from chariots.versioning import Version, VersionedField, VersionType
 from tests.checking.editions import deploy, edition, judged, train
 
 
@@ -101,6 +102,49 @@ def test_plain_code_that_a_model_was_trained_behind_breaks_the_link(live: TestOp
     assert ("clean", "embedding") in predict.broken
     assert op(report, "clean").breaks
     assert [step.pipeline for step in report.steps] == ["train_embedding", "train_intent"]
+
+
+class Scaled(BaseOp):
+    """Plain code that no trained op reads by itself."""
+
+    factor = VersionedField(1, VersionType.MAJOR)
+
+    def execute(self, values: list[float]) -> list[float]:
+        return [value * self.factor for value in values]
+
+
+class ScaledOtherwise(Scaled):
+    factor = VersionedField(2, VersionType.MAJOR)
+
+
+def test_plain_code_that_a_model_learned_from_through_other_plain_code_is_a_warning(store: TestOpStoreClient) -> None:
+    def scaled(scaled_op: type[BaseOp]) -> dict[str, Pipeline]:
+        clean = edition()["predict"].node_for_name["clean"].op
+        embedding = type(edition()["predict"].node_for_name["embedding"].op)
+
+        def pipeline(name: str, mode: MLMode, source: str) -> Pipeline:
+            first = [Node(edition()["train_embedding"].node_for_name["texts"].op, output_nodes="texts")]
+            return Pipeline(
+                [
+                    *(first if source == "texts" else []),
+                    Node(scaled_op(), [source], "scaled", name="scaled"),
+                    Node(clean, ["scaled"], "cleaned"),
+                    Node(embedding(mode), ["cleaned"], "__pipeline_output__"),
+                ],
+                name,
+            )
+
+        made = [pipeline("train_embedding", MLMode.FIT_PREDICT, "texts")]
+        made.append(pipeline("predict", MLMode.PREDICT, "__pipeline_input__"))
+        return {one.name: one for one in made}
+
+    train(store, scaled(Scaled), "train_embedding")
+    deploy(store, scaled(Scaled))
+    assert judged(store, scaled(Scaled)).warnings == []
+    report = judged(store, scaled(ScaledOtherwise))
+    assert (op(report, "scaled").state, states(report)["predict"]) == ("unseen", "fits")
+    assert "'embedding' learned from what it made, through other plain code" in report.warnings[0]
+    assert (report.exit_code(), report.exit_code(strict=True)) == (0, 1)
 
 
 def test_another_serializer_is_found_before_it_meets_the_saved_bytes(live: TestOpStoreClient) -> None:

@@ -22,6 +22,7 @@ from chariots.serving import PipelinesServer
 from chariots.workers.app_loading import only_looking
 from tests.checking.editions import deploy, edition, judged, train
 from tests.op_store.support import file_store, serving
+from tests.wsgi_server import wsgi_server
 
 TOKEN = "long-enough-to-be-a-token"
 
@@ -79,20 +80,8 @@ def test_a_server_that_wants_a_token_gets_the_one_in_the_environment(
 
 def test_something_that_is_no_op_store_is_told_as_such(tmp_path: Path) -> None:
     app = PipelinesServer([], import_name="no_store")
-    import threading
-
-    from werkzeug.serving import make_server
-
-    server = make_server("127.0.0.1", 0, app)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        with pytest.raises(StoreError, match="does not know that question"):
-            ask_baseline(OpStoreClient(f"http://127.0.0.1:{server.port}"), [], [], None)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with wsgi_server(app) as url, pytest.raises(StoreError, match="does not know that question"):
+        ask_baseline(OpStoreClient(url), [], [], None)
 
 
 def test_an_app_that_is_only_looked_at_makes_no_folder(tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from sklearn.preprocessing import MinMaxScaler
-from werkzeug.serving import make_server
 
 from chariots.cli import main
 from chariots.ml import MLMode
@@ -19,6 +17,7 @@ from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
 from chariots.serving import Chariots
+from tests.wsgi_server import wsgi_server
 
 Typed = Callable[..., Result]
 
@@ -61,21 +60,14 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
         Pipeline([Node(Data(), output_nodes="x"), Node(Scaler(MLMode.FIT), ["x"])], "train"),
         alone(Scaler(MLMode.PREDICT), "scale"),
     ]
-    server = make_server("127.0.0.1", 0, Chariots(pipelines, tmp_path / "store"), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setenv("CHARIOTS_URL", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, given: str | None = None) -> Result:
         return CliRunner().invoke(main, arguments, input=given)
 
-    try:
+    with wsgi_server(Chariots(pipelines, tmp_path / "store")) as url:
+        monkeypatch.setenv("CHARIOTS_URL", url)
         yield run
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_the_output_is_json_on_one_line(typed: Typed) -> None:

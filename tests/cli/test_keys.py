@@ -110,6 +110,11 @@ def test_what_a_store_has_is_signed_with_the_key_of_the_settings(
     reader = settings.get_server().client()
     reader.trust = Trust(verify_keys=[key[f"{PREFIX}VERIFY_KEYS"]])
     assert reader.get_op_bytes_for_version("forest", version) == b"model"
+    newer = made("new-key", "bob")
+    monkeypatch.setenv(f"{PREFIX}SIGNING_KEY", newer[f"{PREFIX}SIGNING_KEY"])
+    monkeypatch.setenv(f"{PREFIX}VERIFY_KEYS", key[f"{PREFIX}VERIFY_KEYS"])
+    shown = CliRunner().invoke(main, [*command, "--replace", "alice"])
+    assert shown.stdout == "1 version signed by 'bob', 0 already signed by a trusted key.\n"
 
 
 def test_a_wrong_key_is_told_before_anything_is_served(tmp_path: Path) -> None:

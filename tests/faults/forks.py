@@ -27,7 +27,8 @@ from werkzeug.serving import make_server
 
 from chariots.errors import StoreError, StoreFullError
 from chariots.op_store import OpStoreClient
-from tests.op_store.support import _Quiet, file_store, record, version
+from tests.op_store.support import file_store, record, version
+from tests.wsgi_server import KeepAlive
 
 FILLING = "." * 300_000  # so large that a kill also strikes while bytes are on their way
 
@@ -69,7 +70,7 @@ def limited(folder: Path, number: str, size: int) -> None:
 def serve(folder: Path, listener: socket.socket) -> None:
     """Serves until it is killed."""
     server = make_server(
-        "127.0.0.1", 0, file_store(folder).flask, threaded=True, request_handler=_Quiet, fd=listener.fileno()
+        "127.0.0.1", 0, file_store(folder).flask, threaded=True, request_handler=KeepAlive, fd=listener.fileno()
     )
     server.serve_forever()
 

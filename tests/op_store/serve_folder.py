@@ -7,9 +7,10 @@ from pathlib import Path
 
 from werkzeug.serving import make_server
 
-from tests.op_store.support import _Quiet, file_store
+from tests.op_store.support import file_store
+from tests.wsgi_server import KeepAlive
 
 if __name__ == "__main__":
-    server = make_server("127.0.0.1", 0, file_store(Path(sys.argv[1])).flask, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", 0, file_store(Path(sys.argv[1])).flask, threaded=True, request_handler=KeepAlive)
     print(f"http://127.0.0.1:{server.port}", flush=True)
     server.serve_forever()

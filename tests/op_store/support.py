@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from chariots.op_store import BaseOpStoreClient, OpStoreServer
 from chariots.op_store.engines import absolute
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines.store import NodeQuery, VersionRecord
 from chariots.versioning import Version
+from tests.wsgi_server import wsgi_server
 
 ROOT = Path(__file__).parents[2]
 CODE = Version(creation_time=1.0)
@@ -92,22 +91,8 @@ def query(name: str, role: Any = "load", of: Version | None = None, code: Versio
 @contextmanager
 def serving(store: OpStoreServer) -> Iterator[str]:
     """Serves a store on a loopback port, in a thread; yields its URL."""
-    server = make_server("127.0.0.1", 0, store.flask, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-class _Quiet(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Writes nothing."""
+    with wsgi_server(store.flask) as url:
+        yield url
 
 
 @contextmanager

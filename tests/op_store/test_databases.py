@@ -170,6 +170,62 @@ def test_a_database_that_is_not_there_makes_the_server_unready(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("quiet")
+def test_nothing_is_saved_into_a_file_that_was_deleted(tmp_path: Path) -> None:
+    store = file_store(tmp_path)
+    before = save_pair(store.client(), 1)
+    away = tmp_path / "away.sqlite"
+    (tmp_path / "db.sqlite").rename(away)
+    with pytest.raises(StoreUnavailableError, match="was moved or deleted since"):
+        save_pair(store.client(), 2)
+    ready = store.flask.test_client().get("/readyz")
+    assert (ready.status_code, "bring it back" in ready.json["detail"]) == (503, True)
+    away.rename(tmp_path / "db.sqlite")
+    assert store.flask.test_client().get("/readyz").status_code == 200
+    assert max(before.values()) < min(save_pair(store.client(), 2).values())
+
+
+def test_a_file_that_was_put_in_the_place_of_another_is_the_one_that_is_used(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        other = file_store(tmp_path / name)
+        save_pair(other.client(), name)
+        other.registry.database.engine.dispose()
+    store = file_store(tmp_path / "one")
+    versions = store.client().get_all_versions_of_op("pca")
+    (tmp_path / "two" / "db.sqlite").replace(tmp_path / "one" / "db.sqlite")
+    assert store.client().get_all_versions_of_op("pca") != versions
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_user_without_rights_on_the_database_is_told_so(postgres_database: str, tmp_path: Path) -> None:
+    engine = sa.create_engine(engines.absolute(postgres_database), poolclass=sa.NullPool)
+    role = f"guest_{engine.url.database}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'CREATE ROLE "{role}" LOGIN')
+        connection.exec_driver_sql("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    try:
+        store = OpStoreServer(FileSaver(str(tmp_path)), engine.url.set(username=role).render_as_string(False))
+        ready = store.flask.test_client().get("/readyz")
+        assert ready.status_code == 503
+        assert "this process may read and write it" in ready.json["detail"]
+        store.registry.database.engine.dispose()
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f'DROP ROLE "{role}"')
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_server_whose_tables_are_gone_is_not_ready(tmp_path: Path) -> None:
+    store = file_store(tmp_path)
+    store.upgrade()
+    with store.registry.database.writing() as connection:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        for name in ("link", "deployment_version", "version", "op"):
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    assert store.flask.test_client().get("/readyz").status_code == 503
+
+
+@pytest.mark.usefixtures("quiet")
 def test_a_server_finds_its_database_again_by_itself(own_postgres: PostgresServer, tmp_path: Path) -> None:
     store = OpStoreServer(FileSaver(str(tmp_path)), own_postgres.url)
     application = store.flask.test_client()

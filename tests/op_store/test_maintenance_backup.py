@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import threading
@@ -101,6 +102,16 @@ def test_nothing_but_the_backup_is_left_in_its_folder(store: OpStoreServer, back
         back_up(store.registry, backup)
     names = {path.name for path in backup.iterdir()}
     assert {name for name in names if not name.endswith(("-wal", "-shm"))} == {"db.sqlite", "ops", "backup.json"}
+
+
+def test_what_a_killed_backup_left_goes_once_it_is_old(store: OpStoreServer, backup: Path) -> None:
+    backup.mkdir()
+    old, young = backup / ".writing-0123456789abcdef.sqlite-wal", backup / ".writing-fedcba9876543210.sqlite"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    back_up(store.registry, backup)
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_a_store_comes_back_as_it_was(store: OpStoreServer, empty: OpStoreServer, backup: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -291,6 +292,18 @@ def test_a_setting_that_is_not_known_names_the_nearest() -> None:
 def test_an_endpoint_that_is_no_address_is_told_when_the_saver_is_made(endpoint: str) -> None:
     with pytest.raises(ValueError, match="is no address"):
         S3Saver("models", "bucket", {"endpoint": endpoint})
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("nan"), float("inf"), "60", None, True])
+def test_a_deadline_that_is_no_number_of_seconds_is_told_when_the_saver_is_made(deadline: Any) -> None:
+    with pytest.raises(ValueError, match="is no number of seconds"):
+        S3Saver("models", "bucket", deadline=deadline)
+
+
+@pytest.mark.parametrize("bucket", ["", None, 5])
+def test_a_bucket_without_a_name_is_told_when_the_saver_is_made(bucket: Any) -> None:
+    with pytest.raises(ValueError, match="is no name of a bucket or container"):
+        S3Saver("models", bucket)
 
 
 @pytest.mark.parametrize(("bucket", "endpoint"), [("two words", "http://127.0.0.1:9"), ("bucket", "minio:9000")])

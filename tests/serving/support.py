@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,14 +10,15 @@ import urllib3
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import WSGIRequestHandler
 
 from chariots.ml import MLMode
 from chariots.ml.sklearn import SKSupervisedOp, SKUnsupervisedOp
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp, LoadableOp
-from chariots.versioning import VersionedField, VersionedFieldDict, VersionType
+from chariots.versioning import Version, VersionedField, VersionedFieldDict, VersionType
+from tests.wsgi_server import wsgi_server
 
 IN, OUT = "__pipeline_input__", "__pipeline_output__"
 
@@ -92,6 +92,41 @@ class Total(LoadableOp):
         self.total = json.loads(serialized_object)
 
 
+class Learner(LoadableOp):
+    """Learns a mark, and puts it into its version too, so that value and version can be compared."""
+
+    def __init__(self, learns=False):
+        super().__init__()
+        self.learns, self.mark = learns, None
+
+    @property
+    def allow_version_change(self):
+        return self.learns
+
+    @property
+    def needs_loading(self):
+        return not self.learns
+
+    @property
+    def is_ready(self):
+        return self.mark is not None
+
+    @property
+    def op_version(self):
+        return self.__version__ if self.mark is None else self.__version__ + Version().update_patch(self.mark.encode())
+
+    def execute(self, value=None):
+        if self.learns:
+            self.mark = value
+        return self.mark
+
+    def serialize(self):
+        return self.mark.encode()
+
+    def load(self, serialized_object):
+        self.mark = serialized_object.decode()
+
+
 def one_op(op, name, **arguments):
     """A pipeline of one op from input to output."""
     return Pipeline([Node(op, [IN], OUT)], name, **arguments)
@@ -128,15 +163,8 @@ class Quiet(WSGIRequestHandler):
 @contextmanager
 def live(app) -> Iterator[str]:
     """Serves an app over a real socket of this machine; gives its URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with wsgi_server(app, Quiet) as url:
+        yield url
 
 
 class Http:

@@ -13,41 +13,17 @@ from chariots.op_store import OpStoreClient, OpStoreServer
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
-from chariots.pipelines.ops import LoadableOp
 from chariots.pipelines.store import OpStoreProtocol
 from chariots.serving import PipelinesServer
 from chariots.testing import TestOpStoreClient, TestPipelinesClient
-from chariots.versioning import Version, VersionedField, VersionType
-from tests.serving.support import IN, IrisX, PCAOp, iris, live, one_op
+from chariots.versioning import VersionedField, VersionType
+from tests.serving.support import IN, IrisX, Learner, PCAOp, iris, live, one_op
 
 
-class Mark(LoadableOp):
-    """Learns a mark."""
+class Mark(Learner):
+    """Learns a mark, with code of which there are releases."""
 
     release = VersionedField(1, VersionType.MAJOR)
-
-    def __init__(self, learns=False):
-        super().__init__()
-        self.learns, self.mark = learns, None
-
-    allow_version_change = property(lambda self: self.learns)
-    needs_loading = property(lambda self: not self.learns)
-    is_ready = property(lambda self: self.mark is not None)
-
-    @property
-    def op_version(self):
-        return self.__version__ + Version().update_patch(str(self.mark).encode())
-
-    def execute(self, value=None):
-        if self.learns:
-            self.mark = value
-        return self.mark
-
-    def serialize(self):
-        return self.mark.encode()
-
-    def load(self, serialized_object):
-        self.mark = serialized_object.decode()
 
 
 def next_release():

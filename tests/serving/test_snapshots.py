@@ -11,46 +11,11 @@ import pytest
 from chariots.errors import UnreachableError
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
-from chariots.pipelines.ops import BaseOp, LoadableOp
+from chariots.pipelines.ops import BaseOp
 from chariots.serving import Chariots, PipelinesClient, PipelinesServer
 from chariots.testing import TestOpStoreClient
 from chariots.versioning import Version
-from tests.serving.support import IN, OUT, live, one_op
-
-
-class Learner(LoadableOp):
-    """Learns a mark, and puts it into its version too, so that value and version can be compared."""
-
-    def __init__(self, learns=False):
-        super().__init__()
-        self.learns, self.mark = learns, None
-
-    @property
-    def allow_version_change(self):
-        return self.learns
-
-    @property
-    def needs_loading(self):
-        return not self.learns
-
-    @property
-    def is_ready(self):
-        return self.mark is not None
-
-    @property
-    def op_version(self):
-        return self.__version__ if self.mark is None else self.__version__ + Version().update_patch(self.mark.encode())
-
-    def execute(self, value=None):
-        if self.learns:
-            self.mark = value
-        return self.mark
-
-    def serialize(self):
-        return self.mark.encode()
-
-    def load(self, serialized_object):
-        self.mark = serialized_object.decode()
+from tests.serving.support import IN, OUT, Learner, live, one_op
 
 
 def pair():

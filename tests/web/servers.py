@@ -8,30 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import flask
-from werkzeug.serving import WSGIRequestHandler, make_server
-
-
-class _KeepAlive(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: object) -> None:
-        """Keeps the test output quiet."""
-
-
-@contextlib.contextmanager
-def served(app: flask.Flask) -> Iterator[str]:
-    """Serves an application over HTTP/1.1; gives its base URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_KeepAlive)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 @dataclass
 class Scripted:

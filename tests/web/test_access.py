@@ -13,7 +13,7 @@ import pytest
 
 from chariots.errors import ForbiddenError, UnauthorizedError
 from chariots.web import Access, Session, install, json_response, needs
-from tests.web.servers import served
+from tests.wsgi_server import wsgi_server
 
 READ, WRITE, ADMIN = "read-token-1234567890", "write-token-123456789", "admin-token-123456789"
 TOKENS = {"read": READ, "write": ["another-write-token-1", WRITE], "admin": ADMIN}
@@ -59,14 +59,14 @@ class Caller:
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
     """A service with tokens."""
-    with served(service(Access(TOKENS))) as url:
+    with wsgi_server(service(Access(TOKENS))) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def unguarded() -> Iterator[str]:
     """A service without tokens that also goes by the name of store.internal."""
-    with served(service(Access(allowed_hosts=["store.internal"]))) as url:
+    with wsgi_server(service(Access(allowed_hosts=["store.internal"]))) as url:
         yield url
 
 
@@ -174,7 +174,7 @@ def test_under_any_other_name_nothing_is_answered(unguarded: str, method: str, h
 
 
 def test_any_name_may_be_allowed() -> None:
-    with served(service(Access(allowed_hosts=["*"]))) as url:
+    with wsgi_server(service(Access(allowed_hosts=["*"]))) as url:
         assert Caller(url)("POST", "/read", Host="evil.example")[0] == 200
 
 
@@ -204,7 +204,7 @@ def test_a_page_of_this_service_or_of_an_allowed_host_may(unguarded: str, host: 
 
 
 def test_allowing_any_host_does_not_allow_any_origin() -> None:
-    with served(service(Access(allowed_hosts=["*"]))) as url:
+    with wsgi_server(service(Access(allowed_hosts=["*"]))) as url:
         assert Caller(url)("POST", "/write", Origin="http://evil.example")[0] == 403
 
 
@@ -226,9 +226,11 @@ def test_a_header_cannot_claim_that_a_request_comes_from_inside(guarded: str) ->
         ({"read": "with a space in the middle"}, "a header cannot carry"),
         ({"read": "ünïcödé-ünïcödé-ünïcödé"}, "a header cannot carry"),
         ({"read": READ, "admin": READ}, "one token stands for two scopes"),
+        ({"read": []}, "'read' without a token"),
+        ({"read": None}, "'read' without a token"),
     ],
 )
-def test_a_wrong_table_of_tokens_is_told_without_showing_them(tokens: dict[str, str], reason: str) -> None:
+def test_a_wrong_table_of_tokens_is_told_without_showing_them(tokens: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         Access(tokens)
     assert not any(token and token in str(caught.value) for token in tokens.values())

@@ -16,7 +16,7 @@ import pytest
 
 from chariots import errors
 from chariots.web import accept_any_size, install, json_response, openapi_document, read_json
-from tests.web.servers import served
+from tests.wsgi_server import wsgi_server
 
 
 class ClumsyError(Exception):
@@ -67,7 +67,7 @@ def make_app(**options: Any) -> flask.Flask:
 def url() -> Iterator[str]:
     app = make_app()
     app.logger.disabled = True
-    with served(app) as base:
+    with wsgi_server(app) as base:
         yield base
 
 

@@ -22,7 +22,8 @@ import pytest
 
 from chariots.errors import BackendError, ChariotsError, InputError, RemoteTraceback, UnknownNameError, UnreachableError
 from chariots.web import RetryPolicy, Session, deadline, install, json_response, read_json
-from tests.web.servers import Scripted, answer, answers, free_port, read_request, reset, scripted, served
+from tests.web.servers import Scripted, answer, answers, free_port, read_request, reset, scripted
+from tests.wsgi_server import wsgi_server
 
 QUICK = RetryPolicy(attempts=3, base=0.01, maximum=0.02)
 
@@ -63,7 +64,7 @@ def make_app() -> flask.Flask:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with served(make_app()) as base:
+    with wsgi_server(make_app()) as base:
         yield base
 
 
@@ -268,9 +269,12 @@ def test_an_answer_that_is_not_json_is_named() -> None:
         session(server).request("GET", "/").json()
 
 
-def test_a_redirect_is_an_answer_like_any_other() -> None:
+def test_a_redirect_is_not_followed_and_names_where_it_leads() -> None:
     with scripted(answers(answer(308, b"", "Location: http://127.0.0.1:1/"))) as server:
-        assert session(server).request("GET", "/").status == 308
+        reply = session(server).request("GET", "/")
+    assert reply.status == 308
+    with pytest.raises(UnreachableError, match=r"308 Permanent Redirect, which leads to http://127\.0\.0\.1:1/"):
+        reply.raise_for_problem()
 
 
 # Servers that misbehave.

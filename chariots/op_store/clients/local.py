@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from chariots.op_store.clients.client import BaseOpStoreClient
+from chariots.op_store.clients.base import BaseOpStoreClient
 from chariots.op_store.clients.files import pieces_of
 from chariots.op_store.origin import present_origin
 from chariots.op_store.trusting.trust import Trust

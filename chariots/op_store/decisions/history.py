@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from chariots.errors import ConflictError, UnknownNameError, nearest
-from chariots.op_store import tables
+from chariots.op_store import rows, tables
 from chariots.op_store.checks import check_name, check_names, check_nodes, check_numbers, check_page, invalid
 from chariots.op_store.decisions import deployments, events, shapes
 from chariots.op_store.decisions.acceptances import Acceptance
@@ -31,7 +31,6 @@ __all__ = ["SERVING", "History"]
 
 LONGEST_REASON = 2000  # characters
 SERVING = "serving"  # a source that is no alias: what the pipeline was last seen to serve
-_MOST_NAMES = 10_000  # to look through for a suggestion
 
 
 class History:
@@ -243,11 +242,11 @@ class History:
         check_name(name, "pipeline")
         number = _number(connection, name)
         if number is None:
-            table = tables.pipeline
-            known = connection.scalars(sa.select(table.c.name).order_by(table.c.id.desc()).limit(_MOST_NAMES))
+            known = rows.known_names(connection, tables.pipeline)
             raise UnknownNameError(
-                f"pipeline {name!r} was to be {asked}, but the op store knows no pipeline of that name; save or serve "
-                f"it with this store first, or correct the name.{nearest(name, known)}"
+                f"pipeline {name!r} was to be {asked}, but the op store knows no pipeline of that name; save it to "
+                "this store (which introduces it, even if nothing of it can be loaded) or serve it with this store, "
+                f"or correct the name.{nearest(name, known)}"
             )
         return number
 

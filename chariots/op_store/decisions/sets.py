@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from chariots.errors import ConflictError, UnknownNameError, nearest
 from chariots.op_store import rows, tables
-from chariots.op_store.resolution.lookup import known_ops
 
 __all__ = ["check_live", "described"]
 
@@ -74,7 +73,7 @@ def _refuse(connection: sa.Connection, node: str, number: int, done: str) -> NoR
     if newest:
         hint = f"its newest saved versions are {', '.join(map(str, newest))}"
     else:
-        hint = f"it has no saved version{nearest(node, known_ops(connection)) or '; save it first'}"
+        hint = f"it has no saved version{nearest(node, rows.known_names(connection, tables.op)) or '; save it first'}"
     raise UnknownNameError(
         f"version {number} of {node!r} was to be {done}, but the op store has no such version with bytes: {hint} "
         "(nothing was changed)"

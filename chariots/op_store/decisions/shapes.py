@@ -90,7 +90,13 @@ def read(connection: sa.Connection, pipeline: str) -> Shape | None:
 
 
 def write(connection: sa.Connection, pipeline: str, shape: Shape) -> None:
-    """Notes what a pipeline is made of; registers the pipeline if it is new."""
+    """Notes what a pipeline is made of; registers the pipeline if it is new.
+
+    Args:
+        connection: the transaction.
+        pipeline: the name of the pipeline.
+        shape: what it is made of.
+    """
     number = deployments.add_pipeline(connection, pipeline, None)
     values = {"shape": shape.as_json()}
     connection.execute(sa.update(tables.pipeline).where(tables.pipeline.c.id == number).values(values))

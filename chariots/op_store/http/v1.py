@@ -7,6 +7,7 @@ import binascii
 from dataclasses import dataclass
 from typing import Any
 
+from chariots.op_store import earlier_clients
 from chariots.op_store.checks import invalid
 from chariots.op_store.http.routes import Route
 from chariots.op_store.registry import Registry
@@ -90,12 +91,12 @@ def decode_bytes(text: str, where: str) -> bytes:
 
 
 def _all_versions(registry: Registry, asked: AllVersions) -> Any:
-    versions = registry.all_versions(asked.desired_op_name)
+    versions = earlier_clients.all_versions(registry, asked.desired_op_name)
     return None if versions is None else {"op_name": asked.desired_op_name, "all_versions": versions}
 
 
 def _validated_links(registry: Registry, asked: ValidatedLinks) -> Any:
-    versions = registry.validated_links(asked.downstream_op_name, asked.upstream_op_name)
+    versions = earlier_clients.validated_links(registry, asked.downstream_op_name, asked.upstream_op_name)
     if versions is None:
         return None
     return {
@@ -106,7 +107,7 @@ def _validated_links(registry: Registry, asked: ValidatedLinks) -> Any:
 
 
 def _op_bytes(registry: Registry, asked: OpBytes) -> Any:
-    data = registry.op_bytes(asked.desired_op_name, asked.version)
+    data = earlier_clients.op_bytes(registry, asked.desired_op_name, asked.version)
     return {
         "op_name": asked.desired_op_name,
         "op_version": asked.version,
@@ -115,21 +116,23 @@ def _op_bytes(registry: Registry, asked: OpBytes) -> Any:
 
 
 def _save_op_bytes(registry: Registry, asked: SaveOpBytes) -> Any:
-    registry.save_op_bytes(asked.op_name, asked.version, decode_bytes(asked.bytes, "bytes"))
+    earlier_clients.save_op_bytes(registry, asked.op_name, asked.version, decode_bytes(asked.bytes, "bytes"))
     return {}
 
 
 def _register_valid_link(registry: Registry, asked: RegisterValidLink) -> Any:
-    registry.register_valid_link(asked.downstream_op_name, asked.upstream_op_name, asked.upstream_op_version)
+    earlier_clients.register_valid_link(
+        registry, asked.downstream_op_name, asked.upstream_op_name, asked.upstream_op_version
+    )
     return {}
 
 
 def _pipeline_exists(registry: Registry, asked: PipelineExists) -> Any:
-    return {"exists": registry.pipeline_exists(asked.pipeline_name)}
+    return {"exists": earlier_clients.pipeline_exists(registry, asked.pipeline_name)}
 
 
 def _register_new_pipeline(registry: Registry, asked: RegisterNewPipeline) -> Any:
-    registry.register_pipeline(asked.pipeline_name, asked.last_op_name)
+    earlier_clients.register_pipeline(registry, asked.pipeline_name, asked.last_op_name)
     return {}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from chariots.op_store.database import Database
 from chariots.op_store.folder import sqlite_url
 from chariots.op_store.maintenance.inventory import unhurried, unhurried_reading
 from chariots.op_store.rows import utc
-from chariots.op_store.savers.base import writing_name
+from chariots.op_store.savers.base import is_leftover, writing_name
 
-__all__ = ["copy_rows", "put_in_place", "snapshot", "snapshot_of_file"]
+__all__ = ["clear", "copy_rows", "put_in_place", "snapshot", "snapshot_of_file"]
 
 _ROWS = 1000  # in one statement, and in memory
 _WAIT_SECONDS = 30.0  # for the lock of another process
@@ -62,6 +63,19 @@ def snapshot_of_file(source: Path, folder: Path) -> Iterator[Database]:
             original.backup(copy)
         with _opened(path) as copied:
             yield copied
+
+
+def clear(folder: Path, grace: float) -> None:
+    """Removes the snapshots that runs left behind which were killed.
+
+    Args:
+        folder: where snapshots are made.
+        grace: how old they must be, in seconds; a younger one may be in use.
+    """
+    for path in folder.glob("*.sqlite*"):
+        with suppress(FileNotFoundError):
+            if is_leftover(path.name) and path.stat().st_mtime < time.time() - grace:
+                path.unlink()
 
 
 @contextmanager

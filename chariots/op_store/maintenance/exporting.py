@@ -17,7 +17,6 @@ from chariots.op_store.maintenance import archive
 from chariots.op_store.maintenance.inventory import name_of, unhurried_reading
 from chariots.op_store.maintenance.reports import ExportReport
 from chariots.op_store.registry import Registry
-from chariots.op_store.resolution.lookup import known_ops
 from chariots.op_store.rows import utc
 from chariots.op_store.savers.base import writing_name
 
@@ -76,7 +75,7 @@ def _ops(connection: sa.Connection, wanted: Sequence[str] | None) -> dict[str, i
         if name not in found:
             raise UnknownNameError(
                 f"op {name!r} was to be exported, but the op store knows no op of that name; correct the name "
-                f"(nothing was written).{nearest(name, known_ops(connection))}"
+                f"(nothing was written).{nearest(name, rows.known_names(connection, tables.op))}"
             )
     return found
 

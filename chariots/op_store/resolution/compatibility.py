@@ -60,11 +60,6 @@ class Choice:
         version = Version.parse(self.version)
         return key_of((version.major, version.minor, version.patch), self.query.mismatch_on)
 
-    @property
-    def is_missing(self) -> bool:
-        """Whether the node has to load something, and there is nothing it may load."""
-        return self.query.role == "load" and self.chosen is None
-
 
 def key_of(digests: Sequence[str], level: Level) -> Key:
     """The digests of a version down to a subversion.

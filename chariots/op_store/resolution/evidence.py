@@ -14,18 +14,11 @@ from chariots.op_store.resolution.candidates import usable
 from chariots.op_store.resolution.compatibility import Choice, Edge, Key
 from chariots.op_store.resolution.refusals import Known
 
-__all__ = ["known_ops", "known_versions", "newest_of_any_code", "pipelines_that_saved", "trained_with"]
+__all__ = ["known_versions", "newest_of_any_code", "pipelines_that_saved", "trained_with"]
 
 _WHOLE = sa.BigInteger
-_MOST_NAMES = 10_000  # to look through for a suggestion
 _MOST_TRAINED = 20  # versions that an op was trained with, for one edge
 _MOST_SAVES = 50  # the newest versions of an op, in which to look for the pipelines that saved it
-
-
-def known_ops(connection: sa.Connection) -> list[str]:
-    """The names of the ops in the store, for suggestions."""
-    query = sa.select(tables.op.c.name).order_by(tables.op.c.id.desc()).limit(_MOST_NAMES)
-    return list(connection.scalars(query))
 
 
 def newest_of_any_code(connection: sa.Connection, ops: Mapping[str, int]) -> dict[str, Known]:

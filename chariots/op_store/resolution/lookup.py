@@ -25,7 +25,6 @@ from chariots.op_store.resolution.compatibility import (
 )
 from chariots.op_store.resolution.consistency import SearchLimitError, newest_consistent
 from chariots.op_store.resolution.evidence import (
-    known_ops,
     known_versions,
     newest_of_any_code,
     pipelines_that_saved,
@@ -35,7 +34,7 @@ from chariots.op_store.resolution.refusals import refused_edge, refused_node
 from chariots.op_store.resolution.windows import Window, read_links, read_older_readers, read_windows
 from chariots.pipelines.store import NodeQuery, Refusal, Resolution, StoredVersion
 
-__all__ = ["known_ops", "resolve", "validated_versions"]
+__all__ = ["resolve"]
 
 # How many versions of each op to look through. Mostly the newest few will do; more, where older ones may matter.
 WINDOWS = (20, 1_000, 10_000, None)
@@ -83,15 +82,6 @@ def resolve(
     )
 
 
-def validated_versions(connection: sa.Connection, upstream: int, downstream: int) -> Sequence[rows.StoredRow]:
-    """The rows of the upstream versions that are valid for some version of a downstream op, oldest first."""
-    linked = sa.select(tables.link.c.upstream_version_id).where(
-        tables.link.c.upstream_op_id == upstream, tables.link.c.downstream_op_id == downstream
-    )
-    query = sa.select(*rows.STORED).join(tables.op).where(tables.version.c.id.in_(linked))
-    return connection.execute(query.order_by(tables.version.c.id)).all()
-
-
 def _refused_nodes(connection: sa.Connection, choices: Mapping[str, Choice], ops: Mapping[str, int]) -> list[Refusal]:
     """Why nodes have nothing to load, where they need something."""
     empty = [
@@ -102,7 +92,7 @@ def _refused_nodes(connection: sa.Connection, choices: Mapping[str, Choice], ops
     saved = {choice.query.name: ops[choice.query.name] for choice in empty if choice.query.name in ops}
     newest = newest_of_any_code(connection, saved) if saved else {}
     retrain = pipelines_that_saved(connection, saved) if saved else {}
-    known = known_ops(connection)
+    known = rows.known_names(connection, tables.op)
     names = [(choice, choice.query.name) for choice in empty]
     refused = [refused_node(choice, newest.get(name), retrain.get(name, ()), known) for choice, name in names]
     return [refusal for refusal in refused if refusal is not None]

@@ -15,6 +15,7 @@ from chariots.op_store.savers.bucket import SMALL, Bucket, Habits
 __all__ = ["ObjectStoreSaver", "LONGEST_NAME"]
 
 LONGEST_NAME = 1024  # bytes, with all three services
+LONGEST_DEADLINE = 86_400  # seconds; nobody waits longer, and the library cannot count to any number
 
 
 class ObjectStoreSaver(BaseSaver):
@@ -53,6 +54,17 @@ class ObjectStoreSaver(BaseSaver):
         super().__init__(root_path)
         if root_path.strip("/"):
             path_parts(root_path)  # refuses what leads elsewhere
+        if not isinstance(bucket_name, str) or not bucket_name:
+            raise ValueError(
+                f"a saver for {self.service} was to be made, but {bucket_name!r} is no name of a bucket or container; "
+                "give that of one which exists"
+            )
+        is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
+        if not is_number or not 0 < deadline <= LONGEST_DEADLINE:
+            raise ValueError(
+                f"a saver for the bucket {bucket_name!r} was to be made, but its deadline {deadline!r} is no number of "
+                f"seconds above 0 and up to {LONGEST_DEADLINE}; give one such as 60"
+            )
         self.bucket_name = bucket_name
         self.client_kwargs = dict(client_kwargs or {})
         self.deadline = deadline

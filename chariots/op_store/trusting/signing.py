@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from chariots.errors import StoreError, UnknownNameError, UntrustedError, nearest
 from chariots.op_store import rows, tables
-from chariots.op_store.resolution import lookup
 from chariots.op_store.trusting.trust import Trust, statement
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def _numbers(registry: Registry, ops: Sequence[str]) -> list[int] | None:
         found = rows.op_ids(connection, ops)
         for name in ops:
             if name not in found:
-                hint = nearest(name, lookup.known_ops(connection))
+                hint = nearest(name, rows.known_names(connection, tables.op))
                 raise UnknownNameError(
                     f"op {name!r} was to be signed, but the op store knows no op of that name; correct it.{hint}"
                 )
