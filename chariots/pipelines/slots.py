@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,8 +66,9 @@ def lay_open(pipeline: Pipeline) -> list[Slot]:
 def effective_edges(slots: Sequence[Slot]) -> list[tuple[int, int]]:
     """The links that decide whether versions fit, as positions (upstream, downstream).
 
-    Beside the direct links these are, for every op with a state, the nearest upstream ops with a state that it
-    reads through stateless ones: a classifier learned from what the embedding gave, whatever reshaped it between.
+    Beside the direct links these are, for every op with a state, all that it learned from: the stateless ops behind
+    it, up to and including the nearest ops with a state. A classifier learned from what the embedding gave and from
+    what reshaped it between, however many steps that took.
 
     Args:
         slots: the slots of a pipeline.
@@ -76,15 +77,25 @@ def effective_edges(slots: Sequence[Slot]) -> list[tuple[int, int]]:
         the links, each once.
     """
     edges: dict[tuple[int, int], None] = {}
-    learned_behind: list[frozenset[int]] = []
     for position, slot in enumerate(slots):
-        behind = frozenset[int]().union(*(learned_behind[upstream] for upstream in slot.upstream))
-        edges.update(dict.fromkeys((upstream, position) for upstream in slot.upstream))
+        sources: Iterable[int] = slot.upstream
         if isinstance(slot.op, LoadableOp):
-            edges.update(dict.fromkeys((upstream, position) for upstream in sorted(behind)))
-            behind = frozenset((position,))
-        learned_behind.append(behind)
+            sources = sorted(_learned_from(slots, slot))
+        edges.update(dict.fromkeys((source, position) for source in sources))
     return list(edges)
+
+
+def _learned_from(slots: Sequence[Slot], slot: Slot) -> set[int]:
+    """The positions of everything that a slot reads, through stateless ops and up to those with a state."""
+    found: set[int] = set()
+    waiting = list(slot.upstream)
+    while waiting:
+        position = waiting.pop()
+        if position not in found:
+            found.add(position)
+            if not isinstance(slots[position].op, LoadableOp):
+                waiting.extend(slots[position].upstream)
+    return found
 
 
 def _flatten(pipeline: Pipeline, given: tuple[int, ...], slots: list[Slot], mismatch_on: Level) -> tuple[int, ...]:
