@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chariots.checking.asking import Asked, asked_by, ops_of
-from chariots.checking.comparing import LEVELS, changed_levels, compare_op
+from chariots.checking.comparing import changed_levels, compare_op
 from chariots.checking.report import NodeCheck, OpCheck, PipelineCheck, Report
 from chariots.checking.retraining import Training, plan_training
 from chariots.checking.stores import ask_baseline
@@ -72,8 +72,6 @@ def check_pipelines(
     ]
     causes = {upstream for check in checks if check.fails for upstream, _ in check.broken}
     causes.update(refusal.node for check in checks if check.fails for refusal in check.refusals)
-    unseen = _unseen(chosen, ops, plan.ops | causes)
-    ops = {name: replace(op, state="unseen") if name in unseen else op for name, op in ops.items()}
     return Report(
         app=app,
         against=against,
@@ -82,7 +80,7 @@ def check_pipelines(
         steps=plan.steps,
         orphans=plan.orphans,
         others=baseline.others,
-        warnings=[*_warnings(ops, checks, baseline), *map(_unseen_words, unseen, unseen.values())],
+        warnings=_warnings(ops, checks, baseline),
     )
 
 
@@ -211,51 +209,6 @@ def _changes(pipelines: Sequence[Pipeline], asked: Sequence[Asked], baseline: Ba
             if learning is not None:
                 found[name].add(VersionType(learning).value)
     return dict(found)
-
-
-def _unseen(asked: Sequence[Asked], ops: Mapping[str, OpCheck], told: Collection[str]) -> dict[str, list[str]]:
-    """Plain code that means something else now, and the trained ops that get what it makes through other plain code.
-
-    A load looks at the code that a trained op reads, and not at what that code reads in turn.
-
-    Args:
-        asked: the pipelines.
-        ops: what became of their ops.
-        told: the ops that are trained again or named as a cause anyway.
-    """
-    found: dict[str, list[str]] = {}
-    for one in asked:
-        for name, node in one.nodes.items():
-            minded = LEVELS[: LEVELS.index(node.mismatch_on) + 1]
-            if node.role == "code" and name not in told and any(level in ops[name].levels for level in minded):
-                readers = [reader for reader in _through_code(one, name) if reader not in told]
-                if readers:
-                    found[name] = list(dict.fromkeys([*found.get(name, ()), *readers]))
-    return found
-
-
-def _through_code(one: Asked, name: str) -> Iterator[str]:
-    """The ops with a version to load that read a node through plain code, and not by themselves as well."""
-    near = {downstream for upstream, downstream in one.edges if upstream == name}
-    code = [reader for reader in near if one.nodes[reader].role == "code"]
-    seen = set(code)
-    while code:
-        behind = code.pop()
-        for upstream, reader in one.edges:
-            if upstream == behind and reader not in seen | near:
-                seen.add(reader)
-                if one.nodes[reader].role == "code":
-                    code.append(reader)
-                elif one.nodes[reader].role != "retrain":
-                    yield reader
-
-
-def _unseen_words(name: str, readers: Sequence[str]) -> str:
-    return (
-        f"The plain code of {name!r} means something else now, and {', '.join(map(repr, sorted(readers)))} learned "
-        "from what it made, through other plain code. No load looks that far: they would go on with what they learned. "
-        "Train them again, unless you know that they fit."
-    )
 
 
 def _when(op: OpCheck) -> str:

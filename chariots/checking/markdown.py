@@ -78,8 +78,7 @@ def _ops(ops: Iterable[OpCheck]) -> list[str]:
         if op.state == "same" and not op.retrain:
             quiet += 1
             continue
-        doubtful = op.state in ("moved", "unseen")
-        sign = ":x:" if op.breaks or (op.retrain and op.state != "new") else ":warning:" if doubtful else ""
+        sign = ":x:" if op.breaks or (op.retrain and op.state != "new") else ":warning:" if op.state == "moved" else ""
         against = "" if op.number is None else f"#{op.number}{' (live)' if op.is_live else ''}"
         changes = "<br>".join(_code(change_words(change)) for change in op.changes)
         rows.append(f"| {sign} | {_code(op.name)} | {_plain(op_words(op))} | {against} | {changes} |")

@@ -10,7 +10,7 @@ from chariots.pipelines.store import FieldChange, Level, Refusal, Role
 
 __all__ = ["NodeCheck", "OpCheck", "PipelineCheck", "Report", "Step"]
 
-OpState = Literal["same", "changed", "unseen", "moved", "new", "unknown"]
+OpState = Literal["same", "changed", "moved", "new", "unknown"]
 PipelineState = Literal["fits", "other", "promote", "refuses", "stuck", "new"]
 
 FORMAT = 1  # of the JSON; raised when a member changes its meaning
@@ -22,10 +22,9 @@ class OpCheck:
 
     Attributes:
         name: the name of the op.
-        state: ``changed`` where the version of its class is another, ``unseen`` where it is, and trained ops learned
-            from it through other plain code, so that no load looks at it; ``moved`` where only the code is another
-            (nothing was bumped), ``new`` where the store has never seen it, ``unknown`` where the store does not know
-            which code made what it has, otherwise ``same``.
+        state: ``changed`` where the version of its class is another, ``moved`` where only the code is another (nothing
+            was bumped), ``new`` where the store has never seen it, ``unknown`` where the store does not know which
+            code made what it has, otherwise ``same``.
         levels: the subversions of the class version that changed.
         changes: the declared fields that changed.
         number: the store's number of the version it was held against; None if there is none.

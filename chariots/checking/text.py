@@ -110,7 +110,7 @@ def _pipeline_mark(pipeline: PipelineCheck) -> tuple[str, str]:
 def _op_mark(op: OpCheck) -> tuple[str, str]:
     if op.breaks or (op.retrain and op.state != "new"):
         return BAD
-    return {"moved": WARNING, "unseen": WARNING, "changed": GOOD}.get(op.state, PLAIN)
+    return {"moved": WARNING, "changed": GOOD}.get(op.state, PLAIN)
 
 
 def _line(text: str, style: str = "") -> Text:

@@ -27,7 +27,6 @@ def op_words(op: OpCheck) -> str:
     became = {
         "same": "unchanged",
         "changed": f"changed ({', '.join(op.levels) or 'renamed fields only'})",
-        "unseen": f"changed ({', '.join(op.levels)}), and no load looks at it",
         "moved": "code moved, nothing bumped",
         "new": "new",
         "unknown": "saved by a release that did not note which code made it",

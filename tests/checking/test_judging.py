@@ -117,7 +117,7 @@ class ScaledOtherwise(Scaled):
     factor = VersionedField(2, VersionType.MAJOR)
 
 
-def test_plain_code_that_a_model_learned_from_through_other_plain_code_is_a_warning(store: TestOpStoreClient) -> None:
+def test_plain_code_that_a_model_learned_from_through_other_plain_code_counts(store: TestOpStoreClient) -> None:
     def scaled(scaled_op: type[BaseOp]) -> dict[str, Pipeline]:
         clean = edition()["predict"].node_for_name["clean"].op
         embedding = type(edition()["predict"].node_for_name["embedding"].op)
@@ -142,9 +142,9 @@ def test_plain_code_that_a_model_learned_from_through_other_plain_code_is_a_warn
     deploy(store, scaled(Scaled))
     assert judged(store, scaled(Scaled)).warnings == []
     report = judged(store, scaled(ScaledOtherwise))
-    assert (op(report, "scaled").state, states(report)["predict"]) == ("unseen", "fits")
-    assert "'embedding' learned from what it made, through other plain code" in report.warnings[0]
-    assert (report.exit_code(), report.exit_code(strict=True)) == (0, 1)
+    assert (op(report, "scaled").state, states(report)["predict"]) == ("changed", "refuses")
+    assert steps(report) == [("train_embedding", ["embedding"], [])]
+    assert report.exit_code() == 1
 
 
 def test_another_serializer_is_found_before_it_meets_the_saved_bytes(live: TestOpStoreClient) -> None:
