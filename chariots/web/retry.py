@@ -34,13 +34,22 @@ class RetryPolicy:
         if not 0 <= self.jitter <= 1:
             raise ValueError(f"jitter={self.jitter}: it is a part of each pause; give a number from 0 to 1")
 
+    def delay(self, failures: int) -> float:
+        """Gives the pause before the next attempt.
+
+        Args:
+            failures: how many attempts have failed so far; at least one.
+
+        Returns:
+            seconds.
+        """
+        doubled = min(failures - 1, 1000)  # beyond that a float has no room, and every maximum is reached
+        return min(self.base * 2.0**doubled, self.maximum) * (1 - self.jitter * random.random())
+
     def delays(self) -> Iterator[float]:
         """Gives the pauses between the attempts.
 
         Returns:
             seconds, one number fewer than there are attempts.
         """
-        pause = min(self.base, self.maximum)
-        for _ in range(self.attempts - 1):
-            yield pause * (1 - self.jitter * random.random())
-            pause = min(pause * 2, self.maximum)
+        return map(self.delay, range(1, self.attempts))

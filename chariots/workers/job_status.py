@@ -11,13 +11,23 @@ __all__ = ["JobStatus"]
 
 
 class JobStatus(enum.Enum):
-    """Every state a job can be in."""
+    """Every state a job can be in.
+
+    A job is ``deferred`` while it waits for a time or for other jobs, ``queued`` while it waits for a worker. ``done``,
+    ``failed`` and ``canceled`` are final.
+    """
 
     queued = "queued"
     running = "running"
     done = "done"
     failed = "failed"
     deferred = "deferred"
+    canceled = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a job in this state will never change again by itself."""
+        return self in _FINAL
 
     @classmethod
     def from_rq(cls, rq_status: str) -> Self:
@@ -27,7 +37,7 @@ class JobStatus(enum.Enum):
             rq_status: a member of ``rq.job.JobStatus``, or its text.
 
         Returns:
-            the state as chariots knows it. A job that was stopped or canceled counts as failed.
+            the state as chariots knows it. A job that was stopped counts as canceled.
 
         Raises:
             ValueError: if RQ has no such state.
@@ -42,14 +52,15 @@ class JobStatus(enum.Enum):
         return cls(name)
 
 
+_FINAL = frozenset({JobStatus.done, JobStatus.failed, JobStatus.canceled})
 _FROM_RQ = {
     "created": "queued",
     "queued": "queued",
     "started": "running",
     "finished": "done",
     "failed": "failed",
-    "stopped": "failed",
-    "canceled": "failed",
+    "stopped": "canceled",
+    "canceled": "canceled",
     "deferred": "deferred",
     "scheduled": "deferred",
 }
