@@ -17,6 +17,7 @@ __all__ = [
     "BackendError",
     "RemoteTraceback",
     "UnknownNameError",
+    "ExpiredError",
     "InputError",
     "MalformedRequestError",
     "BodyTooLargeError",
@@ -136,6 +137,14 @@ class UnknownNameError(ChariotsError, ValueError):
     status = 404
     slug = "unknown-name"
     title = "Unknown name"
+
+
+class ExpiredError(UnknownNameError):
+    """Raised when the result of a job is asked for that was kept for a time, and is gone."""
+
+    status = 410
+    slug = "expired"
+    title = "Expired"
 
 
 class InputError(ChariotsError, ValueError):
