@@ -84,6 +84,7 @@ class Job:
         attempts: how often it was begun.
         failures: how often its own code failed or took too long.
         deaths: how often the worker was lost while it ran.
+        reruns: how often somebody had it run again from the start.
         progress: how far it is while it runs, and how far it came.
         error: the problem (RFC 9457) of the last failure, with the stack of where it happened.
         versions_used: the version of every node that was loaded or is plain code, by node name.
@@ -120,6 +121,7 @@ class Job:
     attempts: int = 0
     failures: int = 0
     deaths: int = 0
+    reruns: int = 0
     progress: Progress | None = None
     error: Mapping[str, Any] | None = None
     versions_used: Mapping[str, str] = field(default_factory=dict)

@@ -55,9 +55,11 @@ class Lost:
 
     Attributes:
         why: what is known of it, for people.
+        delay: seconds before it is tried again.
     """
 
     why: str
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ def ended(job: Job, ending: Ending, now: float | None = None) -> Job:
                 return _final(lost, JobStatus.canceled, now)
             if lost.deaths >= MOST_DEATHS:
                 return _final(lost, JobStatus.failed, now)
+            if ending.delay:
+                return replace(lost, status=JobStatus.deferred, run_at=now + ending.delay)
             return replace(lost, status=JobStatus.queued)
         case Released():
             if job.cancel_requested:
