@@ -9,7 +9,9 @@ from typing import Any, Self
 from chariots.web.retry import RetryPolicy
 from chariots.workers.job_status import JobStatus
 
-__all__ = ["Job", "LogLine", "Progress", "WorkerInfo"]
+__all__ = ["NO_RETRY", "Job", "LogLine", "Progress", "WorkerInfo"]
+
+NO_RETRY = RetryPolicy(attempts=1, base=1.0, maximum=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class Job:
     cancel_requested: bool = False
     priority: int = 0
     timeout: float | None = None
-    retry: RetryPolicy = RetryPolicy(attempts=1, base=1.0, maximum=60.0)
+    retry: RetryPolicy = NO_RETRY
     concurrency: int | None = None
     every: float | None = None
     series: str | None = None
