@@ -93,6 +93,7 @@ def _ways_out(pipeline: str, refusals: Sequence[Refusal]) -> list[str]:
     if all(refusal.cause == "missing" for refusal in refusals):
         return lines
     asked = quote(pipeline)
+    versionless = {refusal.node for refusal in refusals if refusal.upstream is None}
     return [
         *lines,
         f"- roll back or pin: `chariots rollback {asked}`, `chariots promote {asked}` with what fits, "
@@ -101,7 +102,7 @@ def _ways_out(pipeline: str, refusals: Sequence[Refusal]) -> list[str]:
             f"- accept the pair, with a reason that is recorded: `chariots accept {asked} {quote(refusal.upstream)} "
             f"{quote(refusal.node)} --reason ...`"
             for refusal in refusals
-            if refusal.upstream is not None
+            if refusal.upstream is not None and refusal.node not in versionless
         ),
         f"(these commands are for a store that knows {pipeline!r}; if it was neither saved to it nor served with it, "
         "save it there first)",

@@ -242,6 +242,30 @@ def test_a_refusal_is_a_tree_of_all_broken_links_with_the_ways_out(store):
     assert "`chariots accept predict double intent --reason ...`" in text
 
 
+def test_plain_code_that_changed_together_with_the_op_behind_it_is_told_too(store):
+    class Tuned(Intent):
+        depth = VersionedField(7, VersionType.MAJOR)
+        name = "intent"
+
+    class Changed(Double):
+        factor = VersionedField(3, VersionType.MAJOR)
+        name = "double"
+
+    train(store, Double(), Intent(training=True), value=10)
+    with pytest.raises(VersionError) as caught:
+        chain(AddOne(), Changed(), Tuned()).load(store)
+    text = str(caught.value)
+    assert "intent\n├─ has no version saved by this code" in text
+    assert "changed: depth: (not declared) -> 7 (major)" in text
+    assert "└─ does not fit 'double'" in text
+    assert "changed: factor: 2 -> 3 (major)" in text
+    assert len(caught.value.extra["refusals"]) == 2
+    assert "chariots accept" not in text  # there is no version of it that could accept anything
+    with pytest.raises(VersionError) as caught:
+        chain(Double(), Tuned()).load(store)
+    assert len(caught.value.extra["refusals"]) == 1
+
+
 def test_the_commands_of_a_refusal_can_be_run_whatever_the_names_are(store):
     def named(last: Intent, name: str) -> Pipeline:
         nodes = [Node(Double(), [INPUT], "x", name="to double"), Node(last, ["x"], OUTPUT, name="$(halt)")]
