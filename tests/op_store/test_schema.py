@@ -23,7 +23,7 @@ from chariots.errors import StoreError
 from chariots.op_store import OpStoreServer, tables
 from chariots.op_store.database import MIGRATIONS, Database
 from chariots.op_store.savers import FileSaver
-from tests.op_store.support import ROOT, count_rows, file_store, save_pair, version
+from tests.op_store.support import ROOT, count_rows, file_store, open_database, save_pair, set_database_url, version
 
 
 def table_names(folder: Path) -> set[str]:
@@ -205,6 +205,23 @@ def test_tables_of_a_newer_release_are_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match=r"revision '9999'.*upgrade chariots"):
         file_store(tmp_path).client().get_all_versions_of_op("pca")
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+def test_tables_of_another_program_are_left_alone(
+    request: pytest.FixtureRequest, tmp_path: Path, database_kind: str
+) -> None:
+    if database_kind == "postgresql":
+        set_database_url(tmp_path, request.getfixturevalue("postgres_database"))
+    with open_database(tmp_path) as connection:
+        connection.exec_driver_sql("CREATE TABLE pipeline (steps TEXT)")
+        connection.commit()
+    store = file_store(tmp_path)
+    with pytest.raises(StoreError, match=r"another program has a table 'pipeline' there; give the op store a database"):
+        store.upgrade()
+    assert store.flask.test_client().get("/readyz").status_code == 503
+    assert count_rows(tmp_path) == {"pipeline": 0}
+    store.registry.database.engine.dispose()
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
