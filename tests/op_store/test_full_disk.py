@@ -44,7 +44,7 @@ def test_an_op_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-@pytest.mark.parametrize("call", ["write", "fsync", "replace", "mkdir"])
+@pytest.mark.parametrize("call", ["write", "fsync", "link", "mkdir"])
 def test_every_step_that_finds_no_room_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
