@@ -200,7 +200,9 @@ class Database:
 
 
 def _is_full(error: object) -> bool:
-    return getattr(error, "sqlite_errorname", None) == "SQLITE_FULL" or getattr(error, "sqlstate", None) == "53100"
+    # The second is what SQLite says of the index beside a file in WAL mode, which whoever opens it first makes.
+    full = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+    return getattr(error, "sqlite_errorname", None) in full or getattr(error, "sqlstate", None) == "53100"
 
 
 def _is_closed(error: object) -> bool:
