@@ -245,6 +245,15 @@ def test_another_kind_of_database_is_refused(tmp_path: Path, url: str) -> None:
         OpStoreServer(FileSaver(str(tmp_path)), url)
 
 
+def test_tables_that_are_made_by_flask_sqlalchemy_are_those_of_the_migrations(tmp_path: Path) -> None:
+    store = file_store(tmp_path)
+    with store.flask.app_context():
+        store.db.create_all()
+    assert count_rows(tmp_path)["alembic_version"] == 1
+    assert store.upgrade() is False
+    save_pair(store.client(), 1)
+
+
 def test_the_commands_of_flask_migrate_know_the_tables(store: OpStoreServer) -> None:
     runner = store.flask.test_cli_runner()
     assert runner.invoke(args=["db", "upgrade"]).exit_code == 0
