@@ -273,4 +273,7 @@ class Registry:
         query = sa.select(*rows.STORED, table.c.pruned_at).join(tables.op).where(table.c.sha256 == sha256)
         with self.database.reading() as connection:
             found = connection.execute(query.order_by(table.c.id.desc()).limit(5)).all()
-        return [f"{row.op!r} version number {row.id}{' (given up by `gc`)' * bool(row.pruned_at)}" for row in found]
+        return [
+            f"{row.op!r} version number {row.id} ({rows.version_text(row)}{', given up by `gc`' * bool(row.pruned_at)})"
+            for row in found
+        ]
