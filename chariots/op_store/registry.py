@@ -25,7 +25,7 @@ from chariots.op_store.checks import (
     invalid,
 )
 from chariots.op_store.database import Database
-from chariots.op_store.decisions import deployments
+from chariots.op_store.decisions import deployments, events
 from chariots.op_store.decisions.history import History
 from chariots.op_store.lineage import Lineage
 from chariots.op_store.resolution import lookup
@@ -203,6 +203,7 @@ class Registry:
         check_names(versions, "versions")
         check_numbers(versions.values(), "versions")
         with self.database.writing() as connection:
+            events.lock(connection, deployments.add_pipeline(connection, pipeline, None))
             if deployments.last(connection, pipeline) != dict(versions):
                 deployments.record(connection, pipeline, versions)
 
