@@ -1,8 +1,10 @@
 """How is a connection to the op store's database opened, set up and given up in time?
 
-No wait is without end. SQLite waits up to half a minute for the lock of another writer. PostgreSQL gets five seconds to
+Waits have an end. SQLite waits up to half a minute for the lock of another writer. PostgreSQL gets five seconds to
 take a connection, half a minute for a lock, a minute for a statement, and an idle transaction of a process that
-hangs is ended after a minute; what the URL says instead (``?connect_timeout=20``) comes first.
+hangs is ended after a minute; what the URL says instead (``?connect_timeout=20``) comes first. One wait has no end:
+that for a PostgreSQL whose processes are stopped (SIGSTOP) with their connections open. Its machine goes on confirming
+what is sent, and the limit of a statement is its own to keep.
 """
 
 from __future__ import annotations
