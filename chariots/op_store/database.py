@@ -37,14 +37,16 @@ class Database:
     Args:
         url: an SQLAlchemy URL for SQLite or PostgreSQL. A relative SQLite path starts at the working
             directory, and missing directories are made; ``sqlite:///:memory:`` lives as long as this object.
+        relaxed: whether a power cut may take back what was changed last, which makes changes much faster. What is
+            left then is whole, and the end of a process takes nothing back.
 
     Raises:
         ValueError: if the URL is of another kind.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, relaxed: bool = False) -> None:
         self.url = absolute(url)
-        self.engine = make_engine(self.url)
+        self.engine = make_engine(self.url, relaxed=relaxed)
         self._schema_checked = False
         self._file = file_of(self.url)
         self._file_in_use: tuple[int, int] | None = None
@@ -69,11 +71,17 @@ class Database:
         Args:
             alone: whether nobody else may be writing until the end, as when bytes are deleted that nothing names.
         """
-        self.check_schema()
-        with self._reporting("change"), self.engine.begin() as connection:
+        with self.changing() as connection:
             if connection.dialect.name == "postgresql":  # on SQLite there is one writer at a time anyway
                 lock = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
                 connection.execute(sa.select(lock(_WRITERS_LOCK_NUMBER)))
+            yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[sa.Connection]:
+        """Yields a connection as `writing` does, for tables that `gc` has nothing to do with, and need not wait for."""
+        self.check_schema()
+        with self._reporting("change"), self.engine.begin() as connection:
             yield connection
 
     def check_schema(self) -> None:
