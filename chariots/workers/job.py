@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from chariots.web.retry import RetryPolicy
-from chariots.workers.job_options import NO_RETRY
 from chariots.workers.job_status import JobStatus
 
 __all__ = ["NO_RETRY", "Job", "LogLine", "Progress", "WorkerInfo"]
