@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from chariots.web.retry import RetryPolicy
+from chariots.workers.job_options import NO_RETRY
 from chariots.workers.job_status import JobStatus
 
 __all__ = ["Job", "LogLine", "Progress", "WorkerInfo"]
@@ -130,7 +131,7 @@ class Job:
     cancel_requested: bool = False
     priority: int = 0
     timeout: float | None = None
-    retry: RetryPolicy = RetryPolicy(attempts=1, base=1.0, maximum=60.0)
+    retry: RetryPolicy = NO_RETRY
     concurrency: int | None = None
     every: float | None = None
     series: str | None = None

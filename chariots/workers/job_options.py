@@ -118,7 +118,7 @@ def _number(value: Any, expected: str) -> float:
 def _seconds(expected: str, *, least: float) -> Callable[[Any], float]:
     def check(value: Any) -> float:
         found = _number(value, expected)
-        if not least <= found <= _LONGEST_SECONDS or found == 0 and least > 0:
+        if not least <= found <= _LONGEST_SECONDS or (found == 0 and least > 0):
             raise ValueError(expected)
         return found
 

@@ -13,7 +13,18 @@ from chariots.workers.job import Job
 from chariots.workers.job_options import NO_RETRY, JobOptions
 from chariots.workers.job_status import JobStatus
 
-__all__ = ["Canceled", "Ending", "Lost", "Raised", "Released", "Succeeded", "ended", "new_job", "parent_failed", "successor"]
+__all__ = [
+    "Canceled",
+    "Ending",
+    "Lost",
+    "Raised",
+    "Released",
+    "Succeeded",
+    "ended",
+    "new_job",
+    "parent_failed",
+    "successor",
+]
 
 MOST_DEATHS = 3  # a job that took three workers with it will take the fourth
 DAY = 24 * 60 * 60.0
@@ -225,6 +236,6 @@ def _final(job: Job, status: JobStatus, now: float) -> Job:
 
 def _death(job: Job, why: str) -> BackendError:
     return BackendError(
-        f"{job.kind} {job.target!r} was running, but its worker was lost: {why}. Look into the worker's log; a job that "
-        f"lost {MOST_DEATHS} workers is not tried again by itself."
+        f"{job.kind} {job.target!r} was running, but its worker was lost: {why}. Look into the worker's log; a job "
+        f"that lost {MOST_DEATHS} workers is not tried again by itself."
     )
