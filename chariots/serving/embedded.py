@@ -20,8 +20,8 @@ __all__ = ["Chariots"]
 class Chariots(PipelinesServer):
     """A pipelines server with its own op store and its own workers, in a folder.
 
-    The folder holds ``db.sqlite``, which knows the versions and the jobs, and ``ops``, which keeps the bytes. Several processes
-    may share it; when you grow out of it, start an `OpStoreServer` on the same two and give its client to a
+    The folder holds ``db.sqlite``, which knows the versions and the jobs, and ``ops``, which keeps the bytes. Several
+    processes may share it; when you grow out of it, start an `OpStoreServer` on the same two and give its client to a
     `PipelinesServer`.
 
     Args:

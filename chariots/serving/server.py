@@ -20,6 +20,8 @@ from chariots.versioning import Version
 from chariots.workers.app_loading import stand_in_folder
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.store import OpStoreProtocol
     from chariots.workers import BaseWorkerPool
@@ -93,8 +95,15 @@ class PipelinesServer(Flask):
         )
         web.install(self, title=self.name, openapi=self._openapi, ready=self._obstacles)
         routes.register(self)
-        self._resume_jobs()
         self._restore()
+        self._is_serving = False
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answers a request; before the first one, the pool goes on with what an earlier process has left."""
+        if not self._is_serving:
+            self._is_serving = True
+            self._resume_jobs()
+        return super().wsgi_app(environ, start_response)
 
     # -- what it serves -------------------------------------------------------------------------------------------
 
@@ -197,22 +206,13 @@ class PipelinesServer(Flask):
         return self.op_store_client
 
     def _resume_jobs(self) -> None:
-        """Lets the pool go on with what an earlier process has left, once this one serves: not when it is imported."""
+        # Not when the server is made: workers and `chariots check` import it as well.
         resume = getattr(self.worker_pool, "resume", None)
-        if resume is None:
-            return
-
-        def once() -> None:
-            try:
-                self.before_request_funcs[None].remove(once)
-            except ValueError:
-                return  # another request was faster
-            try:
+        try:
+            if resume is not None:
                 resume()
-            except ChariotsError as error:
-                self.logger.warning("the jobs of this server cannot be reached: %s", error)
-
-        self.before_request(once)
+        except ChariotsError as error:
+            self.logger.warning("the jobs of this server cannot be reached: %s", error)
 
     def _restore(self) -> None:
         """Gives every pipeline what it served before; a store that does not answer is asked once only."""

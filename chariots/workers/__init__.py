@@ -1,7 +1,7 @@
 """Run it later, elsewhere: how does a pipeline run outside the request that asked for it?
 
-`BaseWorkerPool` says what a pool of workers can do. `LocalWorkerPool` needs nothing but a database, `RQWorkerPool` keeps
-its jobs in Redis; one worker, ``chariots worker module:app``, serves both.
+`BaseWorkerPool` says what a pool of workers can do. `LocalWorkerPool` needs nothing but a database, `RQWorkerPool`
+keeps its jobs in Redis; one worker, ``chariots worker module:app``, serves both.
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from chariots.web.retry import RetryPolicy
-from chariots.workers.job_options import NO_RETRY
 from chariots.workers.job_status import JobStatus
 
-__all__ = ["Job", "LogLine", "Progress", "WorkerInfo"]
+__all__ = ["NO_RETRY", "Job", "LogLine", "Progress", "WorkerInfo"]
+
+NO_RETRY = RetryPolicy(attempts=1, base=1.0, maximum=60.0)
 
 
 @dataclass(frozen=True, slots=True)

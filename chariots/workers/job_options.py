@@ -11,10 +11,10 @@ from typing import Any, Self
 
 from chariots.errors import InputError, nearest
 from chariots.web.retry import RetryPolicy
+from chariots.workers.job import NO_RETRY
 
 __all__ = ["JobOptions"]
 
-NO_RETRY = RetryPolicy(attempts=1, base=1.0, maximum=60.0)
 _PAST_SECONDS = 5.0  # by how much the clocks of a client and its server may differ
 _LONGEST_KEY = 255
 _MOST_PARENTS = 100

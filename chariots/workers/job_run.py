@@ -103,8 +103,9 @@ class JobRun:
             raise
         except (StoreUnavailableError, UnreachableError) as error:
             ending = self._store_away(error)
-        except Exception as error:
-            ending = Raised(problem_json(self._worded(error)), is_final=isinstance(error, InputError | UnknownNameError))
+        except Exception as error:  # noqa: BLE001  # an op may raise anything, and all of it goes to who asked
+            is_final = isinstance(error, InputError | UnknownNameError)
+            ending = Raised(problem_json(self._worded(error)), is_final=is_final)
         if not self._is_kept:
             self._conclude(ending)
 
@@ -281,6 +282,6 @@ def timed_out(job: Job) -> JobTimeoutError:
         job: the job.
     """
     return JobTimeoutError(
-        f"{job.kind} {job.target!r} was stopped after {job.timeout:g} s, which is all the time it had. Give it a greater "
-        "timeout, or less to do."
+        f"{job.kind} {job.target!r} was stopped after {job.timeout:g} s, which is all the time it had. Give it a "
+        "greater timeout, or less to do."
     )

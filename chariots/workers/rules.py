@@ -9,8 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 from chariots.errors import BackendError, ConflictError
-from chariots.workers.job import Job
-from chariots.workers.job_options import NO_RETRY, JobOptions
+from chariots.workers.job import NO_RETRY, Job
+from chariots.workers.job_options import JobOptions
 from chariots.workers.job_status import JobStatus
 
 __all__ = [

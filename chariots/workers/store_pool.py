@@ -149,8 +149,8 @@ class StoreWorkerPool(BaseWorkerPool):
         result = self.job_store.result_of(job) if job.status is JobStatus.done and not job.is_expired else None
         if job.is_expired or (job.status is JobStatus.done and result is None):
             raise ExpiredError(
-                f"the result of job {job_id!r} was asked for, but it was kept for {job.result_ttl:g} s after the end of "
-                "the job, and is gone. Run the job again, with a greater result_ttl."
+                f"the result of job {job_id!r} was asked for, but it was kept for {job.result_ttl:g} s after the "
+                "end of the job, and is gone. Run the job again, with a greater result_ttl."
             )
         error = job.error if job.status is JobStatus.failed else None
         return response_text(job_id, job.status, result, job.versions, error)
@@ -199,7 +199,8 @@ class StoreWorkerPool(BaseWorkerPool):
             if before.status is JobStatus.canceled or not before.status.is_final:
                 return before
         raise ConflictError(
-            f"job {job_id!r} was to be canceled, but it is {before.status.value} already. There is nothing left to stop."
+            f"job {job_id!r} was to be canceled, but it is {before.status.value} already. There is nothing left "
+            "to stop."
         )
 
     def rerun(self, job_id: str) -> Job:

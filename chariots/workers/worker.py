@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from chariots.errors import ChariotsError
 from chariots.workers.job import WorkerInfo
-from chariots.workers.job_store import JobStore
+from chariots.workers.job_store import Claim, JobStore
 from chariots.workers.leases import BEAT_SECONDS, LEASE_SECONDS, LeaseWatch
 from chariots.workers.slot import Slot
 from chariots.workers.store_pool import LEAVES_WITH
@@ -116,7 +116,7 @@ class Worker:
                 self._say_good_bye(slot)
         return self._leave.exit_status
 
-    # -- listening ------------------------------------------------------------------------------------------------------
+    # -- listening ----------------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
         """Waits a moment for something to be said."""
@@ -142,7 +142,7 @@ class Worker:
                     slot.hear(message)
         ended = slot.child.ended
         if ended is None:
-            slot.look(self._store)
+            slot.look()
             return
         for message in slot.child.messages():  # its last words
             slot.hear(message)
@@ -165,7 +165,7 @@ class Worker:
         if self._store is None:
             self._store, self._app = open_store(message["store"]), message["app"]
 
-    # -- speaking -------------------------------------------------------------------------------------------------------
+    # -- speaking -----------------------------------------------------------------------------------------------------
 
     def _speak(self, store: JobStore) -> None:
         """Says what is to be said by now; a store that is away hears it the next time."""
@@ -186,13 +186,12 @@ class Worker:
             self._complaint = ""
 
     def _beat(self, store: JobStore) -> None:
-        speaking = {slot.claim: slot for slot in self._slots if slot.claim is not None and slot.is_responding(LEASE_SECONDS)}
-        if not speaking:
-            return
-        answers = store.beat([claim for claim in speaking if claim is not None])
+        speaking: dict[Claim, Slot] = {}
+        for slot in self._slots:
+            if slot.claim is not None and slot.is_responding(LEASE_SECONDS):
+                speaking[slot.claim] = slot
+        answers = store.beat(list(speaking)) if speaking else {}
         for claim, slot in speaking.items():
-            if slot.claim != claim or claim is None:
-                continue
             job = answers.get(claim.job_id)
             if job is None:
                 slot.stop("lost")
