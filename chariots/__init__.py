@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chariots.ml import MLMode
     from chariots.op_store import OpStoreClient, OpStoreServer
     from chariots.op_store import OpStoreServer as OpStore
-    from chariots.pipelines import Pipeline
+    from chariots.pipelines import Pipeline, progress
     from chariots.pipelines.nodes import Node
     from chariots.serving import Chariots, PipelinesClient, PipelinesServer
     from chariots.serving import PipelinesClient as Client
@@ -33,6 +33,7 @@ _HOMES = {
     "OpStoreClient": "chariots.op_store",
     "OpStore": "chariots.op_store:OpStoreServer",
     "TestClient": "chariots.testing:TestPipelinesClient",
+    "progress": "chariots.pipelines",
     "versioning": "chariots.versioning:",
     "pipelines": "chariots.pipelines:",
     "ml": "chariots.ml:",
@@ -53,6 +54,7 @@ __all__ = [
     "OpStoreClient",
     "OpStore",
     "TestClient",
+    "progress",
     "versioning",
     "pipelines",
     "ml",

@@ -23,6 +23,7 @@ __all__ = [
     "BodyTooLargeError",
     "ConflictError",
     "NoWorkerPoolError",
+    "JobTimeoutError",
     "UnreachableError",
     "StoreError",
     "DamagedError",
@@ -184,6 +185,14 @@ class NoWorkerPoolError(ConflictError):
 
     slug = "no-worker-pool"
     title = "No worker pool"
+
+
+class JobTimeoutError(ChariotsError, TimeoutError):
+    """Raised for a job that took longer than it may."""
+
+    status = 504
+    slug = "job-timeout"
+    title = "Job timeout"
 
 
 class UnreachableError(ChariotsError, ConnectionError):

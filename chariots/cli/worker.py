@@ -9,13 +9,21 @@ __all__ = ["worker"]
 
 @click.command()
 @click.argument("app", metavar="MODULE:APP")
+@click.option(
+    "-n",
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="How many jobs run at a time, each in a process that imports the app for itself.",
+)
 @click.pass_context
-def worker(context: click.Context, app: str) -> None:
+def worker(context: click.Context, app: str, processes: int) -> None:
     """Run the jobs of an app that has a worker pool.
 
-    MODULE:APP names the app as `chariots serve` does. The worker imports it once and runs one job at a
-    time; start several for more.
+    MODULE:APP names the app as `chariots serve` does. Ctrl-C finishes the jobs at hand first; a second one puts them
+    back into the queue.
     """
     from chariots.workers import run_worker
 
-    context.exit(run_worker(app))
+    context.exit(run_worker(app, processes))

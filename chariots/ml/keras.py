@@ -16,6 +16,7 @@ from chariots.ml._keras_backend import choose_backend
 from chariots.ml._ml_mode import MLMode
 from chariots.ml._table_form import frame_of_records, is_records
 from chariots.ml.serializers import BaseSerializer, KerasSerializer
+from chariots.pipelines import reporting
 from chariots.versioning import VersionedFieldDict, VersionType
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class KerasOp(BaseMLOp):
                 **self.input_params,
                 **self.fit_params,
             }
+            if reporting.is_wanted():
+                parameters["callbacks"] = [*_as_list(parameters.get("callbacks")), _epochs_told()]
             inputs = _arrays(input_data_sets, _count(model, "inputs"))
             history = model.fit(inputs, _arrays(output_datasets, _count(model, "outputs")), **parameters)
             for name, values in getattr(history, "history", {}).items():
@@ -105,6 +108,21 @@ class KerasOp(BaseMLOp):
     def _packed(self, learned: Learned) -> bytes:
         with learned.lock:
             return super()._packed(learned)
+
+
+def _as_list(callbacks: Any) -> list[Any]:
+    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [] if callbacks is None else [callbacks]
+
+
+def _epochs_told() -> Any:
+    """A callback of Keras that tells which epoch has ended."""
+    import keras
+
+    class TellEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            reporting.progress(epoch + 1, self.params.get("epochs"), "epochs")
+
+    return TellEpochs()
 
 
 def _count(model: Any, side: str) -> int | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chariots.errors import NotLoadedError
 from chariots.ml._base_ml_op import BaseMLOp
 from chariots.ml._table_form import TableForm
+from chariots.pipelines import reporting
 from chariots.versioning import VersionedField, VersionedFieldDict, VersionType
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ class BaseSKOp(BaseMLOp):
             **kwargs: further named arguments for it.
         """
         with self._training(args) as training:
-            training.learned.model.fit(*args, **{**_values(self.fit_extra_parameters), **kwargs})
+            model = training.learned.model
+            model.fit(*args, **{**_telling(model), **_values(self.fit_extra_parameters), **kwargs})
 
     def predict(self, X: Any) -> Any:
         """Predicts with the model.
@@ -149,6 +152,18 @@ class SKUnsupervisedOp(BaseSKOp):
             **kwargs: further named arguments for the model's ``fit``.
         """
         super().fit(X, **kwargs)
+
+
+def _telling(model: Any) -> dict[str, Any]:
+    """What lets a model tell how far its training is: boosting models take a ``monitor``, others cannot tell."""
+    if not reporting.is_wanted() or "monitor" not in inspect.signature(model.fit).parameters:
+        return {}
+
+    def monitor(stage: int, model: Any, known: Any) -> bool:
+        reporting.progress(stage + 1, model.n_estimators, "boosting stages")
+        return False  # go on
+
+    return {"monitor": monitor}
 
 
 def _values(parameters: Any) -> dict[str, Any]:

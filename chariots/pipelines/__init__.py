@@ -12,6 +12,7 @@ from chariots._lazy import lazy_names
 if TYPE_CHECKING:
     from chariots.pipelines import callbacks, nodes, ops, runners
     from chariots.pipelines.pipeline import Pipeline
+    from chariots.pipelines.reporting import progress
     from chariots.serving import AbstractPipelinesClient, PipelineResponse, PipelinesClient, PipelinesServer
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ops",
     "callbacks",
     "runners",
+    "progress",
 ]
 
 __getattr__, __dir__, _ = lazy_names(
@@ -38,5 +40,6 @@ __getattr__, __dir__, _ = lazy_names(
         "ops": "chariots.pipelines.ops:",
         "callbacks": "chariots.pipelines.callbacks:",
         "runners": "chariots.pipelines.runners:",
+        "progress": "chariots.pipelines.reporting",
     },
 )

@@ -317,6 +317,17 @@ class Pipeline(BaseOp):
         other.graph_nodes = tuple(nodes)
         return other
 
+    def watched(self, callbacks: Iterable[PipelineCallback]) -> Self:
+        """Returns this very pipeline, ops and all, with further callbacks for whoever runs what is returned.
+
+        Args:
+            callbacks: the callbacks, which come after its own.
+        """
+        _ = self.plan  # compiled once, for this one as well
+        other = copy.copy(self)
+        other.callbacks = [*self.callbacks, *callbacks]
+        return other
+
     def load(self, op_store_client: OpStoreProtocol, alias: str | None = None) -> Self:
         """Loads the newest versions of the ops that all fit together, or those that were promoted.
 

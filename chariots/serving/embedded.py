@@ -18,10 +18,10 @@ __all__ = ["Chariots"]
 
 
 class Chariots(PipelinesServer):
-    """A pipelines server with its own op store, in a folder.
+    """A pipelines server with its own op store and its own workers, in a folder.
 
-    The folder holds ``db.sqlite``, which knows the versions, and ``ops``, which keeps the bytes. Several processes
-    may share it; when you grow out of it, start an `OpStoreServer` on the same two and give its client to a
+    The folder holds ``db.sqlite``, which knows the versions and the jobs, and ``ops``, which keeps the bytes. Several
+    processes may share it; when you grow out of it, start an `OpStoreServer` on the same two and give its client to a
     `PipelinesServer`.
 
     Args:
@@ -31,7 +31,8 @@ class Chariots(PipelinesServer):
         saver_cls: what keeps the bytes, made with the path of ``ops``; a `FileSaver` by default.
         trust: signs what is saved, and decides what may be loaded; what the environment says by default, and
             everything where it says nothing.
-        **kwargs: as for `PipelinesServer`.
+        **kwargs: as for `PipelinesServer`. Where no ``worker_pool`` is given, it is a `LocalWorkerPool` in the folder,
+            which starts a worker when the first job is asked for; None for no workers.
 
     Raises:
         TypeError: if a client of another op store is given as well.
@@ -49,6 +50,7 @@ class Chariots(PipelinesServer):
         from chariots.op_store import OpStoreServer
         from chariots.op_store.folder import StoreFolder
         from chariots.op_store.savers import FileSaver
+        from chariots.workers import LocalWorkerPool
 
         if kwargs.get("op_store_client") is not None:
             raise TypeError(
@@ -59,4 +61,6 @@ class Chariots(PipelinesServer):
         kept = StoreFolder(stand_in_folder() or self.path)
         kept.ops.mkdir(parents=True, exist_ok=True)
         self.op_store_server = OpStoreServer((saver_cls or FileSaver)(str(kept.ops)), kept.db_url, trust=trust)
+        if "worker_pool" not in kwargs:
+            kwargs["worker_pool"] = LocalWorkerPool(kept.db_url)
         super().__init__(app_pipelines, *args, **{**kwargs, "op_store_client": self.op_store_server.client()})

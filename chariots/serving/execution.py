@@ -8,6 +8,9 @@ from chariots import schema, web
 from chariots.errors import BackendError, ChariotsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.runners import BaseRunner
     from chariots.serving.served import ServedPipeline
     from chariots.serving.snapshots import Snapshot
@@ -36,7 +39,13 @@ def wants_worker(*wishes: bool | None) -> bool:
     return True in wishes and False not in wishes
 
 
-def run(served: ServedPipeline, snapshot: Snapshot, value: Any, runner: BaseRunner) -> tuple[Any, Snapshot]:
+def run(
+    served: ServedPipeline,
+    snapshot: Snapshot,
+    value: Any,
+    runner: BaseRunner,
+    callbacks: Sequence[PipelineCallback] = (),
+) -> tuple[Any, Snapshot]:
     """Runs a pipeline on a snapshot.
 
     What trains runs on a copy, which takes the snapshot's place if it succeeds.
@@ -46,6 +55,7 @@ def run(served: ServedPipeline, snapshot: Snapshot, value: Any, runner: BaseRunn
         snapshot: the state to run on.
         value: the input, converted.
         runner: who runs it.
+        callbacks: who else watches this run.
 
     Returns:
         the output, and the snapshot that describes the ops that made it.
@@ -55,9 +65,10 @@ def run(served: ServedPipeline, snapshot: Snapshot, value: Any, runner: BaseRunn
     """
     try:
         if not snapshot.trains:
-            return runner.run(snapshot.pipeline, value), snapshot
+            watched = snapshot.pipeline.watched(callbacks) if callbacks else snapshot.pipeline
+            return runner.run(watched, value), snapshot
         learner = snapshot.pipeline.clone()
-        output = runner.run(learner, value)
+        output = runner.run(learner.watched(callbacks) if callbacks else learner, value)
     except SystemExit as error:
         raise RuntimeError(
             f"an op of pipeline {served.name!r} called sys.exit({error.code!r}), which would have ended the server; "

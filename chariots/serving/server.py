@@ -15,13 +15,17 @@ from chariots.pipelines.runners import BaseRunner, SequentialRunner
 from chariots.serving import execution, openapi, routes
 from chariots.serving.response import PipelineResponse
 from chariots.serving.served import ServedPipeline
+from chariots.serving.snapshots import learned_names
 from chariots.versioning import Version
 from chariots.workers.app_loading import stand_in_folder
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.store import OpStoreProtocol
     from chariots.workers import BaseWorkerPool
+    from chariots.workers.attempt import Attempt
 
 __all__ = ["PipelinesServer"]
 
@@ -92,6 +96,14 @@ class PipelinesServer(Flask):
         web.install(self, title=self.name, openapi=self._openapi, ready=self._obstacles)
         routes.register(self)
         self._restore()
+        self._is_serving = False
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answers a request; before the first one, the pool goes on with what an earlier process has left."""
+        if not self._is_serving:
+            self._is_serving = True
+            self._resume_jobs()
+        return super().wsgi_app(environ, start_response)
 
     # -- what it serves -------------------------------------------------------------------------------------------
 
@@ -117,7 +129,9 @@ class PipelinesServer(Flask):
 
     # -- what it does ---------------------------------------------------------------------------------------------
 
-    def execute_pipeline(self, name: str, pipeline_input: Any = None) -> PipelineResponse:
+    def execute_pipeline(
+        self, name: str, pipeline_input: Any = None, *, attempt: Attempt | None = None
+    ) -> PipelineResponse:
         """Executes a pipeline in this process, as a worker does.
 
         The versions that were last put into service by any server on the same op store are loaded first, and what
@@ -126,6 +140,7 @@ class PipelinesServer(Flask):
         Args:
             name: the pipeline.
             pipeline_input: its input, in the form it has as JSON.
+            attempt: the attempt at a job that this is, if it is one.
 
         Returns:
             the response.
@@ -139,10 +154,16 @@ class PipelinesServer(Flask):
         value = served.inputs.read(pipeline_input)
         if store is not None:
             served.follow(store)
-        output, snapshot = execution.run(served, served.ready(store), value, self.runner)
+        watching = () if attempt is None else attempt.callbacks
+        output, snapshot = execution.run(served, served.ready(store), value, self.runner, watching)
+        response = PipelineResponse(output, _parsed(snapshot.versions), None, _done())
         if snapshot.trains and store is not None:
-            snapshot.pipeline.save(store)
-        return PipelineResponse(output, _parsed(snapshot.versions), None, _done())
+            if attempt is None:
+                snapshot.pipeline.save(store)
+            else:
+                once = attempt.before_save(response, learned_names(snapshot.pipeline))
+                snapshot.pipeline.save(store, once=once)
+        return response
 
     def load_pipeline(self, name: str) -> None:
         """Puts the versions that were promoted into service, or the newest that fit where none were.
@@ -183,6 +204,15 @@ class PipelinesServer(Flask):
                 "a store of its own."
             )
         return self.op_store_client
+
+    def _resume_jobs(self) -> None:
+        # Not when the server is made: workers and `chariots check` import it as well.
+        resume = getattr(self.worker_pool, "resume", None)
+        try:
+            if resume is not None:
+                resume()
+        except ChariotsError as error:
+            self.logger.warning("the jobs of this server cannot be reached: %s", error)
 
     def _restore(self) -> None:
         """Gives every pipeline what it served before; a store that does not answer is asked once only."""

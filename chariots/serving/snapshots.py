@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chariots.pipelines.nodes import BaseNode
     from chariots.pipelines.ops import BaseOp
 
-__all__ = ["Snapshot", "pinned_names", "untrained_names", "waiting_names"]
+__all__ = ["Snapshot", "learned_names", "pinned_names", "untrained_names", "waiting_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ def waiting_names(pipeline: Pipeline) -> list[str]:
 def untrained_names(pipeline: Pipeline) -> list[str]:
     """The names of the nodes that are to be trained, and were not."""
     return [name for name, op in _loadable_ops(pipeline) if op.allow_version_change and not op.is_ready]
+
+
+def learned_names(pipeline: Pipeline) -> list[str]:
+    """The names of the nodes that have learned since they were loaded."""
+    return [name for name, op in _loadable_ops(pipeline) if op.has_learned]
 
 
 def pinned_names(pipeline: Pipeline) -> list[str]:

@@ -18,9 +18,10 @@ from chariots.workers.app_loading import load_app
 if TYPE_CHECKING:
     from chariots.serving import PipelinesServer
 
-__all__ = ["CONFIG_KEY", "find", "find_where", "load"]
+__all__ = ["CONFIG_KEY", "VARIABLE", "find", "find_or", "find_where", "load"]
 
 CONFIG_KEY = "CHARIOTS_APP"
+VARIABLE = "CHARIOTS_WORKER_APP"  # what a server calls its app, for the workers that it starts
 
 _loaded: dict[str, PipelinesServer] = {}
 
@@ -53,6 +54,19 @@ def find(app: PipelinesServer) -> str:
         "of a module and start the server from there (`chariots serve module:app`), or say where a worker "
         f'finds it: app.config["{CONFIG_KEY}"] = "module:app".'
     )
+
+
+def find_or(app: PipelinesServer, otherwise: str) -> str:
+    """Names an app as a server does that queues jobs for it; see `find`.
+
+    Args:
+        app: the app.
+        otherwise: the name where none can be found.
+    """
+    try:
+        return find(app)
+    except ConflictError:
+        return otherwise
 
 
 def find_where(is_wanted: Callable[[Any], bool], first: str = "") -> str | None:

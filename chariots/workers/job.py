@@ -9,7 +9,9 @@ from typing import Any, Self
 from chariots.web.retry import RetryPolicy
 from chariots.workers.job_status import JobStatus
 
-__all__ = ["Job", "LogLine", "Progress", "WorkerInfo"]
+__all__ = ["NO_RETRY", "Job", "LogLine", "Progress", "WorkerInfo"]
+
+NO_RETRY = RetryPolicy(attempts=1, base=1.0, maximum=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Job:
         attempts: how often it was begun.
         failures: how often its own code failed or took too long.
         deaths: how often the worker was lost while it ran.
+        reruns: how often somebody had it run again from the start.
         progress: how far it is while it runs, and how far it came.
         error: the problem (RFC 9457) of the last failure, with the stack of where it happened.
         versions_used: the version of every node that was loaded or is plain code, by node name.
@@ -120,6 +123,7 @@ class Job:
     attempts: int = 0
     failures: int = 0
     deaths: int = 0
+    reruns: int = 0
     progress: Progress | None = None
     error: Mapping[str, Any] | None = None
     versions_used: Mapping[str, str] = field(default_factory=dict)
@@ -128,7 +132,7 @@ class Job:
     cancel_requested: bool = False
     priority: int = 0
     timeout: float | None = None
-    retry: RetryPolicy = RetryPolicy(attempts=1, base=1.0, maximum=60.0)
+    retry: RetryPolicy = NO_RETRY
     concurrency: int | None = None
     every: float | None = None
     series: str | None = None

@@ -11,10 +11,10 @@ from typing import Any, Self
 
 from chariots.errors import InputError, nearest
 from chariots.web.retry import RetryPolicy
+from chariots.workers.job import NO_RETRY
 
 __all__ = ["JobOptions"]
 
-NO_RETRY = RetryPolicy(attempts=1, base=1.0, maximum=60.0)
 _PAST_SECONDS = 5.0  # by how much the clocks of a client and its server may differ
 _LONGEST_KEY = 255
 _MOST_PARENTS = 100
@@ -118,7 +118,7 @@ def _number(value: Any, expected: str) -> float:
 def _seconds(expected: str, *, least: float) -> Callable[[Any], float]:
     def check(value: Any) -> float:
         found = _number(value, expected)
-        if not least <= found <= _LONGEST_SECONDS or found == 0 and least > 0:
+        if not least <= found <= _LONGEST_SECONDS or (found == 0 and least > 0):
             raise ValueError(expected)
         return found
 

@@ -1,6 +1,6 @@
 """Which running jobs have lost their worker?
 
-A worker adds to a counter of its job every two seconds. Whoever watches takes a worker for dead when the counter has
+A worker adds to a counter of its job every second. Whoever watches takes a worker for dead when the counter has
 stood still for eight seconds of the watcher's own monotonic clock: a wall clock that jumps, or that of another machine,
 makes no difference.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 __all__ = ["BEAT_SECONDS", "LEASE_SECONDS", "Beat", "LeaseWatch"]
 
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 1.0
 LEASE_SECONDS = 8.0
 
 

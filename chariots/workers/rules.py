@@ -9,11 +9,22 @@ from typing import Any
 from uuid import uuid4
 
 from chariots.errors import BackendError
-from chariots.workers.job import Job
-from chariots.workers.job_options import NO_RETRY, JobOptions
+from chariots.workers.job import NO_RETRY, Job
+from chariots.workers.job_options import JobOptions
 from chariots.workers.job_status import JobStatus
 
-__all__ = ["Canceled", "Ending", "Lost", "Raised", "Released", "Succeeded", "ended", "new_job", "parent_failed", "successor"]
+__all__ = [
+    "Canceled",
+    "Ending",
+    "Lost",
+    "Raised",
+    "Released",
+    "Succeeded",
+    "ended",
+    "new_job",
+    "parent_failed",
+    "successor",
+]
 
 MOST_DEATHS = 3  # a job that took three workers with it will take the fourth
 DAY = 24 * 60 * 60.0
@@ -55,9 +66,11 @@ class Lost:
 
     Attributes:
         why: what is known of it, for people.
+        delay: seconds before it is tried again.
     """
 
     why: str
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +167,8 @@ def ended(job: Job, ending: Ending, now: float | None = None) -> Job:
                 return _final(lost, JobStatus.canceled, now)
             if lost.deaths >= MOST_DEATHS:
                 return _final(lost, JobStatus.failed, now)
+            if ending.delay:
+                return replace(lost, status=JobStatus.deferred, run_at=now + ending.delay)
             return replace(lost, status=JobStatus.queued)
         case Released():
             if job.cancel_requested:
@@ -221,6 +236,6 @@ def _final(job: Job, status: JobStatus, now: float) -> Job:
 
 def _death(job: Job, why: str) -> BackendError:
     return BackendError(
-        f"{job.kind} {job.target!r} was running, but its worker was lost: {why}. Look into the worker's log; a job that "
-        f"lost {MOST_DEATHS} workers is not tried again by itself."
+        f"{job.kind} {job.target!r} was running, but its worker was lost: {why}. Look into the worker's log; a job "
+        f"that lost {MOST_DEATHS} workers is not tried again by itself."
     )

@@ -308,3 +308,18 @@ def test_without_keras_the_message_names_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(ImportError, match=r"KerasSerializer needs keras.*pip install 'chariots\[keras\]'"):
         KerasSerializer().serialize_object({})
+
+
+def test_epochs_are_told_to_whoever_wants_to_know_beside_the_callbacks_of_the_op():
+    from chariots.pipelines.reporting import reporting_to
+
+    ended = []
+
+    op = KerasLinear(MLMode.FIT, verbose=0)
+    watching = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ended.append(epoch))
+    op.fit_params = {"epochs": 2, "callbacks": [watching]}
+    told = []
+    with reporting_to(lambda *given: told.append(given)):
+        op.execute(ARRAY, ONE_HOT)
+    assert told == [(1, 2, "epochs"), (2, 2, "epochs")]
+    assert ended == [0, 1]

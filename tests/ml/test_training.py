@@ -270,3 +270,22 @@ def test_threads_that_need_an_initial_model_at_once_get_the_same_one() -> None:
     for thread in threads:
         thread.join(30)
     assert len({id(model) for model in models}) == 1
+
+
+def test_boosting_tells_its_stages_to_whoever_wants_to_know():
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    from chariots.ml.sklearn import SKSupervisedOp
+    from chariots.pipelines.reporting import reporting_to
+
+    class Boosted(SKSupervisedOp):
+        model_class = GradientBoostingClassifier
+        model_parameters = {"n_estimators": 3}
+
+    told = []
+    X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    with reporting_to(lambda *given: told.append(given)):
+        Boosted(MLMode.FIT).execute(X, y)
+    assert told == [(1, 3, "boosting stages"), (2, 3, "boosting stages"), (3, 3, "boosting stages")]
+    Boosted(MLMode.FIT).execute(X, y)
+    assert len(told) == 3

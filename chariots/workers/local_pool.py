@@ -1,0 +1,95 @@
+"""How do jobs run with nothing but Python and a database?"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from chariots.errors import ConflictError
+from chariots.workers.job_status import JobStatus
+from chariots.workers.job_store import JobQuery
+from chariots.workers.store_pool import LEAVES_WITH, StoreWorkerPool
+
+if TYPE_CHECKING:
+    from chariots.workers.job_store import JobStore
+
+__all__ = ["LocalWorkerPool"]
+
+_LONGEST_PAUSE = 30.0  # seconds between two starts of a worker that ends again and again
+
+
+class LocalWorkerPool(StoreWorkerPool):
+    """A pool whose jobs lie in an SQL database, SQLite or PostgreSQL: that of the op store, as a rule.
+
+    The server process that asks for a job starts the workers, starts them again when they die, and takes them with it
+    when it goes; a server that starts again goes on with the jobs that are left. More workers, on this machine or, with
+    PostgreSQL, on others, are started with ``chariots worker module:app``.
+
+    Args:
+        db_url: the SQLAlchemy URL of the database.
+        workers: how many jobs the workers that a server starts run at a time; 0 to start none.
+        result_ttl: how many seconds results and failures are kept.
+        **kwargs: further arguments of `StoreWorkerPool`.
+
+    Raises:
+        ValueError: if the database is none that other processes can open, or the number of workers is negative.
+    """
+
+    def __init__(self, db_url: str, workers: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if workers < 0:
+            raise ValueError(f"a worker pool was asked for with workers={workers}; give 0 or more")
+        from chariots.op_store.engines import absolute, in_memory
+
+        url = absolute(db_url)
+        if url.get_backend_name() == "sqlite" and in_memory(url):
+            raise ValueError(
+                f"a worker pool was given {db_url!r}, but workers are other processes, and the memory of this one is "
+                "closed to them. Give it a file: sqlite:////var/lib/chariots/db.sqlite"
+            )
+        self.db_url = db_url
+        self.workers_wanted = workers
+        self._store: JobStore | None = None
+        self._opening = threading.Lock()
+        self._kept: subprocess.Popen[bytes] | None = None
+        self._pause, self._next_start = 0.5, 0.0
+
+    @property
+    def job_store(self) -> JobStore:
+        """Where the jobs lie; opened when it is first asked for."""
+        if self._store is None:
+            from chariots.workers.sql_store import SQLJobStore
+
+            with self._opening:
+                if self._store is None:
+                    self._store = SQLJobStore(self.db_url)
+        return self._store
+
+    def resume(self) -> None:
+        """Goes on with the jobs that an earlier server process has left, if there are any."""
+        waiting = (JobStatus.queued, JobStatus.running, JobStatus.deferred)
+        if self.job_store.find(JobQuery(statuses=waiting, limit=1)):
+            self.look_after()
+
+    def _tend(self) -> None:
+        """Keeps the workers of this server process alive."""
+        if self._kept is not None:
+            if self._kept.poll() is None:
+                return
+            self._kept = None
+            self._next_start = time.monotonic() + self._pause
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        if not self.workers_wanted or time.monotonic() < self._next_start:
+            return
+        try:
+            reference = self._app_reference or self._find_reference()
+        except ConflictError:
+            return  # whoever asks for a job is told so
+        if any(worker.app == reference for worker in self.job_store.workers()):
+            return  # somebody else keeps some
+        # It leaves when this process is gone and the pipe with it, even if that was by kill -9.
+        self._kept = self._launch(
+            reference, "--processes", str(self.workers_wanted), stdin=subprocess.PIPE, told={LEAVES_WITH: "1"}
+        )
