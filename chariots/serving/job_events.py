@@ -6,15 +6,18 @@ numbered, so that a stream that broke off goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from chariots import schema
 from chariots.serving.job_json import shown
-from chariots.workers.job import Job, LogLine, Progress
+from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
 
-__all__ = ["HEARTBEAT", "JobEvent", "between", "parse", "written"]
+__all__ = ["HEARTBEAT", "JobEvent", "between", "parse", "read_as", "written"]
+
+Read = TypeVar("Read", Progress, LogLine, WorkerInfo)
 
 HEARTBEAT = b": still there\n\n"  # a comment, which keeps proxies from closing a quiet connection
 
@@ -93,13 +96,14 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from whole
 
 
-def _reader(kind: type[Progress] | type[LogLine]) -> Callable[[dict[str, Any]], Progress | LogLine]:
+def read_as(kind: type[Read], values: Mapping[str, Any]) -> Read:
+    """Reads the members that a data class has, and passes over what a newer server tells beside them."""
     known = {field.name for field in fields(kind)}
-    return lambda values: kind(**{name: value for name, value in values.items() if name in known})
+    return kind(**{name: value for name, value in values.items() if name in known})
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Job | Progress | LogLine]] = {
     "status": Job.from_mapping,
-    "progress": _reader(Progress),
-    "log": _reader(LogLine),
+    "progress": partial(read_as, Progress),
+    "log": partial(read_as, LogLine),
 }

@@ -71,8 +71,8 @@ def hint_for(job: Job, pool: BaseWorkerPool) -> str | None:
     except ChariotsError:
         return None  # the job is kept all the same; whether anybody works on it is then not known
     return (
-        f"The job waits, for no worker is alive that runs the jobs of {job.app}. "
-        f"Start one with `chariots worker {job.app}`."
+        f"No worker is alive that runs the jobs of {job.app}, so the job waits for one. If none is about to start, "
+        f"start one: chariots worker {job.app}"
     )
 
 

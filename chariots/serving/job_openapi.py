@@ -43,14 +43,14 @@ def option_properties() -> dict[str, Any]:
 def schemas() -> dict[str, Any]:
     """The schemas that the paths refer to, beside ``PipelineResponse`` and ``Problem``."""
     seconds = {"type": ["number", "null"], "description": "Seconds since the epoch."}
-    number = {"type": "number"}
+    number, text = {"type": "number"}, {"type": "string"}
     versions = {"$ref": "#/components/schemas/Versions"}
     return {
         "Job": {
             "type": "object",
             "required": ["id", "app", "kind", "target", "status"],
             "properties": {
-                **dict.fromkeys(("id", "app", "kind", "target"), {"type": "string"}),
+                **dict.fromkeys(("id", "app", "kind", "target"), text),
                 "status": {"enum": STATUSES},
                 **dict.fromkeys(("created_at", "run_at", "started_at", "ended_at", "expires_at"), seconds),
                 "times": {"type": "object", "additionalProperties": {"type": "string", "format": "date-time"}},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 
 from chariots import schema
-from chariots.errors import InputError, NoWorkerPoolError
+from chariots.errors import ConflictError, InputError, NoWorkerPoolError
 from chariots.serving.bodies import Body
 from chariots.serving.inputs import ABSENT
 from chariots.workers.base_worker_pool import BaseWorkerPool
@@ -27,6 +27,7 @@ __all__ = [
     "OPTION_NAMES",
     "WORKER_KEY",
     "Wish",
+    "job_pool_of",
     "knows_jobs",
     "pipeline_defaults",
     "pool_of",
@@ -184,9 +185,30 @@ def pool_of(app: PipelinesServer, asked: str) -> BaseWorkerPool:
     return app.worker_pool
 
 
+def job_pool_of(app: PipelinesServer, asked: str) -> BaseWorkerPool:
+    """The pool of a server, where it can do more than the four things that every pool can.
+
+    Args:
+        app: the server.
+        asked: what was asked of it, for the message.
+
+    Raises:
+        ConflictError: if it cannot, or there is none.
+    """
+    pool = pool_of(app, asked)
+    if not knows_jobs(pool):
+        raise ConflictError(
+            f"{asked}, but the pool of this server is a {type(pool).__name__}, which can run a pipeline and tell what "
+            "came of it, and no more. Let it override the other methods of BaseWorkerPool, or use LocalWorkerPool or "
+            "RQWorkerPool."
+        )
+    return pool
+
+
 def knows_jobs(pool: BaseWorkerPool | None) -> bool:
     """Whether a pool can do more than the four things that every pool can."""
-    return pool is not None and type(pool).submit is not BaseWorkerPool.submit
+    # Asked of the class: a pool from before there was more may have attributes of any name.
+    return pool is not None and getattr(type(pool), "submit", BaseWorkerPool.submit) is not BaseWorkerPool.submit
 
 
 def submit(app: PipelinesServer, served: ServedPipeline, kind: str, body: Body, key: str, options: JobOptions) -> Job:
@@ -209,9 +231,9 @@ def submit(app: PipelinesServer, served: ServedPipeline, kind: str, body: Body, 
     Raises:
         NoWorkerPoolError: if there is no pool.
         InputError: if the input does not fit.
-        ConflictError: if the pool refuses.
+        ConflictError: if the pool refuses, or knows no jobs.
     """
-    pool = pool_of(app, f"a job of pipeline {served.name!r} was asked for")
+    pool = job_pool_of(app, f"a job of pipeline {served.name!r} was asked for")
     value = body.members.get(key, ABSENT) if body.raw is None else None
     if kind == "pipeline":
         if body.raw is None:

@@ -19,16 +19,16 @@ from chariots.serving.waiting import MOST_WAITING, SEATS_KEY, WaitingRoom
 from chariots.workers import app_reference
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery
+from chariots.workers.store_pool import KINDS
 
 if TYPE_CHECKING:
     from chariots.serving.server import PipelinesServer
     from chariots.workers import BaseWorkerPool
     from chariots.workers.job import Job, LogLine
 
-__all__ = ["INPUT_KEY", "KINDS", "JobViews"]
+__all__ = ["INPUT_KEY", "JobViews"]
 
 INPUT_KEY = "input"
-KINDS = ("pipeline", "promote")
 LONGEST_WAIT = 30.0  # seconds
 MOST_LISTED = 1000
 _STOP_SECONDS = 5.0  # how long a running job that was canceled may take to stop while its caller waits
@@ -39,6 +39,7 @@ _JSON = "application/json"
 class JobIdConverter(BaseConverter):
     """Takes any id for that of a job but the one word that is a route of its own."""
 
+    part_isolating = True
     regex = "(?!fetch$)[^/]+"
 
 
@@ -78,13 +79,14 @@ class JobViews:
                 f'job_id should be the text that a call with use_worker answered, not {got}. Send {{"job_id": ...}}.',
                 errors=[{"loc": ["job_id"], "expected": "text", "got": got}],
             )
-        return Response(self._pool(job_id).get_pipeline_response_json_for_id(job_id), 200, content_type=_JSON)
+        pool = job_requests.pool_of(self._app, f"job {job_id[:80]!r} was asked for")
+        return Response(pool.get_pipeline_response_json_for_id(job_id), 200, content_type=_JSON)
 
     def enqueue_job(self) -> Response:
         """Asks for a job."""
         app = self._app
-        pool = job_requests.pool_of(app, "a job was asked for")
-        body = read_object(INPUT_KEY, may_stay_raw=job_requests.knows_jobs(pool))
+        pool = job_requests.job_pool_of(app, "a job was asked for")
+        body = read_object(INPUT_KEY, may_stay_raw=True)
         rest = {name: value for name, value in body.members.items() if name != INPUT_KEY}
         kind, target = _kind(rest.pop("kind", None)), _target(rest.pop("target", None))
         wish = job_requests.read_wish(rest, strict=True)
@@ -130,8 +132,10 @@ class JobViews:
 
     def job_result(self, job_id: str) -> Response:
         """Gives the answer to the call that became a job; with ``wait`` not before the job is final."""
-        pool = self._pool(job_id)
-        self._final(pool, pool.job(job_id), _wait())
+        pool = job_requests.pool_of(self._app, f"job {job_id[:80]!r} was asked for")
+        seconds = _wait()
+        if job_requests.knows_jobs(pool):
+            self._final(pool, pool.job(job_id), seconds)
         return Response(pool.get_pipeline_response_json_for_id(job_id), 200, content_type=_JSON)
 
     def job_log(self, job_id: str) -> Response:
@@ -157,8 +161,8 @@ class JobViews:
         job = self._final(pool, pool.cancel(job_id), _STOP_SECONDS)
         if not job.status.is_final:
             detail = (
-                f"Job {job_id} is told to stop, and still {job.status.value}: its worker ends it as soon as it hears of "
-                "it. Look again in a moment."
+                f"Job {job_id} is told to stop, and still {job.status.value}: its worker ends it as soon as it hears "
+                "of it. Look again in a moment."
             )
             return self._told(job, pool, 202, detail)
         ended = "canceled" if job.status is JobStatus.canceled else f"{job.status.value} before it could be stopped"
@@ -173,7 +177,7 @@ class JobViews:
 
     def _pool(self, job_id: str | None = None) -> BaseWorkerPool:
         asked = "jobs were asked for" if job_id is None else f"job {job_id[:80]!r} was asked for"
-        return job_requests.pool_of(self._app, asked)
+        return job_requests.job_pool_of(self._app, asked)
 
     def _reference(self) -> str | None:
         """The name of this server's app, whose jobs are its own; None where it has none that a job could have."""

@@ -34,7 +34,7 @@ def register(app: PipelinesServer) -> None:
         app: the server, its pipelines in place.
     """
     views = _Views(app)
-    for path, method, view in (
+    routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
         ("/pipelines/<name>/main", "POST", views.main),
         ("/pipelines/<name>/versions", "POST", views.versions),
         ("/pipelines/<name>/load", "POST", views.load),
@@ -43,7 +43,8 @@ def register(app: PipelinesServer) -> None:
         ("/health_check", "GET", views.health_checks),
         ("/available_pipelines", "GET", views.available_pipelines),
         *JobViews(app).routes(),
-    ):
+    )
+    for path, method, view in routes:
         # Dotted endpoints cannot clash with the user's own routes, which are called like their functions.
         endpoint = f"chariots.{view.__name__}"
         app.add_url_rule(path, endpoint, _plain(view), methods=[method], strict_slashes=False)
