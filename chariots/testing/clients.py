@@ -1,4 +1,4 @@
-"""How is an app tried in a test, without a socket and without a server?"""
+"""How does a test call an app, or keep ops, without a socket and without a server?"""
 
 from __future__ import annotations
 
