@@ -164,7 +164,7 @@ class Child:
 
 
 def _lines(pipe: int) -> Iterator[bytes]:
-    """The lines that come through a pipe, read without a file object: a thread that waits in one would hold its lock."""
+    """The lines that come through a pipe; not read through a file object, whose lock a waiting thread would hold."""
     unread = b""
     while chunk := os.read(pipe, 65536):
         *lines, unread = (unread + chunk).split(b"\n")
