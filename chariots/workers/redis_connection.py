@@ -31,7 +31,7 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 WORKER_RETRIES = 20  # with the back-off below, about half a minute
 
-# What Redis answers when it may not or cannot write, and what that means; within a script it is only part of the answer.
+# What Redis answers when it may not or cannot write, and what that means; of a script's answer it is only a part.
 _CANNOT_NOW = {
     "OOM ": "has no memory left. Give it more, or let results go sooner with a smaller result_ttl",
     "MISCONF": "cannot write its file, so it takes nothing. Look at its disk",
