@@ -100,6 +100,7 @@ setup(
         "click>=8.1",
         "rich>=13.0",
         "cookiecutter>=2.6",
+        "msgspec>=0.19",  # finds a large input in the body that holds it, without reading it
         "gunicorn>=22.0; platform_system != 'Windows'",
     ],
     extras_require={

@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "chariots.cli.check:check",
     "op-store": "chariots.cli.op_store:op_store",
     "worker": "chariots.cli.worker:worker",
+    "jobs": "chariots.cli.jobs:jobs",
 }
 
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from chariots.serving import PipelineResponse, PipelinesClient
 
-__all__ = ["call", "load", "save", "versions"]
-
-FINISHED = ("done", "failed")
+__all__ = ["call", "load", "save", "url_option", "versions"]
 
 url_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--url",
@@ -32,6 +30,24 @@ url_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 )
 
 
+_job_options = (
+    click.option("--timeout", type=float, metavar="SECONDS", help="As a job that may take so long."),
+    click.option("--retries", type=int, metavar="N", help="As a job that is tried so often again if it fails."),
+    click.option("--priority", type=int, metavar="N", help="As a job that overtakes those with a smaller number."),
+    click.option("--at", metavar="TIME", help="As a job, not before this time: 2030-01-31T12:00:00+01:00."),
+    click.option("--every", type=float, metavar="SECONDS", help="As a job that comes again and again."),
+    click.option("--after", multiple=True, metavar="JOB", help="As a job, once this one is done. May be repeated."),
+    click.option("--key", "idempotency_key", metavar="TEXT", help="As a job that is made once under this key."),
+)
+
+
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say how a job is to be run; they ask for one."""
+    for option in reversed(_job_options):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("pipeline")
 @click.argument("pipeline_input", metavar="[JSON | @FILE | -]", required=False)
@@ -39,17 +55,29 @@ url_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 @click.option("--worker/--no-worker", default=None, help="Run it in a worker, or in the server itself.")
 @click.option("--no-wait", is_flag=True, help="Print the job instead of waiting for its result.")
 @click.option("--full", is_flag=True, help="Print the versions and the job beside the value.")
-def call(pipeline: str, pipeline_input: str | None, url: str, worker: bool | None, no_wait: bool, full: bool) -> None:
+@job_options
+def call(
+    pipeline: str,
+    pipeline_input: str | None,
+    url: str,
+    worker: bool | None,
+    no_wait: bool,
+    full: bool,
+    after: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Call PIPELINE and print its output as JSON.
 
     The input is JSON, the name of a JSON file after an @, or - for standard input; without one, the
     pipeline is called without input.
     """
     client = _client(url)
-    response = client.call_pipeline(pipeline, _read_input(pipeline_input), use_worker=worker)
+    response = client.call_pipeline(
+        pipeline, _read_input(pipeline_input), use_worker=worker, after=after or None, **options
+    )
     if not no_wait:
         response = _finished(client, response, pipeline)
-    print_json(response.json() if full or _is_pending(response) else response.value)
+    print_json(response.json() if full or not response.is_final else response.value)
 
 
 @click.command()
@@ -90,20 +118,22 @@ def _client(url: str) -> PipelinesClient:
 
 def _finished(client: PipelinesClient, response: PipelineResponse, pipeline: str) -> PipelineResponse:
     """Waits for the job of a response, if it has one."""
-    pause = 0.05
-    while response.job_id is not None and _is_pending(response):
-        time.sleep(pause)
-        pause = min(2 * pause, 2.0)
-        response = client.fetch_job(response.job_id, pipeline)
+    try:
+        response = client.wait(response)
+    except KeyboardInterrupt:
+        job = response.job_id
+        click.echo(
+            f"\nThe job goes on. Watch it: chariots jobs watch {job}; stop it: chariots jobs cancel {job}", err=True
+        )
+        raise click.exceptions.Exit(130) from None
     if response.error is not None:
         raise response.error
-    if response.job_status is not None and response.job_status.value == "failed":
-        raise Failure(f"the job {response.job_id} of {pipeline} failed; the log of the worker shows why.")
+    if response.job_status is not None and response.job_status.value in ("failed", "canceled"):
+        raise Failure(
+            f"the job {response.job_id} of {pipeline} is {response.job_status.value}; "
+            f"see `chariots jobs show {response.job_id}`."
+        )
     return response
-
-
-def _is_pending(response: PipelineResponse) -> bool:
-    return response.job_status is not None and response.job_status.value not in FINISHED
 
 
 def _read_input(given: str | None) -> Any:

@@ -136,7 +136,7 @@ def saver_url(value: Any, where: str) -> str:
 
 
 runner_name = choice({"sequentialrunner": "sequential-runner"})
-worker_type = choice({"rq": "rq"})
+worker_type = choice({"rq": "rq", "local": "local", "localworkerpool": "local"})
 
 
 def runner(value: Any, where: str) -> Any:

@@ -252,8 +252,8 @@ class WorkersConfig(_Section):
 
         Args:
             use_for_all: whether every call is run by a worker (False).
-            worker_type: ``rq``, or nothing for no workers.
-            worker_pool_kwargs: the arguments of the worker pool, such as ``redis_kwargs``.
+            worker_type: ``local`` or ``rq``, or nothing for no workers.
+            worker_pool_kwargs: the arguments of the worker pool, such as ``db_url`` or ``redis_kwargs``.
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -275,21 +275,26 @@ class WorkersConfig(_Section):
         """The worker pool.
 
         Raises:
-            ValueError: when no ``worker_type`` is configured, or ``worker_pool_kwargs`` holds an unknown argument.
+            ValueError: when no ``worker_type`` is configured, or ``worker_pool_kwargs`` lacks an argument, such as the
+                ``db_url`` of ``local``, or holds an unknown one.
         """
         if self.worker_type is None:
             raise ValueError(
                 "a worker pool was asked for, and no worker_type is configured; "
-                "set worker_type: rq in the section 'pipelines_workers', or leave use_for_all off."
+                "set worker_type: rq, or local, in the section 'pipelines_workers', or leave use_for_all off."
             )
-        from chariots.workers import RQWorkerPool
+        from chariots import workers
 
-        return _made(RQWorkerPool, self.section, "worker_pool_kwargs", self.worker_pool_kwargs)
+        kind: type[BaseWorkerPool] = workers.RQWorkerPool if self.worker_type == "rq" else workers.LocalWorkerPool
+        given = dict(self.worker_pool_kwargs)
+        if isinstance(given.get("defaults"), Mapping):
+            given["defaults"] = workers.JobOptions.read(given["defaults"])
+        return _made(kind, self.section, "worker_pool_kwargs", given)
 
 
 def _made(wanted: type[Made], section: str, key: str, arguments: Mapping[str, Any]) -> Made:
     """Makes an object from configured arguments, which are checked against what its class takes."""
-    taken = inspect.signature(wanted).parameters
+    taken = _taken(wanted)
     unknown = next((name for name in arguments if name not in taken), None)
     if unknown is not None:
         raise ValueError(
@@ -303,6 +308,19 @@ def _made(wanted: type[Made], section: str, key: str, arguments: Mapping[str, An
                 f"set it there, or in the variable CHARIOTS_{section.upper()}_{key.upper()}__{name.upper()}."
             )
     return wanted(**arguments)
+
+
+def _taken(wanted: type) -> dict[str, inspect.Parameter]:
+    """The arguments that a class takes; where it hands further ones on, those of its base as well."""
+    taken: dict[str, inspect.Parameter] = {}
+    for kind in wanted.__mro__:
+        if "__init__" not in vars(kind):
+            continue
+        _, *own = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]  # no instance is made
+        taken = {**{each.name: each for each in own if each.kind is not each.VAR_KEYWORD}, **taken}
+        if all(each.kind is not each.VAR_KEYWORD for each in own):
+            break
+    return taken
 
 
 def _url(host: str, number: int | str) -> str:

@@ -49,6 +49,9 @@ class Pipeline(BaseOp):
             the server and the request.
         mismatch_on: the finest subversion in which a difference keeps a saved version from being loaded, for all ops of
             the pipeline: ``major``, ``minor`` or ``patch``. Where an op asks for a finer one, that holds for the op.
+        job_options: how the jobs of this pipeline are run where a call does not say: ``priority``, ``timeout``,
+            ``retries``, ``concurrency`` and ``result_ttl``, as `chariots.workers.JobOptions` has them. A server checks
+            them when it is made.
 
     Raises:
         ValueError: if the nodes do not form a graph that can run, or the name does not fit into a URL.
@@ -64,6 +67,7 @@ class Pipeline(BaseOp):
         pipeline_callbacks: Iterable[PipelineCallback] | None = None,
         use_worker: bool | None = None,
         mismatch_on: VersionType | str | None = None,
+        job_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(name, str) or not name or _FORBIDDEN_IN_NAMES & set(name) or name in (".", ".."):
@@ -78,6 +82,7 @@ class Pipeline(BaseOp):
         self._positions: dict[int, int] | None = None  # id(node) -> its position, for runners that go node by node
         self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]  # an op's are of another kind
         self.use_worker = use_worker
+        self.job_options: Mapping[str, Any] = dict(job_options or {})
         self.mismatch_on = None if mismatch_on is None else level(mismatch_on, f"Pipeline(..., {name!r})")  # type: ignore[misc]  # an op declares it, a pipeline is given it
         #: Every version that `load` chose, by node name; empty before the first load.
         self.loaded: Mapping[str, StoredVersion] = {}
@@ -295,6 +300,7 @@ class Pipeline(BaseOp):
         """
         other = copy.copy(self)
         other.callbacks = [*self.callbacks, *extra_callbacks]
+        other.job_options = dict(self.job_options)
         other.loaded = dict(self.loaded)
         other._plan = other._positions = None
         copies: dict[int, BaseOp] = {}  # one op object in two nodes stays one object

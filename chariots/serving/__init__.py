@@ -13,6 +13,7 @@ from chariots._lazy import lazy_names
 if TYPE_CHECKING:
     from chariots.serving.client import AbstractPipelinesClient, PipelinesClient
     from chariots.serving.embedded import Chariots
+    from chariots.serving.job_events import JobEvent
     from chariots.serving.response import PipelineResponse
     from chariots.serving.server import PipelinesServer
     from chariots.workers.app_loading import load_app
@@ -26,6 +27,7 @@ __getattr__, __dir__, _ = lazy_names(
         "AbstractPipelinesClient": "chariots.serving.client",
         "Client": "chariots.serving.client:PipelinesClient",
         "PipelineResponse": "chariots.serving.response",
+        "JobEvent": "chariots.serving.job_events",
         "load_app": "chariots.workers.app_loading",
     },
 )
@@ -35,5 +37,6 @@ __all__ = [
     "PipelinesClient",
     "AbstractPipelinesClient",
     "PipelineResponse",
+    "JobEvent",
     "load_app",
 ]

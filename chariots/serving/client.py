@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from chariots import schema
-from chariots.errors import BackendError, VersionError
+from chariots.errors import ConflictError, InputError, NoWorkerPoolError, VersionError
 from chariots.pipelines import Pipeline
+from chariots.serving.carrying import object_of
+from chariots.serving.job_client import JobClient
+from chariots.serving.job_names import AnyJob, given_options
 from chariots.serving.response import PipelineResponse
 from chariots.versioning import Version
 from chariots.web import RetryPolicy, Session
@@ -19,59 +25,79 @@ if TYPE_CHECKING:
 __all__ = ["AbstractPipelinesClient", "PipelinesClient"]
 
 QUICK_SECONDS = 60.0  # for what does not run, load or save anything
+QUIET_SECONDS = 30.0  # a stream that says nothing for so long, not even that it is there, is lost
 
 
-class AbstractPipelinesClient(ABC):
+class AbstractPipelinesClient(JobClient):
     """Everything a client of a pipelines server can do, whatever carries the requests.
 
-    A client of your own defines `send`. Pipelines may be given as `Pipeline` objects or by name: only the name is
-    sent.
+    A client of your own defines `send`, and `open_stream` where it can. Pipelines may be given as `Pipeline` objects or
+    by name: only the name is sent.
     """
 
-    @abstractmethod
-    def send(
-        self, method: str, path: str, body: bytes | None = None, *, idempotent: bool = True, quick: bool = False
-    ) -> Reply:
-        """Carries one request to the server.
-
-        Args:
-            method: of HTTP.
-            path: the route, quoted.
-            body: JSON.
-            idempotent: whether sending it twice does no harm.
-            quick: whether the answer never takes long.
-
-        Returns:
-            the answer, whatever its status.
-        """
-
     def call_pipeline(
-        self, pipeline: Pipeline | str, pipeline_input: Any = None, use_worker: bool | None = None
+        self,
+        pipeline: Pipeline | str,
+        pipeline_input: Any = None,
+        use_worker: bool | None = None,
+        *,
+        priority: int | None = None,
+        timeout: float | None = None,
+        retries: int | RetryPolicy | None = None,
+        at: datetime | float | str | None = None,
+        every: float | None = None,
+        after: AnyJob | Iterable[AnyJob] | None = None,
+        idempotency_key: str | None = None,
+        result_ttl: float | None = None,
     ) -> PipelineResponse:
         """Executes a pipeline on the server.
 
         Args:
             pipeline: the pipeline.
             pipeline_input: its input: anything with a form in JSON, numpy and pandas included.
-            use_worker: whether a worker executes it, so that the answer is a job to be fetched later; None leaves
-                it to the pipeline and the server.
+            use_worker: whether a worker executes it, so that the answer is a job to be waited for (`wait`); None
+                leaves it to the pipeline and the server. The arguments below are about that job, and ask for one.
+            priority: of two jobs that wait, the one with the greater number runs first.
+            timeout: how many seconds one attempt may take.
+            retries: how often it is tried again after a failure, or a whole policy.
+            at: not before this time; UTC where it names no zone.
+            every: seconds from one run to the next, until it is canceled.
+            after: the job, or the jobs, that must be done first.
+            idempotency_key: asking again with the same key gives the first job.
+            result_ttl: how many seconds the result, or the failure, is kept.
 
         Returns:
             the response; `PipelineResponse.value` is the output.
 
         Raises:
             UnknownNameError: (a ValueError) if the server has no such pipeline.
-            InputError: (a ValueError) if the input does not have the form the pipeline declares.
+            InputError: (a ValueError) if the input does not have the form the pipeline declares, or an option cannot
+                be, or no worker may be used.
             NotLoadedError: if the pipeline must be loaded first.
             BackendError: (a ValueError) if an op failed; its cause shows the stack on the server.
             TypeError: if the input has no form in JSON.
         """
-        body = b'{"pipeline_input":%b,"use_worker":%b}' % (
-            schema.dumps(pipeline_input, where="pipeline_input"),
-            schema.dumps(use_worker),
+        options = given_options(
+            priority=priority,
+            timeout=timeout,
+            retries=retries,
+            at=at,
+            every=every,
+            after=after,
+            idempotency_key=idempotency_key,
+            result_ttl=result_ttl,
         )
-        reply = self._checked(self.send("POST", _route(pipeline, "main"), body, idempotent=False))
-        return PipelineResponse.from_request(_object(reply), pipeline)
+        text = schema.dumps(pipeline_input, where="pipeline_input")
+        if idempotency_key is not None or use_worker is False or not (use_worker or options):
+            return self._call(pipeline, text, use_worker, options)
+        try:
+            # With a key of our own a lost answer can be asked for again, and the job is made once.
+            return self._call(pipeline, text, use_worker, {**options, "idempotency_key": uuid4().hex})
+        except (InputError, ConflictError) as error:
+            if not _is_about_the_key(error, options):
+                raise
+        # No job is made: somebody says no to a worker, or the pool knows jobs without options only.
+        return self._call(pipeline, text, use_worker, options)
 
     def fetch_job(self, job_id: str, pipeline: Pipeline | str) -> PipelineResponse:
         """Asks how far a job is.
@@ -87,7 +113,16 @@ class AbstractPipelinesClient(ABC):
             UnknownNameError: (a ValueError) if there is no such job.
         """
         reply = self._checked(self.send("POST", "/jobs/fetch/", schema.dumps({"job_id": job_id}), quick=True))
-        return PipelineResponse.from_request(_object(reply), pipeline)
+        return PipelineResponse.from_request(object_of(reply), pipeline)
+
+    def _call(
+        self, pipeline: Pipeline | str, text: bytes, use_worker: bool | None, options: Mapping[str, Any]
+    ) -> PipelineResponse:
+        rest = schema.dumps({"use_worker": use_worker, **options}, where="")
+        body = b'{"pipeline_input":%b,%b' % (text, rest[1:])
+        # Under a key there is one job, however often it is asked for.
+        reply = self.send("POST", _route(pipeline, "main"), body, idempotent="idempotency_key" in options)
+        return PipelineResponse.from_request(object_of(self._checked(reply)), pipeline)
 
     def is_pipeline_loaded(self, pipeline: Pipeline | str) -> bool:
         """Asks whether a pipeline can answer.
@@ -101,7 +136,7 @@ class AbstractPipelinesClient(ABC):
         reply = self.send("GET", _route(pipeline, "health_check"), quick=True)
         if reply.status == VersionError.status:
             return False
-        return bool(_object(self._checked(reply)).get("is_loaded"))
+        return bool(object_of(self._checked(reply)).get("is_loaded"))
 
     def load_pipeline(self, pipeline: Pipeline | str) -> None:
         """Lets the server put the newest saved ops of a pipeline into service, if they fit together.
@@ -139,16 +174,7 @@ class AbstractPipelinesClient(ABC):
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
         reply = self._checked(self.send("POST", _route(pipeline, "versions"), b"{}", quick=True))
-        return {name: Version.parse(text) for name, text in _object(reply).items()}
-
-    def _checked(self, reply: Reply) -> Reply:
-        if reply.status < 300:
-            return reply
-        error = reply.error()
-        if reply.status != 500 or isinstance(error, BackendError):
-            raise error
-        # Documented: whatever fails on the server is a ValueError here.
-        raise BackendError(error.detail, **error.extra) from error.__cause__
+        return {name: Version.parse(text) for name, text in object_of(reply).items()}
 
 
 class PipelinesClient(AbstractPipelinesClient):
@@ -174,6 +200,8 @@ class PipelinesClient(AbstractPipelinesClient):
     ) -> None:
         self.backend_url = backend_url
         self._session = Session(backend_url, timeout=timeout, retries=retries, token=token)
+        if timeout is not None:
+            self.longest_wait = min(self.longest_wait, timeout / 2)
 
     def send(
         self, method: str, path: str, body: bytes | None = None, *, idempotent: bool = True, quick: bool = False
@@ -193,6 +221,20 @@ class PipelinesClient(AbstractPipelinesClient):
             timeout=QUICK_SECONDS if quick and timeout is None else timeout,
         )
 
+    def open_stream(self, path: str) -> AbstractContextManager[Iterator[bytes]]:
+        """Opens an answer that comes piece by piece; see `Carrier.open_stream`.
+
+        Raises:
+            UnreachableError: if no answer came.
+            ChariotsError: what the answer reports, where it is a refusal.
+        """
+        return self._chunks(path)
+
+    @contextmanager
+    def _chunks(self, path: str) -> Iterator[Iterator[bytes]]:
+        with self._session.stream("GET", path, timeout=QUIET_SECONDS) as answer:
+            yield answer.chunks
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.backend_url}>"
 
@@ -202,11 +244,8 @@ def _route(pipeline: Pipeline | str, action: str) -> str:
     return f"/pipelines/{quote(name, safe='')}/{action}"
 
 
-def _object(reply: Reply) -> dict[str, Any]:
-    found = reply.json()
-    if isinstance(found, dict):
-        return found
-    raise ValueError(
-        f"{reply.asked} was answered with a {type(found).__name__}, not with an object. "
-        "Check that the address is that of a pipelines server."
-    )
+def _is_about_the_key(error: InputError | ConflictError, options: Mapping[str, Any]) -> bool:
+    """Whether a request may be welcome without the key that we gave it."""
+    if isinstance(error, ConflictError):
+        return not options and not isinstance(error, NoWorkerPoolError)
+    return any(each.get("loc") == ["idempotency_key"] for each in error.extra.get("errors", ()))

@@ -126,17 +126,21 @@ def answer_json(name: str, output: Any, snapshot: Snapshot) -> bytes:
     )
 
 
-def queued_json(job_id: str, snapshot: Snapshot) -> bytes:
+def queued_json(job_id: str, snapshot: Snapshot, status: str = "queued", hint: str | None = None) -> bytes:
     """Writes the answer to a call that was handed to a worker.
 
     Args:
         job_id: the job that executes it.
         snapshot: the state of the pipeline in this server.
+        status: how far the job is.
+        hint: what keeps it from being executed, for people.
 
     Returns:
         JSON.
     """
-    return b'{"pipeline_output":null,"versions":%b,"job_id":%b,"job_status":"queued"}' % (
+    return b'{"pipeline_output":null,"versions":%b,"job_id":%b,"job_status":%b%b}' % (
         snapshot.versions_json,
         schema.dumps(job_id),
+        schema.dumps(status),
+        b"" if hint is None else b',"hint":%b' % schema.dumps(hint),
     )

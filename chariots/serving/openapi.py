@@ -9,25 +9,14 @@ from urllib.parse import quote
 
 from chariots import schema, web
 from chariots.pipelines.nodes import Node, ReservedNodes
+from chariots.serving import job_openapi
+from chariots.serving.openapi_operations import operation
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
     from chariots.serving.served import ServedPipeline
 
 __all__ = ["document"]
-
-_JSON = "application/json"
-_WHAT_MAY_GO_WRONG = {
-    "400": "The body is not JSON.",
-    "404": "There is nothing of that name.",
-    "409": "The server lacks what is needed: an op store, or workers.",
-    "413": "The body is too large.",
-    "419": "The pipeline is not loaded, or its versions do not fit together.",
-    "422": "The input does not have the declared form.",
-    "500": "An op of the pipeline failed; the problem carries its stack.",
-    "503": "The op store or the workers do not answer.",
-}
-_STATUSES = ["queued", "running", "done", "failed", "deferred"]
 
 
 def document(title: str, served: Mapping[str, ServedPipeline]) -> dict[str, Any]:
@@ -52,24 +41,17 @@ def document(title: str, served: Mapping[str, ServedPipeline]) -> dict[str, Any]
     for number, (name, pipeline) in enumerate(served.items(), start=1):
         paths.update(_pipeline_paths(name, pipeline, f"pipeline{number}", schemas))
     paths["/health_check"] = {
-        "get": _operation(
+        "get": operation(
             "Which pipelines can answer?",
             {"type": "object", "additionalProperties": {"type": "boolean"}},
             [],
         )
     }
     paths["/available_pipelines"] = {
-        "get": _operation("Which pipelines are there?", {"type": "array", "items": {"type": "string"}}, [])
+        "get": operation("Which pipelines are there?", {"type": "array", "items": {"type": "string"}}, [])
     }
-    job = {"type": "object", "required": ["job_id"], "properties": {"job_id": {"type": "string"}}}
-    paths["/jobs/fetch/"] = {
-        "post": _operation(
-            "How far is a job, and what is its result?",
-            {"$ref": "#/components/schemas/PipelineResponse"},
-            ["400", "404", "409", "413", "422", "503"],
-            body=job,
-        )
-    }
+    schemas.update(job_openapi.schemas())
+    paths.update(job_openapi.paths())
     return web.openapi_document(title, paths, schemas)
 
 
@@ -87,44 +69,25 @@ def _pipeline_paths(name: str, served: ServedPipeline, key: str, schemas: dict[s
                 "type": ["boolean", "null"],
                 "description": "Whether a worker executes it; null leaves that to the pipeline and the server.",
             },
+            **job_openapi.option_properties(),
         },
     }
     nothing = {"type": "object", "properties": {}}
     versions = {"$ref": "#/components/schemas/Versions"}
     loaded = {"type": "object", "required": ["is_loaded"], "properties": {"is_loaded": {"type": "boolean"}}}
-    failures = ["400", "409", "413", "419", "422", "500", "503"]
+    failures = ["400", "409", "410", "413", "419", "422", "500", "503"]
     store_failures = ["409", "413", "419", "500", "503"]
     return {
         f"{base}/main": {
-            "post": _operation(f"Call {name}.", _response(output), failures, body=call, body_required=needs_input)
+            "post": operation(f"Call {name}.", _response(output), failures, body=call, body_required=needs_input)
         },
-        f"{base}/versions": {"post": _operation(f"Which versions of its ops does {name} run?", versions, ["413"])},
+        f"{base}/versions": {"post": operation(f"Which versions of its ops does {name} run?", versions, ["413"])},
         f"{base}/load": {
-            "post": _operation(f"Put the newest saved ops of {name} into service.", nothing, store_failures)
+            "post": operation(f"Put the newest saved ops of {name} into service.", nothing, store_failures)
         },
-        f"{base}/save": {"post": _operation(f"Save what {name} has learned.", nothing, store_failures)},
-        f"{base}/health_check": {"get": _operation(f"Can {name} answer?", loaded, ["419"])},
+        f"{base}/save": {"post": operation(f"Save what {name} has learned.", nothing, store_failures)},
+        f"{base}/health_check": {"get": operation(f"Can {name} answer?", loaded, ["419"])},
     }
-
-
-def _operation(
-    summary: str,
-    answer: dict[str, Any],
-    failures: list[str],
-    body: dict[str, Any] | None = None,
-    body_required: bool = True,
-) -> dict[str, Any]:
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    operation: dict[str, Any] = {
-        "summary": summary,
-        "responses": {
-            "200": {"description": "The answer.", "content": {_JSON: {"schema": answer}}},
-            **{status: {"description": _WHAT_MAY_GO_WRONG[status], "content": problem} for status in failures},
-        },
-    }
-    if body is not None:
-        operation["requestBody"] = {"required": body_required, "content": {_JSON: {"schema": body}}}
-    return operation
 
 
 def _response(output: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +99,9 @@ def _response(output: dict[str, Any]) -> dict[str, Any]:
             "pipeline_output": {"anyOf": [output, {"type": "null"}]} if output else {},
             "versions": {"$ref": "#/components/schemas/Versions"},
             "job_id": {"type": ["string", "null"]},
-            "job_status": {"enum": [*_STATUSES, None]},
+            "job_status": {"enum": [*job_openapi.STATUSES, None]},
+            "error": {"$ref": "#/components/schemas/Problem"},
+            "hint": {"type": "string", "description": "What keeps the job from being executed."},
         },
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from chariots.errors import BackendError
 from chariots.versioning import Version
 
 if TYPE_CHECKING:
@@ -39,6 +40,31 @@ class PipelineResponse:
         self.job_id = job_id
         self.job_status = job_status
         self.error = error
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will come of the call."""
+        return self.job_status is None or self.job_status.is_final
+
+    def raise_for_failure(self) -> Self:
+        """Lets the response pass of a call that has not failed.
+
+        Returns:
+            the response itself.
+
+        Raises:
+            ChariotsError: why the job failed; a `BackendError` that says so where it was canceled.
+        """
+        from chariots.workers import JobStatus
+
+        if self.error is not None:
+            raise self.error
+        if self.job_status is JobStatus.failed or self.job_status is JobStatus.canceled:
+            raise BackendError(
+                f"the output of job {self.job_id!r} was asked for, but the job is {self.job_status.value}. "
+                "See its log, and run it again."
+            )
+        return self
 
     def json(self) -> dict[str, Any]:
         """The response as the mapping that travels as JSON."""

@@ -9,18 +9,21 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
-from chariots.errors import ChariotsError, InputError, NoWorkerPoolError
+from chariots.errors import ChariotsError
 from chariots.serving import execution
+from chariots.serving.bodies import Body, read_object
 from chariots.serving.inputs import ABSENT, INPUT_KEY
+from chariots.serving.job_json import hint_for
+from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, refuse_options, submit
+from chariots.serving.job_routes import JobViews
+from chariots.workers.job_options import JobOptions
 
 if TYPE_CHECKING:
     from chariots.serving.served import ServedPipeline
     from chariots.serving.server import PipelinesServer
-    from chariots.workers import BaseWorkerPool
 
 __all__ = ["register"]
 
-WORKER_KEY = "use_worker"
 _JSON = "application/json"
 
 
@@ -31,7 +34,7 @@ def register(app: PipelinesServer) -> None:
         app: the server, its pipelines in place.
     """
     views = _Views(app)
-    for path, method, view in (
+    routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
         ("/pipelines/<name>/main", "POST", views.main),
         ("/pipelines/<name>/versions", "POST", views.versions),
         ("/pipelines/<name>/load", "POST", views.load),
@@ -39,8 +42,9 @@ def register(app: PipelinesServer) -> None:
         ("/pipelines/<name>/health_check", "GET", views.health_check),
         ("/health_check", "GET", views.health_checks),
         ("/available_pipelines", "GET", views.available_pipelines),
-        ("/jobs/fetch/", "POST", views.fetch_job),
-    ):
+        *JobViews(app).routes(),
+    )
+    for path, method, view in routes:
         # Dotted endpoints cannot clash with the user's own routes, which are called like their functions.
         endpoint = f"chariots.{view.__name__}"
         app.add_url_rule(path, endpoint, _plain(view), methods=[method], strict_slashes=False)
@@ -67,17 +71,13 @@ class _Views:
         """Executes a pipeline."""
         app = self._app
         served = self._served.get(name) or app.served_pipeline(name)
-        body = _body()
-        value = body.get(INPUT_KEY, ABSENT)
-        wish = body.get(WORKER_KEY)
-        if wish is not None and not isinstance(wish, bool):
-            raise InputError(
-                f"{WORKER_KEY} should be true, false or null, not {schema.dumps(wish)[:40].decode()}. "
-                "Leave it out to let the pipeline and the server decide.",
-                errors=[{"loc": [WORKER_KEY], "expected": "true, false or null", "got": type(wish).__name__}],
-            )
-        if execution.wants_worker(wish, served.use_worker, app.use_workers):
-            return self._hand_over(served, value)
+        body = read_object(INPUT_KEY, may_stay_raw=self._may_stay_raw(served))
+        wish = read_wish(body.members)
+        if wish.has_options:
+            refuse_options(wish, served, app.use_workers)
+        if wish.has_options or execution.wants_worker(wish.use_worker, served.use_worker, app.use_workers):
+            return self._hand_over(served, body, wish)
+        value = body.members.get(INPUT_KEY, ABSENT) if body.raw is None else schema.loads(body.raw)
         converted = served.inputs.read(value)
         snapshot = served.ready(app.op_store_client)
         try:
@@ -115,46 +115,26 @@ class _Views:
         """Lists the pipelines."""
         return web.json_response(list(self._served))
 
-    def fetch_job(self) -> Response:
-        """Shows how far a job is, and its result when it is done."""
-        job_id = _body().get("job_id")
-        if not isinstance(job_id, str):
-            got = "nothing" if job_id is None else type(job_id).__name__
-            raise InputError(
-                f'job_id should be the text that a call with use_worker answered, not {got}. Send {{"job_id": ...}}.',
-                errors=[{"loc": ["job_id"], "expected": "text", "got": got}],
-            )
-        pool = self._pool("a job was asked for")
-        return Response(pool.get_pipeline_response_json_for_id(job_id), 200, content_type=_JSON)
+    def _hand_over(self, served: ServedPipeline, body: Body, wish: Wish) -> Response:
+        """Asks the pool to execute a call; what is read here is checked here, and converted where it is used."""
+        snapshot, app = served.current, self._app
+        pool = pool_of(app, f"pipeline {served.name!r} was to be executed by a worker")
+        if knows_jobs(pool) or wish.has_options or served.job_options != JobOptions():
+            job = submit(app, served, "pipeline", body, INPUT_KEY, wish.options)
+            if job.status.is_final:  # it is that of an earlier request with its key
+                return Response(pool.get_pipeline_response_json_for_id(job.id), 200, content_type=_JSON)
+            answer = execution.queued_json(job.id, snapshot, job.status.value, hint_for(job, pool))
+        else:
+            value = body.members.get(INPUT_KEY, ABSENT)
+            served.inputs.read(value)
+            job_id = pool.execute_pipeline_async(snapshot.pipeline, None if value is ABSENT else value, app)
+            answer = execution.queued_json(job_id, snapshot)
+        return Response(answer, 200, content_type=_JSON)
 
-    def _hand_over(self, served: ServedPipeline, value: Any) -> Response:
-        """Asks the pool to execute a call; the input is checked here and converted where it is used."""
-        served.inputs.read(value)
-        snapshot = served.current
-        pool = self._pool(f"pipeline {served.name!r} was to be executed by a worker")
-        job_id = pool.execute_pipeline_async(snapshot.pipeline, None if value is ABSENT else value, self._app)
-        return Response(execution.queued_json(job_id, snapshot), 200, content_type=_JSON)
-
-    def _pool(self, asked: str) -> BaseWorkerPool:
-        if self._app.worker_pool is None:
-            raise NoWorkerPoolError(
-                f"{asked}, but this server has no workers. Give it a pool with the setting worker_pool "
-                "(worker_pool=RQWorkerPool(...), for example), or do not ask for a worker."
-            )
-        return self._app.worker_pool
-
-
-def _body() -> dict[str, Any]:
-    """The JSON object in the body of the current request; an empty body counts as an empty object."""
-    body = web.read_json(empty={})
-    if type(body) is not dict:
-        got = schema.dumps(body)[:40].decode("utf-8", "ignore")
-        raise InputError(
-            f'the body should be a JSON object such as {{"{INPUT_KEY}": ...}}, not {got}. '
-            f"Put what you sent under {INPUT_KEY!r}.",
-            errors=[{"loc": [], "expected": "an object", "got": type(body).__name__}],
-        )
-    return body
+    def _may_stay_raw(self, served: ServedPipeline) -> bool:
+        """Whether a call can become a job, so that a large input need not be read here."""
+        app = self._app
+        return knows_jobs(app.worker_pool) and False not in (served.use_worker, app.use_workers)
 
 
 def _is_handled(app: PipelinesServer, error: Exception) -> bool:

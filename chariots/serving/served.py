@@ -19,6 +19,7 @@ from chariots.errors import ChariotsError, ConflictError, ForbiddenError, Versio
 from chariots.pipelines.loading import load_pipeline
 from chariots.pipelines.questions import questions
 from chariots.serving.inputs import InputReader
+from chariots.serving.job_requests import pipeline_defaults
 from chariots.serving.obstacles import not_loaded, passes, told, unfit
 from chariots.serving.snapshots import Snapshot, pinned_names, untrained_names
 
@@ -53,6 +54,7 @@ class ServedPipeline:
         self.name = pipeline.name
         self.alias = alias
         self.use_worker = pipeline.use_worker
+        self.job_options = pipeline_defaults(pipeline)
         self.current = Snapshot.of(pipeline.clone(callbacks), 1)
         self.inputs = InputReader(pipeline)
         self.is_loadable = any(node.is_loadable for node in pipeline.pipeline_nodes)

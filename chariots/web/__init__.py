@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chariots.web.remote import remote_stack, render_stack
     from chariots.web.request_ids import current_request_id
     from chariots.web.retry import RetryPolicy
-    from chariots.web.service import accept_any_size, install, json_response, openapi_document, read_json
+    from chariots.web.service import accept_any_size, install, json_response, openapi_document, read_body, read_json
 
 _HOMES = {
     "install": "chariots.web.service",
@@ -23,6 +23,7 @@ _HOMES = {
     "open_to_all": "chariots.web.access",
     "is_loopback": "chariots.web.access",
     "read_json": "chariots.web.service",
+    "read_body": "chariots.web.service",
     "json_response": "chariots.web.service",
     "accept_any_size": "chariots.web.service",
     "openapi_document": "chariots.web.service",
@@ -47,6 +48,7 @@ __all__ = [
     "open_to_all",
     "is_loopback",
     "read_json",
+    "read_body",
     "json_response",
     "accept_any_size",
     "openapi_document",
