@@ -8,7 +8,7 @@ over is found by the next `release_due`.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import sqlalchemy as sa
 
@@ -161,6 +161,7 @@ def _end(connection: sa.Connection, job: Job) -> int | None:
         "status": job.status.value,
         "run_at": job.run_at,
         "expires_at": job.expires_at,
+        "progress": None if job.progress is None else asdict(job.progress),
         "record": rows.record_of(job),
     }
     dependents: int | None = connection.scalar(_END if job.status.is_final else _GO_ON, values)
