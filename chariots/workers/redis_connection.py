@@ -31,13 +31,16 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 WORKER_RETRIES = 20  # with the back-off below, about half a minute
 
-# What Redis answers when it may not or cannot write, and what that means; within a script it is only part of the answer.
+_NOT_ALLOWED = "does not let the user do this. Allow it the keys chariots:* and rq:*, and every command for them"
+
+# Words in what Redis answers, alone or through a script, when it may not or cannot write; and what they mean.
 _CANNOT_NOW = {
-    "OOM ": "has no memory left. Give it more, or let results go sooner with a smaller result_ttl",
+    "'maxmemory'": "has no memory left. Give it more, or let results go sooner with a smaller result_ttl",
     "MISCONF": "cannot write its file, so it takes nothing. Look at its disk",
-    "READONLY": "is a replica. Give the worker pool the address of the one that takes writes",
-    "NOPERM": "does not let the user do this. Allow it the keys chariots:* and rq:* and every command for them",
-    "executing the script can't": "does not let the user do this. Allow it the keys chariots:* and rq:*",
+    "read only replica": "is a replica. Give the worker pool the address of the one that takes writes",
+    "NOPERM": _NOT_ALLOWED,
+    "executing the script can't": _NOT_ALLOWED,
+    "ACL failure in script": _NOT_ALLOWED,
 }
 
 _KINDS = {kind.__name__: kind for kind in (Connection, SSLConnection, UnixDomainSocketConnection)}

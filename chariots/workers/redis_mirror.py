@@ -17,6 +17,7 @@ from redis import Redis
 from redis.client import Pipeline
 from rq import Queue, Worker
 from rq import __version__ as rq_version
+from rq.executions import Execution
 from rq.job import Job as RQJob
 from rq.registry import (
     CanceledJobRegistry,
@@ -148,7 +149,7 @@ def show_worker(pipe: Pipeline, worker: WorkerInfo, now: float, seconds: int) ->
     key = Worker.redis_worker_namespace_prefix + worker.name
     pipe.sadd(REDIS_WORKER_KEYS, key)
     pipe.sadd(WORKERS_BY_QUEUE_KEY % QUEUE_NAME, key)
-    pipe.delete(key)
+    pipe.delete(key, f"{key}:executions")
     pipe.hset(
         key,
         mapping={
@@ -164,7 +165,12 @@ def show_worker(pipe: Pipeline, worker: WorkerInfo, now: float, seconds: int) ->
         },
     )
     if worker.job_id is not None:
-        pipe.hset(key, "current_job", worker.job_id)
+        pipe.hset(key, "current_job", worker.job_id)  # where RQ 2 looks
+        execution = Execution(worker.name, worker.job_id, connection=pipe)
+        execution.worker_name = worker.name
+        execution.save(seconds, pipeline=pipe)
+        pipe.sadd(f"{key}:executions", execution.composite_key)  # where RQ 3 looks
+        pipe.expire(f"{key}:executions", seconds)
     pipe.expire(key, seconds)
 
 
@@ -173,7 +179,7 @@ def forget_worker(pipe: Pipeline, name: str) -> None:
     key = Worker.redis_worker_namespace_prefix + name
     pipe.srem(REDIS_WORKER_KEYS, key)
     pipe.srem(WORKERS_BY_QUEUE_KEY % QUEUE_NAME, key)
-    pipe.delete(key)
+    pipe.delete(key, f"{key}:executions")
 
 
 def _moment(seconds: float | None) -> str:

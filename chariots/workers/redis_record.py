@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from chariots.workers.job import Job
@@ -77,10 +78,15 @@ def table(found: Sequence[bytes] | Mapping[bytes, bytes]) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in pairs}
 
 
-def _written(job: Job, but: frozenset[str]) -> dict[str, str]:
-    values = job.as_mapping()
-    fields = {name: str(values[name] or "") for name in _TEXTS - but}
+def _written(job: Job, but: frozenset[str] | set[str]) -> dict[str, str]:
+    fields = {name: str(_value(job, name) or "") for name in _TEXTS - but}
     for name in _NUMBERS - but:
-        fields[name] = "" if values[name] is None else json.dumps(values[name])
-    fields["rest"] = json.dumps({name: values[name] for name in _REST})
+        value = _value(job, name)
+        fields[name] = "" if value is None else json.dumps(value, default=asdict)
+    fields["rest"] = json.dumps({name: _value(job, name) for name in _REST}, default=asdict)
     return fields
+
+
+def _value(job: Job, name: str) -> Any:
+    value = getattr(job, name)
+    return value.value if name == "status" else value
