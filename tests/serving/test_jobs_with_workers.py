@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from chariots.serving import PipelinesClient
-from chariots.testing import eventually
+from chariots.testing.pool_contract import eventually
 from chariots.workers import JobStatus
 from chariots.workers.job import LogLine, Progress
 from tests.serving.support import Http, live
