@@ -23,6 +23,7 @@ __all__ = [
     "BodyTooLargeError",
     "ConflictError",
     "NoWorkerPoolError",
+    "AlreadySavedError",
     "UnreachableError",
     "StoreError",
     "DamagedError",
@@ -184,6 +185,13 @@ class NoWorkerPoolError(ConflictError):
 
     slug = "no-worker-pool"
     title = "No worker pool"
+
+
+class AlreadySavedError(ConflictError):
+    """Raised when another attempt has saved under a key before; ``extra['attempt']`` says which."""
+
+    slug = "already-saved"
+    title = "Already saved"
 
 
 class UnreachableError(ChariotsError, ConnectionError):
