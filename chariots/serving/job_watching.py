@@ -34,6 +34,7 @@ def watch(client: JobClient, job: AnyJob, console: Console | None = None) -> Pip
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
+    found = client.job(job)
     columns = (
         TextColumn("{task.fields[target]}", markup=False),
         TextColumn("{task.fields[status]}", markup=False),
@@ -43,10 +44,10 @@ def watch(client: JobClient, job: AnyJob, console: Console | None = None) -> Pip
         TextColumn("{task.description}", markup=False),
     )
     with Bar(*columns, console=console or Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None, target="", status="")
-        for event in client.stream(job):
+        task = bar.add_task("", total=None, target=found.target, status=found.status.value)
+        for event in client.stream(found):
             _show(bar, task, event)
-    return client.wait(job)
+    return client.wait(found)
 
 
 def _show(bar: Bar, task: TaskID, event: JobEvent) -> None:
