@@ -7,6 +7,7 @@ under, and also inherit from the builtin exception a careful caller would catch 
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Iterable
 from typing import Any
 
@@ -42,6 +43,9 @@ VERSION_HINT = (
 )
 
 
+_CLOSELY = 100  # names that are compared letter by letter
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Words a suggestion for a name that is not known.
 
@@ -52,7 +56,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     Returns:
         ``" Did you mean 'x'?"`` with a leading space, or an empty string where nothing is close.
     """
-    close = difflib.get_close_matches(name, list(known), n=1)
+    likely = list(known)
+    if len(likely) > _CLOSELY:
+        # A close look takes a millisecond where names are long, and thousands of them would keep a server busy.
+        glance = difflib.SequenceMatcher(None, "", name)
+
+        def at_most(other: str) -> float:
+            glance.set_seq1(other)
+            return glance.quick_ratio()
+
+        likely = heapq.nlargest(_CLOSELY, likely, at_most)
+    close = difflib.get_close_matches(name, likely, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

@@ -68,6 +68,12 @@ class RedisServer:
         """The address a client connects to."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        """The process of the server, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> RedisServer:
         """Starts the server and waits until it answers; a second start uses the same port and data.
 

@@ -2,7 +2,8 @@
 
 Gunicorn gives a connection to a thread as soon as its first byte is there, and the thread waits for the rest: a few
 clients that send half a line each keep all threads busy. Here the loop of the worker, which waits for thousands of
-connections at once, takes in the head of a request and a small body. A thread gets the request when it is whole.
+connections at once, takes in the head of a request and a small body. A thread gets the request when it is whole. Where
+there are as many connections as a worker takes, the one that has waited longest makes room for the next.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 import time
 from collections import deque
 from functools import partial
+from itertools import islice
 from typing import Any, Final, Literal
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -34,6 +36,7 @@ _EARLY: Final = 2**14  # bytes, received at once
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
 _UNKNOWN_LENGTH = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_MANY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class PatientSocket(socket.socket):
@@ -102,7 +105,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         super().__init__(*args, **kwargs)
         self._arriving: dict[Any, float] = {}  # connection -> the moment at which patience ends; the oldest first
         self._leaving: dict[PatientSocket, float] = {}
-        self._large: deque[Any] = deque()  # connections whose large bodies wait for a thread
+        self._large: deque[tuple[float, Any]] = deque()  # connections whose large bodies wait for a thread, since when
         self._reading = 0  # threads that have such a body
         self._lock = threading.Lock()
 
@@ -140,11 +143,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 self._read_large()
 
     def murder_keepalived(self, *args: Any, **kwargs: Any) -> None:
-        """Closes what has waited too long; gunicorn's loop calls this at least once a second."""
+        """Closes what has waited too long; gunicorn's loop calls this after each of its steps, of a second at most."""
         super().murder_keepalived(*args, **kwargs)
         now = time.monotonic()
         for connection in [one for one, end in self._arriving.items() if end <= now]:
             self._drop(connection)
+        # Otherwise gunicorn lets all others wait until one of these connections ends.
+        while self.alive and self.nr_conns >= self.worker_connections and self._make_room():
+            pass
         for leaving in [one for one, end in self._leaving.items() if end <= now]:
             self._let_go(leaving)
 
@@ -164,7 +170,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self.poller.unregister(conn.sock)
         conn.sock.setblocking(True)
         if arrived == "large":
-            self._large.append(conn)
+            self._large.append((time.monotonic(), conn))
             self._read_large()
         else:
             super().enqueue_req(conn)
@@ -175,17 +181,39 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             if not self._large or self._reading >= max(1, self.cfg.threads // 2):
                 return
             self._reading += 1
-            conn = self._large.popleft()
+            _, conn = self._large.popleft()
         conn.is_large = True
         super().enqueue_req(conn)
 
-    def _drop(self, conn: Any) -> None:
+    def _make_room(self) -> bool:
+        """Closes the connection that has waited longest, for its client or for a thread; False where none waits."""
+        idle = getattr(self, "keepalived_conns", ())  # not all releases of gunicorn have them
+        with self._lock:
+            waiting = [(conn.timeout - self.cfg.keepalive, conn) for conn in islice(idle, 1)]
+            waiting += [(end - ARRIVAL_SECONDS, conn) for conn, end in islice(self._arriving.items(), 1)]
+            waiting += islice(self._large, 1)
+            _, longest = min(waiting, key=lambda one: one[0], default=(0.0, None))
+            if self._large and longest is self._large[0][1]:
+                self._large.popleft()
+                self._end(longest, _TOO_MANY)
+                return True
+        if longest in self._arriving:
+            self._drop(longest, _TOO_MANY)
+        elif longest is not None:
+            longest.timeout = 0.0
+            super().murder_keepalived()
+        return longest is not None
+
+    def _drop(self, conn: Any, answer: bytes = _TOO_SLOW) -> None:
         del self._arriving[conn]
         self.poller.unregister(conn.sock)
+        self._end(conn, answer)
+
+    def _end(self, conn: Any, answer: bytes) -> None:
         self.nr_conns -= 1
         try:
             if conn.sock.early:
-                conn.sock.send(_TOO_SLOW)
+                conn.sock.send(answer)
         except OSError:
             pass  # it does not read either
         finally:

@@ -48,6 +48,10 @@ def export(
         f"{counted(report.links, 'link')} ({shown_size(report.size)} in {counted(report.blobs, 'blob')}); "
         "`chariots op-store import` takes it."
     )
+    if report.linked:
+        from chariots.checking.wording import listed
+
+        click.echo(f"Links with {listed(report.linked)} stayed behind; name them as well to take those along.")
 
 
 @click.command("import")

@@ -157,10 +157,12 @@ class BlobStore:
         """
         try:
             self.saver.check()
-        except OSError as error:
+        except StoreError:
+            raise
+        except Exception as error:  # a user's own saver may raise whatever its library does
             raise StoreUnavailableError(
-                f"the op store keeps bytes under {self.saver.root_path!r}, which cannot be used: {error}; mend the "
-                "rights or the disk of that place"
+                f"the op store keeps bytes under {self.saver.root_path!r}, which cannot be used: "
+                f"{error or type(error).__name__}; mend the rights or the disk of that place"
             ) from error
 
     def is_intact(self, sha256: str) -> bool:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from chariots.errors import InputError, StoreError, StoreFullError, StoreUnavailableError
 from chariots.op_store.engines import BUSY_SECONDS, READ_ONLY, absolute, file_of, in_memory, make_engine
-from chariots.op_store.tables import SCHEMA_REVISION
+from chariots.op_store.tables import SCHEMA_REVISION, metadata
 
 __all__ = ["MIGRATIONS", "Database"]
 
@@ -37,14 +37,16 @@ class Database:
     Args:
         url: an SQLAlchemy URL for SQLite or PostgreSQL. A relative SQLite path starts at the working
             directory, and missing directories are made; ``sqlite:///:memory:`` lives as long as this object.
+        relaxed: whether a power cut may take back what was changed last, which makes changes much faster. What is
+            left then is whole, and the end of a process takes nothing back.
 
     Raises:
         ValueError: if the URL is of another kind.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, relaxed: bool = False) -> None:
         self.url = absolute(url)
-        self.engine = make_engine(self.url)
+        self.engine = make_engine(self.url, relaxed=relaxed)
         self._schema_checked = False
         self._file = file_of(self.url)
         self._file_in_use: tuple[int, int] | None = None
@@ -69,11 +71,17 @@ class Database:
         Args:
             alone: whether nobody else may be writing until the end, as when bytes are deleted that nothing names.
         """
-        self.check_schema()
-        with self._reporting("change"), self.engine.begin() as connection:
+        with self.changing() as connection:
             if connection.dialect.name == "postgresql":  # on SQLite there is one writer at a time anyway
                 lock = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
                 connection.execute(sa.select(lock(_WRITERS_LOCK_NUMBER)))
+            yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[sa.Connection]:
+        """Yields a connection as `writing` does, for tables that `gc` has nothing to do with, and need not wait for."""
+        self.check_schema()
+        with self._reporting("change"), self.engine.begin() as connection:
             yield connection
 
     def check_schema(self) -> None:
@@ -145,9 +153,17 @@ class Database:
         """The revision of the tables that are there; checked here because importing Alembic takes longer."""
         with self.engine.connect() as connection:
             connection.execution_options(**{READ_ONLY: True})
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+            # In one question: tables that somebody makes between two would be taken for those of another program.
+            there = {name.lower() for name in sa.inspect(connection).get_table_names()}
+            revision = None
+            if "alembic_version" in there:
+                revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        taken = sorted(there & set(metadata.tables))
+        if revision is None and taken:
+            raise StoreError(
+                f"the op store was to make its tables in the database {self._shown_url()}, but another program has a "
+                f"table {taken[0]!r} there; give the op store a database of its own (nothing was changed)"
+            )
         known = {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("*.py")}
         if revision is not None and revision not in known:
             raise StoreError(
@@ -192,7 +208,9 @@ class Database:
 
 
 def _is_full(error: object) -> bool:
-    return getattr(error, "sqlite_errorname", None) == "SQLITE_FULL" or getattr(error, "sqlstate", None) == "53100"
+    # The second is what SQLite says of the index beside a file in WAL mode, which whoever opens it first makes.
+    full = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+    return getattr(error, "sqlite_errorname", None) in full or getattr(error, "sqlstate", None) == "53100"
 
 
 def _is_closed(error: object) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from chariots.op_store.decisions.events import Event
 from chariots.pipelines.store import Origin, StoredVersion
 
-__all__ = ["LinkedVersion", "OpDetails", "VersionDetails"]
+__all__ = ["LinkedVersion", "OpDetails", "PipelineDetails", "VersionDetails"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,23 @@ class OpDetails:
     name: str
     newest: int | None
     saved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineDetails:
+    """A pipeline that the store knows, because it was saved or served.
+
+    Attributes:
+        name: its name.
+        serves: the versions that were last put into service, as the number of the version of each node.
+        serves_since: when that was, in UTC; None for a pipeline that never served.
+        aliases: for each of its aliases the event that says what it stands for, by the names of the aliases.
+    """
+
+    name: str
+    serves: Mapping[str, int] = field(default_factory=dict)
+    serves_since: datetime | None = None
+    aliases: Sequence[Event] = ()
 
 
 @dataclass(frozen=True, slots=True)

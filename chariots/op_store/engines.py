@@ -1,14 +1,18 @@
 """How is a connection to the op store's database opened, set up and given up in time?
 
-No wait is without end. SQLite waits up to half a minute for the lock of another writer. PostgreSQL gets five seconds to
+Waits have an end. SQLite waits up to half a minute for the lock of another writer. PostgreSQL gets five seconds to
 take a connection, half a minute for a lock, a minute for a statement, and an idle transaction of a process that
-hangs is ended after a minute; what the URL says instead (``?connect_timeout=20``) comes first.
+hangs is ended after a minute; what the URL says instead (``?connect_timeout=20``) comes first. One wait has no end:
+that for a PostgreSQL whose processes are stopped (SIGSTOP) with their connections open. Its machine goes on confirming
+what is sent, and the limit of a statement is its own to keep.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,7 @@ _POSTGRESQL_SETTINGS = {  # milliseconds
     "lock_timeout": 30_000,
     "idle_in_transaction_session_timeout": 60_000,
 }
+_RELAXED = {"synchronous_commit": "off"}
 
 
 def absolute(url: str | sa.URL) -> sa.URL:
@@ -98,11 +103,12 @@ def in_memory(url: sa.URL) -> bool:
     return url.database in (None, "", ":memory:")
 
 
-def make_engine(url: sa.URL) -> sa.Engine:
+def make_engine(url: sa.URL, *, relaxed: bool = False) -> sa.Engine:
     """Makes what opens connections; none is opened yet.
 
     Args:
         url: what `absolute` returned.
+        relaxed: whether a transaction may end before it is safe from a power cut.
 
     Returns:
         the engine.
@@ -111,7 +117,7 @@ def make_engine(url: sa.URL) -> sa.Engine:
         ImportError: if the driver is not installed; the message says how to get it.
     """
     if url.get_backend_name() == "postgresql":
-        return _postgresql_engine(url)
+        return _postgresql_engine(url, _RELAXED if relaxed else {})
     if in_memory(url):
         # One connection for all threads, lent to one at a time: the database is gone when it closes.
         engine = sa.create_engine(
@@ -124,14 +130,14 @@ def make_engine(url: sa.URL) -> sa.Engine:
         )
     else:
         engine = sa.create_engine(url, pool_timeout=BUSY_SECONDS, connect_args={"timeout": BUSY_SECONDS}, **_POOL)
-    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "connect", partial(_configure_sqlite, synchronous="NORMAL" if relaxed else "FULL"))
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _postgresql_engine(url: sa.URL) -> sa.Engine:
+def _postgresql_engine(url: sa.URL, more: Mapping[str, str]) -> sa.Engine:
     settings = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
-    options = " ".join(f"-c {name}={value}" for name, value in _POSTGRESQL_SETTINGS.items())
+    options = " ".join(f"-c {name}={value}" for name, value in {**_POSTGRESQL_SETTINGS, **more}.items())
     given = url.query.get("options", "")
     # Given options come later, so that they win.
     settings["options"] = f"{options} {given if isinstance(given, str) else ' '.join(given)}".strip()
@@ -146,11 +152,11 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
         ) from error
 
 
-def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _configure_sqlite(connection: sqlite3.Connection, _record: object, *, synchronous: str) -> None:
     # By default the driver begins transactions when it sees fit, and none around CREATE TABLE.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from chariots.errors import UnknownNameError, nearest
 from chariots.op_store import rows, tables
 from chariots.op_store.checks import LARGEST_PAGE, LONGEST_NAME, check_name, check_numbers, check_page, invalid
-from chariots.op_store.details import LinkedVersion, OpDetails, VersionDetails
+from chariots.op_store.decisions.overview import known_pipelines
+from chariots.op_store.details import LinkedVersion, OpDetails, PipelineDetails, VersionDetails
 from chariots.pipelines.store import Origin, StoredVersion
 
 __all__ = ["Lineage"]
@@ -63,9 +64,7 @@ class Lineage:
         Raises:
             InputError: if the limit is out of range.
         """
-        check_page(limit)
-        if len(after) > LONGEST_NAME or "\0" in after:
-            raise invalid("after", "the name of an op", after)
+        _check_names_page(limit, after)
         newest = (
             sa.select(sa.func.max(tables.version.c.id))
             .where(tables.version.c.op_id == tables.op.c.id)
@@ -85,6 +84,20 @@ class Lineage:
             .order_by(found.c.name)
         )
         return [OpDetails(row.name, row.newest, _moment(row.created_at)) for row in self._all(query)]
+
+    def pipelines(self, limit: int = 100, after: str = "") -> list[PipelineDetails]:
+        """The pipelines of the store with what they serve, by name.
+
+        Args:
+            limit: how many at most.
+            after: only those whose name comes after this one.
+
+        Raises:
+            InputError: if the limit is out of range.
+        """
+        _check_names_page(limit, after)
+        with self._reading() as connection:
+            return known_pipelines(connection, limit, after)
 
     def versions(self, op: str, limit: int = 100, before: int | None = None) -> list[VersionDetails]:
         """The versions of an op, newest first.
@@ -254,6 +267,12 @@ class Lineage:
     def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[rows.StoredRow]:
         with self._reading() as connection:
             return connection.execute(query).all()
+
+
+def _check_names_page(limit: int, after: str) -> None:
+    check_page(limit)
+    if len(after) > LONGEST_NAME or "\0" in after:
+        raise invalid("after", "the last name of the page before", after)
 
 
 def _moment(stored: datetime | None) -> datetime | None:

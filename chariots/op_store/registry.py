@@ -25,7 +25,7 @@ from chariots.op_store.checks import (
     invalid,
 )
 from chariots.op_store.database import Database
-from chariots.op_store.decisions import deployments
+from chariots.op_store.decisions import deployments, events
 from chariots.op_store.decisions.history import History
 from chariots.op_store.lineage import Lineage
 from chariots.op_store.resolution import lookup
@@ -203,6 +203,7 @@ class Registry:
         check_names(versions, "versions")
         check_numbers(versions.values(), "versions")
         with self.database.writing() as connection:
+            events.lock(connection, deployments.add_pipeline(connection, pipeline, None))
             if deployments.last(connection, pipeline) != dict(versions):
                 deployments.record(connection, pipeline, versions)
 
@@ -273,4 +274,7 @@ class Registry:
         query = sa.select(*rows.STORED, table.c.pruned_at).join(tables.op).where(table.c.sha256 == sha256)
         with self.database.reading() as connection:
             found = connection.execute(query.order_by(table.c.id.desc()).limit(5)).all()
-        return [f"{row.op!r} version number {row.id}{' (given up by `gc`)' * bool(row.pruned_at)}" for row in found]
+        return [
+            f"{row.op!r} version number {row.id} ({rows.version_text(row)}{', given up by `gc`' * bool(row.pruned_at)})"
+            for row in found
+        ]

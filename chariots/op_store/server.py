@@ -130,6 +130,9 @@ def _database_extension(app: flask.Flask, database: Database) -> SQLAlchemy:
         def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: flask.Flask) -> sa.Engine:
             return database.engine
 
+        def create_all(self, *_: Any, **__: Any) -> None:
+            database.upgrade()  # tables that no migration made could not be upgraded by the next release
+
     app.config["SQLALCHEMY_DATABASE_URI"] = database.url
     return OpStoreDatabase(app, metadata=tables.metadata)
 

@@ -24,7 +24,7 @@ __all__ = [
     "collection",
 ]
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 # Constraints get the same names on every database, so that a later migration can name what it drops.
 metadata = sa.MetaData(
@@ -162,6 +162,11 @@ save = sa.Table(
     sa.Column("host", sa.Text),
     sa.Column("git_commit", sa.Text),
     sa.Column("code_version", sa.Text),
+    # Chosen by who saves, so that what is saved again under it counts once; and which attempt saved it first.
+    sa.Column("key", sa.Text),
+    sa.Column("attempt", sa.BigInteger),
+    sa.Column("numbers", sa.JSON),  # op -> number of the version, as they were answered; NULL without a key
+    sa.Index("uq_save_key", "key", unique=True),
     sa.Index(None, "pipeline_id", "id"),
     sqlite_autoincrement=True,
 )

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from chariots.errors import VersionError, nearest
+from chariots.pipelines.mismatch import LEVELS, strictest
 from chariots.pipelines.ops import BaseOp, LoadableOp
 from chariots.pipelines.store import OpStoreProtocol
 from chariots.versioning import Version
@@ -142,6 +143,8 @@ class BaseNode(ABC):
     def check_version_compatibility(self, upstream_node: BaseNode, store_to_look_in: OpStoreProtocol) -> None:
         """Checks that this node was validated with the present version of an upstream node.
 
+        What counts is its major version, or what the ``mismatch_on`` of its op names.
+
         Args:
             upstream_node: the node whose output this one reads.
             store_to_look_in: the op store that knows the valid links.
@@ -154,7 +157,9 @@ class BaseNode(ABC):
         if links is None:
             fits = not (self.is_loadable and upstream_node.is_loadable)
         else:
-            fits = found.major in {version.major for version in links}
+            op = upstream_node.op if isinstance(upstream_node, Node) else None
+            counted = LEVELS[: LEVELS.index(strictest(None if op is None else op.mismatch_on)) + 1]
+            fits = any(all(getattr(found, name) == getattr(version, name) for name in counted) for version in links)
         if not fits:
             raise VersionError(
                 f"node {self.name!r} does not accept {found!r} of node {upstream_node.name!r}: it was never saved "

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Self
 
 from chariots.pipelines.callbacks import OpCallBack
+from chariots.pipelines.moments import next_moment
 from chariots.pipelines.training_records import TrainingRecord, fingerprint_of
 from chariots.versioning import Version, VersionableMeta, VersionType
 
@@ -200,7 +201,24 @@ class LoadableOp(BaseOp):
     #: Whether this op object learned what it would save. Only what has learned vouches for its upstream ops.
     has_learned: bool = True
 
+    _changed_at: int = 0  # when `has_learned` was last set; 0 where it never was
     _training_record: TrainingRecord | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "has_learned":
+            super().__setattr__("_changed_at", next_moment())
+        super().__setattr__(name, value)
+
+    def has_changed_since(self, reader: LoadableOp) -> bool:
+        """Whether this op learned, or was loaded, after an op that reads it had learned.
+
+        Args:
+            reader: the op that reads it.
+
+        Returns:
+            False also where an op of one's own never sets `has_learned`, so that nobody knows.
+        """
+        return 0 < reader._changed_at < self._changed_at
 
     @property
     def training_record(self) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from shlex import quote
 
 from chariots.errors import VERSION_HINT, VersionError
 from chariots.pipelines.store import Refusal, Resolution
@@ -89,18 +90,23 @@ def _ways_out(pipeline: str, refusals: Sequence[Refusal]) -> list[str]:
         " or ".join(map(repr, refusal.retrain)) or f"the pipeline that trains {refusal.node!r}" for refusal in refusals
     )
     lines = ["ways out:", f"- retrain: load, run and save {', '.join(which)}; then load {pipeline!r} again"]
-    if any(refusal.cause != "missing" for refusal in refusals):
-        lines.append(
-            f"- roll back or pin: `chariots rollback {pipeline}`, `chariots promote {pipeline}` with what fits, "
-            "or run the code that saved them"
-        )
-    lines += [
-        f"- accept the pair, with a reason that is recorded: `chariots accept {pipeline} {refusal.upstream} "
-        f"{refusal.node} --reason ...`"
-        for refusal in refusals
-        if refusal.upstream is not None
+    if all(refusal.cause == "missing" for refusal in refusals):
+        return lines
+    asked = quote(pipeline)
+    versionless = {refusal.node for refusal in refusals if refusal.upstream is None}
+    return [
+        *lines,
+        f"- roll back or pin: `chariots rollback {asked}`, `chariots promote {asked}` with what fits, "
+        "or run the code that saved them",
+        *(
+            f"- accept the pair, with a reason that is recorded: `chariots accept {asked} {quote(refusal.upstream)} "
+            f"{quote(refusal.node)} --reason ...`"
+            for refusal in refusals
+            if refusal.upstream is not None and refusal.node not in versionless
+        ),
+        f"(these commands are for a store that knows {pipeline!r}; if it was neither saved to it nor served with it, "
+        "save it there first)",
     ]
-    return lines
 
 
 def _version(version: str, number: int | None) -> str:

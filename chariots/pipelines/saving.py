@@ -24,7 +24,7 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
 
     A link is recorded where the downstream op accepts the upstream one: it learned with it in this process, or it
     has no state and the upstream op learned in front of it, or an op behind it from what it gave. What was only loaded
-    vouches for nothing.
+    vouches for nothing, nor does what has learned before the upstream op became what it is now.
 
     Args:
         pipeline: the pipeline.
@@ -81,11 +81,12 @@ def _save(pipeline: Pipeline, store: OpStoreProtocol) -> None:
             if record is not None:
                 records[slot.node.name] = record
     links: dict[tuple[str, str], None] = {}
-    learned = _learned_behind(slots)
+    passed = _passed_by_learning(slots)
+    only_loaded = {name for name, record in records.items() if name in loaded and _is_as_loaded(record, loaded[name])}
     for up, down in effective_edges(slots):
         upstream, downstream = slots[up].node.name, slots[down].node.name
-        vouches = down in learned or _vouches(slots[up].op, slots[down].op)
-        if vouches and upstream in records and downstream in records:
+        vouches = down in passed or _vouches(slots[up].op, slots[down].op)
+        if vouches and upstream in records and downstream in records and not only_loaded >= {upstream, downstream}:
             links[upstream, downstream] = None
     if records:
         store.commit_save(pipeline.name, slots[-1].node.name, list(records.values()), list(links))
@@ -95,23 +96,28 @@ def _save(pipeline: Pipeline, store: OpStoreProtocol) -> None:
         store.describe_pipeline(pipeline.name, nodes, edges)
 
 
-def _learned_behind(slots: Sequence[Slot]) -> set[int]:
-    """The positions of ops that learned here, and of the plain code between those and what they learned from."""
+def _passed_by_learning(slots: Sequence[Slot]) -> set[int]:
+    """The positions of the plain code between ops that learned here and what they learned from."""
     found: set[int] = set()
     for position in reversed(range(len(slots))):  # whoever reads a slot comes behind it
         op = slots[position].op
-        if isinstance(op, LoadableOp) and op.has_learned:
-            found.add(position)
-        if position in found:
+        if position in found or (isinstance(op, LoadableOp) and op.has_learned):
             found.update(up for up in slots[position].upstream if not isinstance(slots[up].op, LoadableOp))
     return found
 
 
 def _vouches(upstream: BaseOp | None, downstream: BaseOp | None) -> bool:
     """Whether the two were validated with each other here."""
+    source = upstream if isinstance(upstream, LoadableOp) else None
     if isinstance(downstream, LoadableOp):
-        return downstream.has_learned
-    return not isinstance(upstream, LoadableOp) or upstream.has_learned
+        # After a run that failed half way, or a training of one op alone, the upstream op may be ahead.
+        return downstream.has_learned and (source is None or not source.has_changed_since(downstream))
+    return source is None or source.has_learned
+
+
+def _is_as_loaded(record: VersionRecord, loaded: StoredVersion) -> bool:
+    """Whether a version is the one that was loaded; an op of one's own may not tell by itself that it only was."""
+    return record.sha256 == loaded.sha256 and Version.parse(record.version) == Version.parse(loaded.version)
 
 
 def _record(node: BaseNode, store: OpStoreProtocol, loaded: StoredVersion | None = None) -> VersionRecord | None:

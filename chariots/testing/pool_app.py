@@ -107,7 +107,7 @@ class Mean(BaseMLOp):
 
     def predict(self, ignored: Any) -> float:
         """Returns the mean."""
-        return self._model["mean"]
+        return float(self._model["mean"])
 
 
 def pool_app(pool: BaseWorkerPool, folder: str | Path, import_name: str) -> Chariots:

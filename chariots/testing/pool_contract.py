@@ -25,7 +25,7 @@ Found = TypeVar("Found")
 DEADLINE = 60.0  # seconds; how long anything may take on a slow machine
 
 
-def eventually(look: Callable[[], Found], what: str) -> Found:
+def eventually(look: Callable[[], Found | None], what: str) -> Found:
     """Looks again and again until there is something to see.
 
     Args:

@@ -19,7 +19,15 @@ from chariots.web import deadline, request_ids
 from chariots.web.access import INSIDE, Access, open_to_all
 from chariots.web.problems import PROBLEM_TYPE, problem_of
 
-__all__ = ["install", "read_json", "read_body", "json_response", "accept_any_size", "openapi_document"]
+__all__ = [
+    "install",
+    "read_json",
+    "read_body",
+    "json_response",
+    "accept_any_size",
+    "broken_body",
+    "openapi_document",
+]
 
 _EXTENSION = "chariots.web"
 _JSON = "application/json"
@@ -115,7 +123,7 @@ def read_body(*, keep: bool = True) -> bytes:
     """
     try:
         body = request.get_data(cache=keep)
-    except OSError as error:  # the connection broke, or the server lost patience
+    except broken_body() as error:  # the connection broke, or the server lost patience
         raise MalformedRequestError(f"The body broke off: {error}. Send it again.") from error
     if "HTTP_TRANSFER_ENCODING" in request.environ:
         _check_chunked(len(body))
@@ -136,6 +144,13 @@ def json_response(value: Any, status: int = 200) -> flask.Response:
         TypeError: when a part of the value has no form in JSON; the message names the place.
     """
     return current_app.response_class(dumps(value, where=""), status, content_type=_JSON)
+
+
+def broken_body() -> tuple[type[Exception], ...]:
+    """What reading a body may raise although this service is well: it broke off, came too slowly, or is torn."""
+    # Gunicorn has errors of its own for chunks that are none; whoever sent those is told, and no stack is logged.
+    gunicorn = sys.modules.get("gunicorn.http.errors")
+    return (OSError,) if gunicorn is None else (OSError, gunicorn.ParseException)
 
 
 def _check_chunked(size: int) -> None:

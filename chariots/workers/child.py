@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -50,8 +51,8 @@ def main(arguments: list[str]) -> int:
     for end in (from_parent, to_parent):
         os.set_inheritable(end, False)  # a process that an op starts must not hold the pipe open
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
-    with open(from_parent, encoding="utf-8") as orders, open(to_parent, "w", encoding="utf-8") as answers:
-        child = Child(name, orders, answers)
+    with open(to_parent, "w", encoding="utf-8") as answers:
+        child = Child(name, from_parent, answers)
         try:
             app = app_reference.load(reference)
             store = _store_of(app)
@@ -70,11 +71,11 @@ class Child:
 
     Args:
         name: the name of the worker.
-        orders: what it is told, a line of JSON for each order.
+        orders: the end of the pipe where it is told what to do, in lines of JSON.
         answers: where it tells what it is at, in the same form.
     """
 
-    def __init__(self, name: str, orders: TextIO, answers: TextIO) -> None:
+    def __init__(self, name: str, orders: int, answers: TextIO) -> None:
         self._name = name
         self._orders, self._answers = orders, answers
         self._leave = threading.Event()
@@ -139,7 +140,7 @@ class Child:
     # -- what it is told ----------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        for line in self._orders:
+        for line in _lines(self._orders):
             order = json.loads(line)
             if order["order"] == "leave":
                 self._leave.set()
@@ -160,6 +161,14 @@ class Child:
             run = self._run
             if run is not None:
                 run.reporter.tell()
+
+
+def _lines(pipe: int) -> Iterator[bytes]:
+    """The lines that come through a pipe; not read through a file object, whose lock a waiting thread would hold."""
+    unread = b""
+    while chunk := os.read(pipe, 65536):
+        *lines, unread = (unread + chunk).split(b"\n")
+        yield from lines
 
 
 def _store_of(app: PipelinesServer) -> JobStore:

@@ -31,6 +31,18 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 WORKER_RETRIES = 20  # with the back-off below, about half a minute
 
+_NOT_ALLOWED = "does not let the user do this. Allow it the keys chariots:* and rq:*, and every command for them"
+
+# Words in what Redis answers, alone or through a script, when it may not or cannot write; and what they mean.
+_CANNOT_NOW = {
+    "'maxmemory'": "has no memory left. Give it more, or let results go sooner with a smaller result_ttl",
+    "MISCONF": "cannot write its file, so it takes nothing. Look at its disk",
+    "read only replica": "is a replica. Give the worker pool the address of the one that takes writes",
+    "NOPERM": _NOT_ALLOWED,
+    "executing the script can't": _NOT_ALLOWED,
+    "ACL failure in script": _NOT_ALLOWED,
+}
+
 _KINDS = {kind.__name__: kind for kind in (Connection, SSLConnection, UnixDomainSocketConnection)}
 
 # How redis-py describes one pool to itself; a second pool makes its own.
@@ -139,6 +151,13 @@ def reachable(client: Redis, asked: str) -> Iterator[None]:
         raise UnreachableError(
             f"{asked}, but Redis at {address(client)} has just started and is still reading its data. "
             "Ask again in a moment."
+        ) from None
+    except exceptions.ResponseError as error:
+        word = next((word for word in _CANNOT_NOW if word in str(error)), None)
+        if word is None:
+            raise
+        raise UnreachableError(
+            f"{asked}, but Redis at {address(client)} {_CANNOT_NOW[word]} ({error}). Nothing was changed."
         ) from None
     except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
         raise UnreachableError(

@@ -1,43 +1,24 @@
-"""Which function do RQ workers run?"""
+"""Which function do the jobs name that RQ shows?"""
 
 from __future__ import annotations
 
-from redis.exceptions import RedisError
-from rq import get_current_job
+from chariots.errors import ConflictError
 
-from chariots.workers import app_reference
-from chariots.workers.jobs import JobRequest, execute_job, problem_json
-
-__all__ = ["PROBLEM", "run_job"]
-
-PROBLEM = "problem"  # where a failed job keeps its reason, among what RQ calls its meta data
+__all__ = ["run_job"]
 
 
-def run_job(request_text: str) -> str:
-    """Runs the pipeline a job asks for; this is the only function that workers of chariots run.
+def run_job(job_id: str) -> None:
+    """Refuses to run; it is what a worker of plain RQ calls that has taken a job of ours.
+
+    The job is not lost: RQ's queue is a view of the jobs, and a worker of chariots finds it elsewhere.
 
     Args:
-        request_text: a `JobRequest` as text.
+        job_id: the id of the job.
 
-    Returns:
-        the JSON text of the `PipelineResponse`.
+    Raises:
+        ConflictError: always.
     """
-    try:
-        request = JobRequest.parse(request_text)
-        app = app_reference.load(request.app)
-        return execute_job(app, request.pipeline, request.pipeline_input, request.job_id)
-    except BaseException as error:
-        _keep_reason(error)
-        raise
-
-
-def _keep_reason(error: BaseException) -> None:
-    """Writes the problem beside the job, for the server; RQ itself keeps a traceback as text."""
-    job = get_current_job()
-    if job is None:
-        return  # somebody calls the function by hand
-    job.meta[PROBLEM] = problem_json(error)
-    try:
-        job.save_meta()  # type: ignore[no-untyped-call]  # RQ leaves it untyped
-    except RedisError as unsaved:
-        error.add_note(f"(the reason could not be written to Redis: {unsaved})")
+    raise ConflictError(
+        f"job {job_id!r} was taken by a worker of plain RQ, but only workers of chariots can run it, and one of them "
+        "still will. Start them with `chariots worker module:app`; for other jobs use a queue of another name."
+    )

@@ -1,34 +1,29 @@
-"""How do pipelines run in RQ workers on Redis?"""
+"""How do pipelines run in workers on Redis, where RQ's tools see them?"""
 
 from __future__ import annotations
 
-import json
+import logging
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from chariots.errors import BackendError, ConflictError, UnknownNameError, nearest
-from chariots.workers import app_reference, redis_connection
-from chariots.workers.base_worker_pool import BaseWorkerPool
+from chariots.errors import nearest
+from chariots.workers import redis_connection
+from chariots.workers.job_options import JobOptions
 from chariots.workers.job_status import JobStatus
-from chariots.workers.jobs import JobRequest, response_json
+from chariots.workers.rules import DAY
+from chariots.workers.store_pool import StoreWorkerPool
 
 if TYPE_CHECKING:
     from redis import Redis
-    from rq.job import Job
 
-    from chariots.pipelines import Pipeline
     from chariots.serving import PipelinesServer
+    from chariots.workers.job import Job
+    from chariots.workers.redis_store import RedisJobStore
 
-__all__ = ["QUEUE_NAME", "RUN_JOB", "RQWorkerPool"]
+__all__ = ["RQWorkerPool"]
 
-QUEUE_NAME = "chariots_workers"
-RUN_JOB = "chariots.workers.rq_jobs.run_job"
-DAY = 24 * 60 * 60  # seconds
-NO_LIMIT = -1  # RQ's own default would end every training after three minutes
+NO_LIMIT = -1  # what RQ writes for a job that may take as long as it wants
 
 _OVERRIDDEN = ("connection", "name")
 _QUEUE_ARGUMENTS = (
@@ -40,11 +35,15 @@ _QUEUE_ARGUMENTS = (
     "death_penalty_class",
 )
 
+_logger = logging.getLogger(__name__)
 
-class RQWorkerPool(BaseWorkerPool):
-    """A pool of RQ workers that listen on a Redis; needs ``pip install 'chariots[rq]'``.
 
-    Making a pool connects to nothing, so that an app can be imported while Redis is down.
+class RQWorkerPool(StoreWorkerPool):
+    """A pool whose jobs lie in a Redis, shown to RQ as its own; needs ``pip install 'chariots[rq]'``.
+
+    `rq info`, rq-dashboard and `rq.job.Job.fetch` tell how the jobs and the workers are. The workers are started with
+    ``chariots worker module:app``; those of plain RQ cannot run these jobs. Making a pool connects to nothing, so that
+    an app can be imported while Redis is down.
 
     Args:
         redis_kwargs: arguments of `redis.Redis`; only used where `redis` is not given.
@@ -52,9 +51,15 @@ class RQWorkerPool(BaseWorkerPool):
         queue_kwargs: arguments of `rq.Queue`. `connection` and `name` are overridden; `default_timeout` is
             how many seconds a job may take (no limit if it is not given). Beyond those of RQ: `result_ttl` and
             `failure_ttl`, how many seconds the result or the failure of a job is kept (a day).
+        **kwargs: further arguments of `StoreWorkerPool`.
+
+    Attributes:
+        redis: the client the pool asks through.
+        queue: the `rq.Queue` in which RQ sees the jobs that wait.
 
     Raises:
-        ValueError: if `queue_kwargs` holds an argument that is not known.
+        ValueError: if `queue_kwargs` holds an argument that is not known, or results are to be kept that are larger
+            than Redis can keep.
     """
 
     def __init__(
@@ -62,169 +67,110 @@ class RQWorkerPool(BaseWorkerPool):
         redis_kwargs: Mapping[str, Any] | None = None,
         redis: Redis | None = None,
         queue_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         from rq import Queue
         from rq.serializers import JSONSerializer
+        from rq.utils import parse_timeout
 
-        options = {name: value for name, value in (queue_kwargs or {}).items() if name not in _OVERRIDDEN}
-        for name in options:
-            if name not in _QUEUE_ARGUMENTS:
-                raise ValueError(
-                    f"queue_kwargs was given {name!r}, but a worker pool takes {', '.join(_QUEUE_ARGUMENTS)}."
-                    f"{nearest(name, _QUEUE_ARGUMENTS)} Remove it; jobs are always written as JSON."
-                )
+        from chariots.workers.redis_mirror import QUEUE_NAME
+        from chariots.workers.redis_steps import MOST_BYTES
+
+        options = _known(queue_kwargs or {})
+        result_ttl = options.pop("result_ttl", kwargs.pop("result_ttl", DAY))
+        self._failure_ttl: float = options.pop("failure_ttl", result_ttl)
+        seconds = parse_timeout(options.pop("default_timeout", NO_LIMIT))
+        limit = JobOptions(timeout=seconds if seconds and seconds > 0 else None)
+        super().__init__(
+            result_ttl=result_ttl, **{**kwargs, "defaults": kwargs.get("defaults", JobOptions()).over(limit)}
+        )
+        if self.max_result_bytes > MOST_BYTES:
+            raise ValueError(
+                f"a worker pool was asked for with max_result_bytes={self.max_result_bytes}, but Redis keeps "
+                f"{MOST_BYTES} at most. Save what is large elsewhere and return where."
+            )
         self.redis = redis_connection.for_server(redis, redis_kwargs)
-        self._result_ttl: int = options.pop("result_ttl", DAY)
-        self._failure_ttl: int = options.pop("failure_ttl", DAY)
         self.queue = Queue(
-            **{"default_timeout": NO_LIMIT, **options},
+            **{"default_timeout": seconds or NO_LIMIT, **options},
             name=QUEUE_NAME,
             connection=self.redis,
             serializer=JSONSerializer,
         )
-        self._app_reference: str | None = None
-        self._spawned: list[subprocess.Popen[bytes]] = []
+        self._is_async = bool(options.get("is_async", True))
+        self._store: RedisJobStore | None = None
+        self._knows_persistence = False
 
     @property
-    def n_workers(self) -> int:
-        """How many live workers listen on this pool's queue, idle and busy together.
+    def job_store(self) -> RedisJobStore:
+        """Where the jobs lie."""
+        if self._store is None:
+            from chariots.workers.redis_store import RedisJobStore
+
+            self._store = RedisJobStore(self.redis, failure_ttl=self._failure_ttl)
+        return self._store
+
+    def worker_store(self) -> RedisJobStore:
+        """The jobs, for a worker: through a client that outlasts a restart of Redis.
+
+        The environment variable CHARIOTS_WORKER_REDIS may name another address for it.
+
+        Raises:
+            ConflictError: if the client of the pool is set up with objects that another process cannot be told.
+        """
+        from chariots.workers.redis_store import RedisJobStore
+
+        told = os.environ.get(redis_connection.REDIS_VARIABLE)
+        client = redis_connection.for_worker(told or redis_connection.settings(self.redis))
+        return RedisJobStore(client, failure_ttl=self._failure_ttl)
+
+    def environment(self) -> Mapping[str, str]:
+        """Where the workers that this pool starts find Redis: not on the command line, which everybody can read.
+
+        Raises:
+            ConflictError: if the client of the pool is set up with objects that another process cannot be told.
+        """
+        return {redis_connection.REDIS_VARIABLE: redis_connection.settings(self.redis)}
+
+    def submit(self, app: PipelinesServer, kind: str, target: str, body: bytes, options: JobOptions) -> Job:
+        """Asks for a job with options; see `BaseWorkerPool.submit`.
+
+        With ``queue_kwargs={"is_async": False}``, whatever is queued for the app is run here before this returns.
 
         Raises:
             UnreachableError: if Redis does not answer.
         """
-        from rq.worker_registration import get_keys
+        added = super().submit(app, kind, target, body, options)
+        if not self._knows_persistence:
+            self._knows_persistence = True
+            self._warn_if_it_forgets()
+        if self._is_async or added.status is not JobStatus.queued:
+            return added
+        from chariots.workers.run_here import run_queued
 
-        with redis_connection.reachable(self.redis, "the number of workers was asked for"):
-            # A worker that died without a word stays registered, but its own key expires.
-            keys = get_keys(queue=self.queue)
-            return int(self.redis.exists(*keys)) if keys else 0
+        run_queued(app, added.app, self.job_store)
+        return self.job(added.id)
 
-    def spawn_worker(self) -> subprocess.Popen[bytes]:
-        """Starts a worker on this machine; it counts in `n_workers` once it has imported the app.
+    def _warn_if_it_forgets(self) -> None:
+        from redis.exceptions import RedisError
 
-        Returns:
-            the process of the worker, to wait for or to terminate.
-
-        Raises:
-            ConflictError: if no app in an importable module uses this pool; the message says what to do.
-        """
-        reference = self._app_reference or self._find_reference()
-        told = {
-            # What can be imported here can be imported there.
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            # Not on the command line, which every user of the machine can read.
-            redis_connection.REDIS_VARIABLE: redis_connection.settings(self.redis),
-        }
-        self._spawned = [process for process in self._spawned if process.poll() is None]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "chariots", "worker", reference],
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **told},
-        )
-        self._spawned.append(process)
-        return process
-
-    def execute_pipeline_async(self, pipeline: Pipeline, pipeline_input: Any, app: PipelinesServer) -> str:
-        """Queues a job that executes a pipeline; where no worker is alive, it waits for one.
-
-        Args:
-            pipeline: the pipeline to execute.
-            pipeline_input: what to feed it; anything that can be written as JSON.
-            app: the app the pipeline belongs to, which workers must be able to import.
-
-        Returns:
-            the id of the job.
-
-        Raises:
-            ConflictError: if workers could not import the app.
-            TypeError: if the input cannot be written as JSON.
-            UnreachableError: if Redis does not answer.
-        """
-        self._app_reference = reference = app_reference.find(app)
-        request = JobRequest(uuid4().hex, reference, pipeline.name, pipeline_input)
-        text = request.text()
-        with redis_connection.reachable(self.redis, f"pipeline {pipeline.name!r} was to run in a worker"):
-            self.queue.enqueue_call(
-                RUN_JOB,
-                args=(text,),
-                job_id=request.job_id,
-                description=f"pipeline {pipeline.name!r}",
-                result_ttl=self._result_ttl,
-                failure_ttl=self._failure_ttl,
-                meta={"app": reference, "pipeline": pipeline.name},
-            )
-        return request.job_id
-
-    def get_pipeline_response_json_for_id(self, job_id: str) -> str:
-        """Looks up what a job has come to.
-
-        Args:
-            job_id: what `execute_pipeline_async` returned.
-
-        Returns:
-            JSON text; see `BaseWorkerPool.get_pipeline_response_json_for_id`.
-
-        Raises:
-            UnknownNameError: if there is no such job, or it ended so long ago that its result is gone.
-            UnreachableError: if Redis does not answer.
-        """
-        with redis_connection.reachable(self.redis, f"job {job_id!r} was asked for"):
-            found = self._look_up(job_id)
-            if found is None:
-                raise self._unknown(job_id)
-            job, rq_status, meta = found
-            status = JobStatus.from_rq(rq_status)
-            has_ended = status in {JobStatus.done, JobStatus.failed}
-            result = job.latest_result() if has_ended else None
-        if status is JobStatus.done:
-            if result is None:
-                raise self._unknown(job_id)
-            return str(result.return_value)
-        if status is JobStatus.failed:
-            stack = (result.exc_string if result is not None else None) or ""
-            error = meta.get("problem") or BackendError(_why(rq_status, stack)).problem()
-            return response_json(job_id, status, error=error)
-        return response_json(job_id, status)
-
-    def _look_up(self, job_id: str) -> tuple[Job, str, dict[str, Any]] | None:
-        """Reads how far a job of ours is, without the input it carries."""
         try:
-            job = self.queue.job_class(job_id, connection=self.redis, serializer=self.queue.serializer)
-        except (TypeError, ValueError):
-            return None  # RQ would never give such an id
-        found: list[Any] = self.redis.hmget(job.key, "status", "origin", "meta")
-        status, origin, meta = (b"" if value is None else value for value in found)
-        if not status or not meta or origin != QUEUE_NAME.encode():
-            return None
-        return job, status.decode(), json.loads(meta)
-
-    def _unknown(self, job_id: str) -> UnknownNameError:
-        return UnknownNameError(
-            f"job {str(job_id)[:80]!r} was asked for, but there is none. Either it never existed, or it "
-            f"ended more than {self._result_ttl} s ago and its result is gone; to keep results longer, give the "
-            "worker pool queue_kwargs={'result_ttl': seconds}."
-        )
-
-    def _find_reference(self) -> str:
-        flask = sys.modules.get("flask")
-        found = flask and app_reference.find_where(
-            lambda value: isinstance(value, flask.Flask) and getattr(value, "worker_pool", None) is self
-        )
-        if not found:
-            raise ConflictError(
-                "a worker was asked for, but it must import an app, and no app at the top of an importable "
-                "module uses this pool. Start the worker by hand: chariots worker module:app"
+            told = self.redis.config_get("appendonly")
+        except RedisError:
+            return  # many who run a Redis for others forbid the question
+        if {name: str(value) for name, value in told.items()}.get("appendonly") == "no":
+            _logger.warning(
+                "jobs are kept in the Redis at %s, which has no append-only file: if it crashes, jobs that it has "
+                "acknowledged are lost. Start it with --appendonly yes.",
+                redis_connection.address(self.redis),
             )
-        return found
 
 
-def _why(rq_status: str, stack: str) -> str:
-    """Says why a job failed that could not say so itself."""
-    if rq_status == "stopped":
-        return "the job was stopped while it ran. Send it again if that was not intended."
-    if rq_status == "canceled":
-        return "the job was canceled before it ran. Send it again if that was not intended."
-    if "AbandonedJobError" in stack:
-        return "the job was running, but its worker died without a word. Look into its log, then send it again."
-    last = stack.strip().splitlines()[-1] if stack.strip() else "no reason was recorded"
-    return f"the job was running, but the process it ran in ended ({last}). Look into the worker's log."
+def _known(queue_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    options = {name: value for name, value in queue_kwargs.items() if name not in _OVERRIDDEN}
+    for name in options:
+        if name not in _QUEUE_ARGUMENTS:
+            raise ValueError(
+                f"queue_kwargs was given {name!r}, but a worker pool takes {', '.join(_QUEUE_ARGUMENTS)}."
+                f"{nearest(name, _QUEUE_ARGUMENTS)} Remove it; jobs are always written as JSON."
+            )
+    return options

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from chariots.errors import BackendError
+from chariots.errors import BackendError, ConflictError
 from chariots.workers.job import NO_RETRY, Job
 from chariots.workers.job_options import JobOptions
 from chariots.workers.job_status import JobStatus
@@ -20,9 +20,11 @@ __all__ = [
     "Raised",
     "Released",
     "Succeeded",
+    "begun_anew",
     "ended",
     "new_job",
     "parent_failed",
+    "same_request",
     "successor",
 ]
 
@@ -176,6 +178,55 @@ def ended(job: Job, ending: Ending, now: float | None = None) -> Job:
             return replace(job, status=JobStatus.queued)
         case Canceled():
             return _final(job, JobStatus.canceled, now)
+
+
+def begun_anew(job: Job) -> Job:
+    """Gives a job that failed or was canceled as if it had never run.
+
+    Its token stays, so that no earlier attempt can write.
+    """
+    return replace(
+        job,
+        status=JobStatus.deferred if job.after else JobStatus.queued,
+        run_at=job.run_at if job.every is not None else None,
+        started_at=None,
+        ended_at=None,
+        attempts=0,
+        failures=0,
+        deaths=0,
+        reruns=job.reruns + 1,
+        progress=None,
+        error=None,
+        versions_used={},
+        versions_produced={},
+        worker=None,
+        cancel_requested=False,
+        expires_at=None,
+        result_attempt=None,
+        logged=0,
+    )
+
+
+def same_request(first: Job, job: Job) -> Job:
+    """Gives the first job under an idempotency key to whoever asks for it again.
+
+    Args:
+        first: the job that has the key.
+        job: what was asked for now.
+
+    Returns:
+        the first job.
+
+    Raises:
+        ConflictError: if that is something else.
+    """
+    if (first.kind, first.target, first.input_sha256) == (job.kind, job.target, job.input_sha256):
+        return first
+    raise ConflictError(
+        f"{job.kind} {job.target!r} was asked for with idempotency key {job.idempotency_key!r}, but that belongs to "
+        f"job {first.id!r}, {first.kind} {first.target!r}, with this or another input. Choose another key, or ask for "
+        "the same."
+    )
 
 
 def parent_failed(job: Job, parent: Job, now: float | None = None) -> Job:

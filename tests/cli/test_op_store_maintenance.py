@@ -95,7 +95,10 @@ def test_an_export_says_which_ops(store: OpStoreServer, tmp_path: Path) -> None:
     assert "name the ops to export, or say --all" in run(tmp_path, "export", "-o", file, code=2)
     assert "--all exports every op; leave out the names" in run(tmp_path, "export", "--all", "pca", "-o", file, code=2)
     assert "Did you mean 'forest'?" in run(tmp_path, "export", "florest", "-o", file, code=1)
-    assert "10 versions of 2 ops" in run(tmp_path, "export", "--all", "-o", file)
+    shown = run(tmp_path, "export", "--all", "-o", file)
+    assert "10 versions of 2 ops" in shown
+    assert "stayed behind" not in shown
+    assert "Links with pca stayed behind; name them as well" in run(tmp_path, "export", "forest", "-o", file)
 
 
 def test_a_place_that_cannot_be_written_to_is_told(store: OpStoreServer, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What if the n-th write, sync, rename or SQL statement of a save fails? (for every n)"""
+"""What if the n-th write, sync, naming of a file or SQL statement of a save fails? (for every n)"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.faults.counting import counted
 from tests.op_store.support import all_rows, database_url, file_store, save_pair
 from tests.op_store.test_upgrades import first_release_on_postgresql, first_release_on_sqlite
 
-CALLS = {"write": "write", "fsync": "fsync", "rename": "replace", "open": "open", "mkdir": "mkdir"}
+CALLS = {"write": "write", "fsync": "fsync", "link": "link", "unlink": "unlink", "open": "open", "mkdir": "mkdir"}
 EVENTS = {"before": "before_cursor_execute", "after": "after_cursor_execute"}
 
 

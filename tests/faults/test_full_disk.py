@@ -109,6 +109,19 @@ if can_mount():
             assert check_everything(small_disk) == 2
         store.registry.database.engine.dispose()
 
+    def test_whoever_opens_a_database_first_on_a_full_disk_is_told_so(small_disk: Path) -> None:
+        store = file_store(small_disk)
+        save_pair(store.client(), 0)
+        store.registry.database.engine.dispose()
+        filling = fill(small_disk, 0)
+        with counted("a server that starts on a full disk (tmpfs)"):
+            with pytest.raises(StoreFullError, match="there is no room left") as caught:
+                file_store(small_disk).client().last_deployment("predict")
+            assert caught.value.status == 507
+            filling.unlink()
+            assert served_pair(store.client()) == "0"
+        store.registry.database.engine.dispose()
+
 
 @pytest.mark.parametrize("kind", ["SQLite"], indirect=True)
 def test_a_save_that_outgrows_what_a_process_may_write_leaves_nothing(folder: Path) -> None:

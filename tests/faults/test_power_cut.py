@@ -1,7 +1,7 @@
 """What would be left after a power cut at any moment? (followed through every call that reaches the disk)
 
-A file survives once it was synced after its last write; its name survives once the directory was synced after the
-rename, and so on up to a directory that was there before. The test keeps that account and looks at it when the
+A file survives once it was synced after its last write; its name survives once the directory was synced after it got
+that name, and so on up to a directory that was there before. The test keeps that account and looks at it when the
 transaction that names the bytes is committed.
 """
 
@@ -40,10 +40,11 @@ class Disk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.unsynced: set[str] = set()
-        self._real = {name: getattr(os, name) for name in ("write", "fsync", "replace", "mkdir", "open")}
+        self._real = {name: getattr(os, name) for name in ("write", "fsync", "replace", "link", "mkdir", "open")}
         monkeypatch.setattr(os, "write", self._write)
         monkeypatch.setattr(os, "fsync", self._fsync)
         monkeypatch.setattr(os, "replace", self._replace)
+        monkeypatch.setattr(os, "link", self._link)
         monkeypatch.setattr(os, "mkdir", self._mkdir)
 
     def holds(self, path: Path, root: Path) -> bool:
@@ -63,6 +64,12 @@ class Disk:
         if str(source) in self.unsynced:
             self.unsynced.add(str(target))
         self.unsynced |= {str(Path(target).parent), str(Path(source).parent)}
+
+    def _link(self, source: Any, target: Any, **options: Any) -> None:
+        self._real["link"](source, target, **options)
+        if str(source) in self.unsynced:
+            self.unsynced.add(str(target))
+        self.unsynced.add(str(Path(target).parent))
 
     def _mkdir(self, path: Any, *arguments: Any, **options: Any) -> None:
         self._real["mkdir"](path, *arguments, **options)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chariots.op_store import BaseOpStoreClient, tables
 from tests.faults.checking import served_pair
 from tests.faults.counting import counted, rounds
-from tests.op_store.support import file_store, query, record, save_pair, version
+from tests.op_store.support import count_rows, file_store, query, record, save_pair, version
 
 HOUR = 3600.0
 ROUNDS = max(10, rounds(100))
@@ -61,6 +61,30 @@ def test_two_writers_register_the_same_new_op_once(folder: Path, kind: str) -> N
     for store in stores:
         store.registry.database.engine.dispose()
     assert counts == {"op": 2 * ROUNDS, "version": 2 * ROUNDS, "link": ROUNDS, "pipeline": 1, "save": ROUNDS}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_servers_that_load_the_same_versions_at_once_note_it_once(folder: Path, kind: str) -> None:
+    stores = [file_store(folder) for _ in range(4)]
+    numbers = save_pair(stores[0].client(), 0)
+    start = threading.Barrier(len(stores))
+
+    def work(client: BaseOpStoreClient) -> None:
+        for number in range(ROUNDS):
+            start.wait()
+            client.record_deployment(f"predict {number}", numbers)
+
+    threads = [threading.Thread(target=work, args=(store.client(),)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(ROUNDS):
+        with counted(f"four servers load the same versions at once ({kind})"):
+            assert stores[0].client().last_deployment(f"predict {number}") == numbers
+    for store in stores:
+        store.registry.database.engine.dispose()
+    assert count_rows(folder)["deployment"] == ROUNDS
 
 
 def test_the_newest_version_is_the_last_one_saved_whatever_the_clocks_say(folder: Path, kind: str) -> None:

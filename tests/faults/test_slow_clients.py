@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import selectors
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from tests.op_store.support import blob_files, version
 
 THREADS = 4
 CLIENTS = 10 * THREADS
+MOST = 20  # connections that a worker takes where it is crowded; a thousand are opened by nobody in a test
 ZEROS = "0" * 64
 HOST = b"Host: localhost\r\n"
 
@@ -58,6 +61,16 @@ def url(folder: Path) -> Iterator[str]:
     """A store as ``chariots op-store serve`` runs it, with few threads."""
     command = [*CHARIOTS, "op-store", "serve", "--path", "store", "--port", "0", "--threads", str(THREADS)]
     with started(command, folder) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same, where a worker takes few connections."""
+    few = f"from gunicorn.config import WorkerConnections; WorkerConnections.default = {MOST}"
+    program = f"{few}; import runpy; runpy.run_module('chariots', run_name='__main__')"
+    command = [sys.executable, "-c", program, "op-store", "serve", "--path", "store", "--port", "0"]
+    with started([*command, "--threads", str(THREADS)], tmp_path_factory.mktemp("crowded")) as (address, _):
         yield address
 
 
@@ -113,6 +126,28 @@ def test_others_are_answered_while_slow_clients_hold_their_connections(url: str,
                 assert client.pipeline_exists("train") is False
             if number == CLIENTS:
                 use_the_store(url, kind)
+
+
+@pytest.mark.parametrize("kind", ["half a line", "a large body without an end", "one request after which it stays"])
+def test_more_connections_than_a_server_takes_keep_nobody_out(crowded: str, kind: str) -> None:
+    asked = SLOW.get(kind, b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n")
+    with counted(f"{3 * MOST} connections where {MOST} are taken send {kind}"), contextlib.ExitStack() as opened:
+        waiting = opened.enter_context(selectors.DefaultSelector())
+        for _ in range(3 * MOST):
+            (connection,) = opened.enter_context(connections(crowded, 1))
+            connection.sendall(asked)
+            if kind not in SLOW:
+                answer = http.client.HTTPResponse(connection)
+                answer.begin()
+                assert answer.read() == b'{"status":"alive"}'
+            waiting.register(connection, selectors.EVENT_READ)
+        assert OpStoreClient(crowded).pipeline_exists("train") is False
+        # Whoever has waited longest made room, and was not kept until the patience with it had ended (then it is 408).
+        (key, _), *_ = waiting.select(60)
+        told = key.fileobj.recv(1000)  # type: ignore[union-attr]
+        assert told.startswith(b"HTTP/1.1 503 ") if kind in SLOW else told == b""
+        if "large" not in kind:
+            use_the_store(crowded, kind)
 
 
 def test_what_never_ends_is_cut_off_and_leaves_nothing(url: str, folder: Path) -> None:

@@ -53,7 +53,7 @@ def test_damaged_bytes_are_never_returned(client: BaseOpStoreClient, tmp_path: P
     for ask in (lambda: client.read_blob(blob.name), lambda: client.get_op_bytes_for_version("forest", FIRST)):
         with pytest.raises(StoreError) as caught:
             ask()
-        assert "'forest' version number 1" in caught.value.detail
+        assert f"'forest' version number 1 ({FIRST})" in caught.value.detail
         assert blob.name in caught.value.detail
         assert ("lost" if damage is remove else "damaged") in caught.value.detail
 

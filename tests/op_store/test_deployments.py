@@ -59,6 +59,16 @@ def test_a_version_that_does_not_exist_is_not_deployed(client: BaseOpStoreClient
     assert count_rows(tmp_path)["deployment_version"] == 0
 
 
+def test_who_names_a_version_that_does_not_exist_is_told_of_those_that_do(client: BaseOpStoreClient) -> None:
+    first, second = save_pair(client, 1), save_pair(client, 2)
+    with pytest.raises(UnknownNameError, match=f"newest saved versions are {second['forest']}, {first['forest']}"):
+        client.record_deployment("predict", {"forest": 999})
+    with pytest.raises(UnknownNameError, match=r"no saved version\. Did you mean 'forest'\?"):
+        client.record_deployment("predict", {"forst": 999})
+    with pytest.raises(UnknownNameError, match=r"no saved version\. Did you mean 'forest'\? \(nothing was changed\)"):
+        client.promote("train", versions={"forst": 1})
+
+
 def test_a_deployment_needs_a_name(client: BaseOpStoreClient) -> None:
     with pytest.raises(InputError, match="pipeline"):
         client.record_deployment("", {})

@@ -14,7 +14,7 @@ import pytest
 
 from chariots.errors import StoreFullError, StoreUnavailableError
 from chariots.op_store import OpStoreServer
-from chariots.op_store.savers import FileSaver
+from chariots.op_store.savers import BaseSaver, FileSaver
 from tests.op_store.support import ROOT, blob_files, file_store, version
 
 
@@ -44,7 +44,7 @@ def test_an_op_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-@pytest.mark.parametrize("call", ["write", "fsync", "replace", "mkdir"])
+@pytest.mark.parametrize("call", ["write", "fsync", "link", "mkdir"])
 def test_every_step_that_finds_no_room_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
@@ -72,6 +72,25 @@ def test_a_place_that_may_not_be_used_is_told_as_unavailable(tmp_path: Path, mon
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(StoreUnavailableError, match="Input/output error"):
         store.registry.blobs.write(b"model")
+
+
+class AwaySaver(BaseSaver):
+    """A place of a user's own, whose library has failures of its own."""
+
+    def save(self, serialized_object: bytes, path: str) -> bool:
+        """Keeps nothing."""
+        raise RuntimeError("no route to the vault")
+
+    def load(self, path: str) -> bytes:
+        """Finds nothing out."""
+        raise RuntimeError("no route to the vault")
+
+
+def test_a_store_is_not_ready_whatever_its_saver_raises(tmp_path: Path) -> None:
+    store = OpStoreServer(AwaySaver(str(tmp_path / "ops")), f"sqlite:///{tmp_path / 'db.sqlite'}")
+    answer = store.flask.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert "cannot be used: no route to the vault; mend" in answer.json["detail"]
 
 
 def test_a_store_is_not_ready_where_its_folder_is_none(tmp_path: Path) -> None:

@@ -99,6 +99,59 @@ def test_ops_with_their_newest_version_are_told_in_pages(store: OpStoreServer) -
     }
 
 
+def test_pipelines_are_told_with_the_versions_they_serve(store: OpStoreServer) -> None:
+    client = store.client()
+    first, second = save_pair(client, 1), save_pair(client, 2)
+    client.record_deployment("predict", second)
+    client.promote("predict", versions=first, reason="calmer", who="ada")
+    query = """{ pipelines(limit: 1) {
+        name serves { node number version { op parents { version { op } } } }
+        aliases { name who reason serves { node version { number } } }
+    } }"""
+    assert client.graphql(query)["pipelines"] == [
+        {
+            "name": "predict",
+            "serves": [
+                {
+                    "node": "forest",
+                    "number": second["forest"],
+                    "version": {"op": "forest", "parents": [{"version": {"op": "pca"}}]},
+                },
+                {"node": "pca", "number": second["pca"], "version": {"op": "pca", "parents": []}},
+            ],
+            "aliases": [
+                {
+                    "name": "production",
+                    "who": "ada",
+                    "reason": "calmer",
+                    "serves": [
+                        {"node": "forest", "version": {"number": first["forest"]}},
+                        {"node": "pca", "version": {"number": first["pca"]}},
+                    ],
+                }
+            ],
+        }
+    ]
+
+
+def test_what_pipelines_serve_is_asked_of_the_database_at_once(store: OpStoreServer) -> None:
+    client, statements = store.client(), list[str]()
+    query = "{ pipelines { serves { version { op } } aliases { serves { version { op } } } } }"
+    counts = []
+    for number in range(2):
+        for name in range(1 + 9 * number):
+            client.record_deployment(f"predict {name}", save_pair(client, f"{number} {name}"))
+            client.promote(f"predict {name}", source="serving")
+        engine = store.registry.database.engine
+        keep = lambda _connection, _cursor, statement, *_: statements.append(statement)
+        sa.event.listen(engine, "before_cursor_execute", keep)
+        ask(store, query)
+        sa.event.remove(engine, "before_cursor_execute", keep)
+        counts.append(len(statements))
+        statements.clear()
+    assert counts[0] == counts[1]
+
+
 def test_versions_are_told_by_number(store: OpStoreServer) -> None:
     save_pair(store.client(), 1)
     found = store.client().graphql("{ versionsByNumber(numbers: [2, 1, 77]) { number op } }")

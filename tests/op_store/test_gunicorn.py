@@ -99,6 +99,19 @@ def test_a_body_in_chunks_of_unknown_number_arrives(url: str) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("torn", [b"zz\r\n", b"5\r\nhello!\r\n", b"5;\r\nhello\r\n", b"1" * 10_000, b"-1\r\n", b"\r\n"])
+@pytest.mark.parametrize("asked", [f"PUT /v2/blobs/{'0' * 64}", "POST /v2/blobs", "POST /v1/pipeline_exists"])
+def test_chunks_that_are_none_are_the_fault_of_who_sent_them(url: str, folder: Path, asked: str, torn: bytes) -> None:
+    target = urlsplit(url)
+    with socket.create_connection((target.hostname, target.port), timeout=30) as connection:
+        head = f"{asked} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode() + b"3\r\n{  \r\n" + torn)
+        connection.shutdown(socket.SHUT_WR)
+        status, problem = answer(connection, "POST")
+    assert (status, b"urn:chariots:malformed-request" in problem) == (400, True)
+    assert [path for path in blob_files(folder) if "0" * 64 in path.name] == []
+
+
 @pytest.mark.parametrize("sent", [0, 100, 1_500_000])
 def test_a_body_that_breaks_off_leaves_nothing_and_hurts_nobody(url: str, folder: Path, sent: int) -> None:
     data = os.urandom(2_000_000)

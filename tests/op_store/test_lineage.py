@@ -119,6 +119,32 @@ def test_ops_come_in_pages(client: BaseOpStoreClient) -> None:
     assert names == [f"op {number}" for number in range(7)]
 
 
+def test_pipelines_are_listed_by_name_with_what_they_serve(client: BaseOpStoreClient) -> None:
+    first, second = save_pair(client, 1), save_pair(client, 2)
+    client.record_deployment("predict", first)
+    client.record_deployment("predict", second)
+    client.promote("predict", versions=second, reason="good")
+    event = client.promote("predict", versions=first, reason="better", who="ada")
+    trial = client.promote("predict", "candidate", second)
+    predict, train = client.pipelines()
+    assert (predict.name, dict(predict.serves)) == ("predict", second)
+    assert predict.serves_since is not None
+    assert predict.serves_since.tzinfo == UTC
+    assert list(predict.aliases) == [trial, event]
+    assert (train.name, dict(train.serves), train.serves_since, list(train.aliases)) == ("train", {}, None, [])
+
+
+def test_pipelines_come_in_pages(client: BaseOpStoreClient, url: str) -> None:
+    for name in ("c", "a", "b"):
+        client.record_deployment(name, {})
+    assert [one.name for one in client.pipelines(limit=2)] == ["a", "b"]
+    assert [one.name for one in client.pipelines(limit=2, after="b")] == ["c"]
+    page = ask(url, "/v2/lineage/pipelines", limit=1, after="a")
+    assert ([one["name"] for one in page["pipelines"]], page["next"]) == (["b"], "b")
+    with pytest.raises(InputError, match="a number from 1 to 1000"):
+        client.pipelines(limit=0)
+
+
 def test_versions_come_in_pages_newest_first(client: BaseOpStoreClient) -> None:
     saved = [save_pair(client, number)["pca"] for number in range(7)]
     found: list[int] = []
@@ -267,7 +293,8 @@ def test_the_questions_are_in_the_openapi_document(url: str) -> None:
 
 def test_no_question_reads_a_whole_table(client: BaseOpStoreClient, store: OpStoreServer) -> None:
     for number in range(3):
-        save_pair(client, number)
+        client.record_deployment("predict", save_pair(client, number))
+    client.promote("predict", source="serving")
     statements: list[tuple[str, Any]] = []
     engine = store.registry.database.engine
 
@@ -276,11 +303,11 @@ def test_no_question_reads_a_whole_table(client: BaseOpStoreClient, store: OpSto
 
     sa.event.listen(engine, "before_cursor_execute", keep)
     lineage = store.registry.lineage
-    lineage.ops(), lineage.versions("pca"), lineage.version(1)
+    lineage.ops(), lineage.pipelines(), lineage.versions("pca"), lineage.version(1)
     lineage.versions_by_number([1, 2]), lineage.parents(2), lineage.children(1)
     sa.event.remove(engine, "before_cursor_execute", keep)
     asked = [(statement, parameters) for statement, parameters in statements if statement.startswith("SELECT")]
-    assert len(asked) >= 6
+    assert len(asked) >= 9
     with store.registry.database.reading() as connection:
         if connection.dialect.name == "postgresql":
             # So few rows are read faster without an index; what matters is whether there is one to use.

@@ -12,7 +12,7 @@ import pytest
 
 from chariots.errors import InputError
 from chariots.op_store import BaseOpStoreClient, OpStoreServer
-from chariots.op_store.maintenance import Policy, VerifyReport, collect, inventory, verify
+from chariots.op_store.maintenance import Policy, VerifyReport, collect, inventory, verification, verify
 from chariots.op_store.maintenance.verification import verify_shelf
 from chariots.op_store.savers import BaseSaver
 from tests.op_store.maintaining import make_files_old
@@ -161,6 +161,20 @@ def test_a_shelf_can_be_looked_through_in_pieces(store: OpStoreServer) -> None:
         seen.add(report)
         calls += 1
     assert (calls, seen.blobs, seen.versions, seen.findings) == (3, 70, 70, [])
+
+
+def test_large_bytes_are_read_in_pieces_of_their_own(store: OpStoreServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "_MOST_BYTES", 60)  # two of these, as if each had 100 MiB
+    states = (b"%030d" % number for number in itertools.count())
+    here = (state for state in states if hashlib.sha256(state).hexdigest().startswith("a"))
+    for number, state in enumerate(itertools.islice(here, 5)):
+        store.client().save_op_bytes("forest", version(str(number)), state)
+    pieces = []
+    after: str | None = ""
+    while after is not None:
+        report, after = verify_shelf(store.registry, "a", after=after, seconds=0.0)
+        pieces.append(report.blobs)
+    assert pieces == [2, 2, 1]
 
 
 def test_a_shelf_that_is_none_is_refused(client: BaseOpStoreClient) -> None:

@@ -380,6 +380,40 @@ def test_bytes_are_made_only_where_there_are_none(saver: BaseSaver) -> None:
     assert saver.load("m") == b"model"
 
 
+def test_a_file_that_appears_while_another_is_written_stays(tmp_path: Path) -> None:
+    saver = FileSaver(str(tmp_path))
+
+    def slow() -> Iterator[bytes]:
+        yield b"slower"
+        saver.save(b"the faster one", "m")
+
+    assert saver.create_stream(slow(), "m") is False
+    assert saver.load("m") == b"the faster one"
+    assert [kept.path for kept in saver.list()] == ["m"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_is_made_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    saver = FileSaver(str(tmp_path))
+    assert saver.create_stream(iter([b"model"]), "m") is True
+    assert saver.load("m") == b"model"
+    assert [kept.path for kept in saver.list()] == ["m"]
+
+
+def test_a_file_that_cannot_be_made_because_of_a_folder_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    saver = FileSaver(str(tmp_path))
+    with pytest.raises(FileExistsError):
+        saver.create_stream(iter([b"model"]), "m")
+    assert list(saver.list()) == []
+
+
 def test_a_place_that_can_be_used_is_ready(saver: BaseSaver) -> None:
     saver.check()
 

@@ -23,7 +23,7 @@ from chariots.errors import StoreError
 from chariots.op_store import OpStoreServer, tables
 from chariots.op_store.database import MIGRATIONS, Database
 from chariots.op_store.savers import FileSaver
-from tests.op_store.support import ROOT, count_rows, file_store, save_pair, version
+from tests.op_store.support import ROOT, count_rows, file_store, open_database, save_pair, set_database_url, version
 
 
 def table_names(folder: Path) -> set[str]:
@@ -207,6 +207,23 @@ def test_tables_of_a_newer_release_are_left_alone(tmp_path: Path) -> None:
         file_store(tmp_path).client().get_all_versions_of_op("pca")
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+def test_tables_of_another_program_are_left_alone(
+    request: pytest.FixtureRequest, tmp_path: Path, database_kind: str
+) -> None:
+    if database_kind == "postgresql":
+        set_database_url(tmp_path, request.getfixturevalue("postgres_database"))
+    with open_database(tmp_path) as connection:
+        connection.exec_driver_sql("CREATE TABLE pipeline (steps TEXT)")
+        connection.commit()
+    store = file_store(tmp_path)
+    with pytest.raises(StoreError, match=r"another program has a table 'pipeline' there; give the op store a database"):
+        store.upgrade()
+    assert store.flask.test_client().get("/readyz").status_code == 503
+    assert count_rows(tmp_path) == {"pipeline": 0}
+    store.registry.database.engine.dispose()
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "db.sqlite").write_bytes(b"something else entirely" * 100)
     with pytest.raises(StoreError, match=r"was to make .* its database sqlite.*not a database; check"):
@@ -226,6 +243,15 @@ def test_a_database_that_cannot_be_used_is_no_server_error_but_unavailable(tmp_p
 def test_another_kind_of_database_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(ValueError, match="SQLite or PostgreSQL"):
         OpStoreServer(FileSaver(str(tmp_path)), url)
+
+
+def test_tables_that_are_made_by_flask_sqlalchemy_are_those_of_the_migrations(tmp_path: Path) -> None:
+    store = file_store(tmp_path)
+    with store.flask.app_context():
+        store.db.create_all()
+    assert count_rows(tmp_path)["alembic_version"] == 1
+    assert store.upgrade() is False
+    save_pair(store.client(), 1)
 
 
 def test_the_commands_of_flask_migrate_know_the_tables(store: OpStoreServer) -> None:

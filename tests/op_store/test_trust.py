@@ -136,6 +136,43 @@ def test_a_signature_covers_op_version_format_hash_and_size(tmp_path: Path, colu
         client.resolve("train", [query(op)], [])
 
 
+class Swapped(OpStoreClient):
+    """A client of a store that, whatever version is asked for, answers with the newest of the op ``tree``."""
+
+    def post(self, route: str, arguments_json: Mapping[str, Any]) -> Any:
+        tree = super().post("/v2/lineage/versions", {"op": "tree"})["versions"][0]
+        other = {name: tree[name] for name in StoredVersion.__dataclass_fields__}
+        if route == "/v2/versions/find":
+            return other
+        if route == "/v2/resolve":
+            return {"versions": {node["name"]: other for node in arguments_json["nodes"]}, "problems": []}
+        return super().post(route, arguments_json)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        load,
+        lambda client: client.get_op_bytes_for_version("forest", version("1")),
+        lambda client: client.get_op_bytes_for_version("tree", version("1")),
+        lambda client: client.load_op_file("forest", version("1"), "never-written"),
+    ],
+    ids=["a pipeline", "a version", "a version of the same op", "a file"],
+)
+def test_what_the_trainer_signed_is_not_taken_for_what_was_asked_for(
+    tmp_path: Path, ask: Callable[[BaseOpStoreClient], Any]
+) -> None:
+    store = store_with(tmp_path, Trust(signing_key=ALICE))
+    save(store.client())
+    for number in ("1", "2"):
+        store.client().save_op_bytes("tree", version(number), f"tree {number}".encode())
+    with serving(store) as url:
+        client = Swapped(url, trust=Trust(verify_keys=[ALICE_PUBLIC]))
+        assert client.get_op_bytes_for_version("tree", version("2")) == b"tree 2"
+        with pytest.raises(UntrustedError, match="was asked for, but the op store answered with op 'tree'"):
+            ask(client)
+
+
 def test_bytes_swapped_behind_a_good_signature_are_damaged_and_not_loaded(tmp_path: Path) -> None:
     client = store_with(tmp_path, Trust(signing_key=ALICE)).client()
     saved = save(client)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import ClassVar
 
 import pytest
 
-from chariots.errors import VERSION_HINT, VersionError
+from chariots.errors import VERSION_HINT, UnknownNameError, VersionError
 from chariots.op_store import BaseOpStoreClient, OpStoreServer
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines import Pipeline
@@ -139,6 +140,21 @@ def test_a_nested_pipeline_is_as_strict_as_the_one_around_it(store):
     assert outer.ops[0].learned == 1
 
 
+@pytest.mark.parametrize(("upstream", "fits"), [(Words, True), (StrictWords, False)])
+def test_a_node_asked_by_itself_minds_what_the_op_before_it_says(store, upstream: type[Words], fits: bool):
+    retrained_words(store)
+    train(store, Words(training=True), Intent(training=True), value=1)
+    words, reader = upstream(), Node(Intent(), ["x"])
+    words.learned = 5
+    if fits:
+        reader.check_version_compatibility(Node(words), store)
+    else:
+        with pytest.raises(VersionError, match="'intent' does not accept"):
+            reader.check_version_compatibility(Node(words), store)
+    words.learned = 1
+    reader.check_version_compatibility(Node(words), store)
+
+
 def declared(value: int, affects: VersionType) -> Learner:
     """An op of a class with one declared field."""
 
@@ -224,6 +240,68 @@ def test_a_refusal_is_a_tree_of_all_broken_links_with_the_ways_out(store):
     assert "- retrain: load, run and save the pipeline that trains 'words', 'train'; then load 'predict' again" in text
     assert "- roll back or pin: `chariots rollback predict`" in text
     assert "`chariots accept predict double intent --reason ...`" in text
+
+
+def test_plain_code_that_changed_together_with_the_op_behind_it_is_told_too(store):
+    class Tuned(Intent):
+        depth = VersionedField(7, VersionType.MAJOR)
+        name = "intent"
+
+    class Changed(Double):
+        factor = VersionedField(3, VersionType.MAJOR)
+        name = "double"
+
+    train(store, Double(), Intent(training=True), value=10)
+    with pytest.raises(VersionError) as caught:
+        chain(AddOne(), Changed(), Tuned()).load(store)
+    text = str(caught.value)
+    assert "intent\n├─ has no version saved by this code" in text
+    assert "changed: depth: (not declared) -> 7 (major)" in text
+    assert "└─ does not fit 'double'" in text
+    assert "changed: factor: 2 -> 3 (major)" in text
+    assert len(caught.value.extra["refusals"]) == 2
+    assert "chariots accept" not in text  # there is no version of it that could accept anything
+    with pytest.raises(VersionError) as caught:
+        chain(Double(), Tuned()).load(store)
+    assert len(caught.value.extra["refusals"]) == 1
+
+
+def test_the_commands_of_a_refusal_can_be_run_whatever_the_names_are(store):
+    def named(last: Intent, name: str) -> Pipeline:
+        nodes = [Node(Double(), [INPUT], "x", name="to double"), Node(last, ["x"], OUTPUT, name="$(halt)")]
+        return Pipeline(nodes, name)
+
+    class Changed(Double):
+        factor = VersionedField(3, VersionType.MAJOR)
+
+    training = named(Intent(training=True), "train")
+    SequentialRunner().run(training, 10)
+    training.save(store)
+    nodes = [Node(Changed(), [INPUT], "x", name="to double"), Node(Intent(), ["x"], OUTPUT, name="$(halt)")]
+    with pytest.raises(VersionError) as caught:
+        Pipeline(nodes, "my pipeline").load(store)
+    commands = [shlex.split(command) for command in str(caught.value).split("`")[1::2]]
+    assert commands == [
+        ["chariots", "rollback", "my pipeline"],
+        ["chariots", "promote", "my pipeline"],
+        ["chariots", "accept", "my pipeline", "to double", "$(halt)", "--reason", "..."],
+    ]
+
+
+def test_a_refusal_tells_how_a_store_gets_to_know_the_pipeline_that_its_commands_name(store):
+    train(store, Intent(training=True), value=1)
+
+    class Changed(Intent):
+        depth = VersionedField(2, VersionType.MAJOR)
+        name = "intent"
+
+    pipeline = chain(Changed())
+    with pytest.raises(VersionError, match="save it there first"):
+        pipeline.load(store)
+    with pytest.raises(UnknownNameError, match="knows no pipeline"):
+        store.history("predict")
+    pipeline.save(store)
+    assert store.history("predict") == []
 
 
 def test_a_refusal_can_be_read_by_programs(store):

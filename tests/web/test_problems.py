@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import pickle
 import subprocess
 import sys
@@ -155,3 +156,16 @@ def test_a_service_that_was_not_reached_shows_no_stack_of_a_library() -> None:
         problem = problem_of(error)
     assert problem["status"] == 503
     assert "remote_stack" not in problem
+
+
+@pytest.mark.parametrize("number", [10, 5000])
+def test_the_nearest_of_many_names_is_found_and_few_are_compared_letter_by_letter(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    ratio = difflib.SequenceMatcher.ratio
+    monkeypatch.setattr(difflib.SequenceMatcher, "ratio", lambda matcher: compared.append(1) or ratio(matcher))
+    known = [f"{place}-a-name-that-is-much-like-the-others-{place}" for place in range(number)]
+    assert errors.nearest("7-a-nmae-that-is-much-like-the-others-7", known) == f" Did you mean {known[7]!r}?"
+    assert errors.nearest("????", known) == ""
+    assert 0 < len(compared) <= 200  # a hundred names, of which difflib may compare each twice

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import IO, Any, Protocol
 
 from chariots.op_store.clients.decisions import HistoryQuestions
-from chariots.op_store.clients.files import FileTransfers
+from chariots.op_store.clients.files import FileTransfers, answered
 from chariots.op_store.clients.lineage import LineageQuestions
 from chariots.op_store.clients.maintenance import MaintenanceQuestions
 from chariots.op_store.origin import present_origin
@@ -115,8 +115,7 @@ class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions
             UntrustedError: if they are not trusted here.
             StoreError: if it has them no longer, or damaged.
         """
-        found = self.post("/v2/versions/find", {"op": _name(desired_op), "version": str(version)})
-        return self.read_version(StoredVersion(**found))
+        return self.read_version(self._find_version(desired_op, version))
 
     def save_op_bytes(self, op_to_save: Named | str, version: Version | str, op_bytes: bytes) -> None:
         """Keeps the bytes of a version of an op; registers the op and the version where they are new.
@@ -165,6 +164,9 @@ class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions
 
         Returns:
             the versions to load and what stands in the way.
+
+        Raises:
+            UntrustedError: if the store answers with versions of other ops than those of the nodes.
         """
         asked = {
             "pipeline": pipeline,
@@ -173,7 +175,7 @@ class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions
             "pinned": None if pinned is None else dict(pinned),
         }
         answer = self.post("/v2/resolve", asked)
-        versions = {name: StoredVersion(**found) for name, found in answer["versions"].items()}
+        versions = {name: answered(name, found) for name, found in answer["versions"].items()}
         refusals = [_refusal(described) for described in answer.get("refusals", ())]
         passed_over = [_refusal(described) for described in answer.get("passed_over", ())]
         return Resolution(versions, answer["problems"], refusals, passed_over)

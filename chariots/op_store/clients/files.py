@@ -10,15 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from chariots.errors import DamagedError
+from chariots.errors import DamagedError, UntrustedError
 from chariots.op_store.hashing import PassingHash
 from chariots.pipelines.store import StoredVersion, VersionRecord
+from chariots.versioning import Version
 
 if TYPE_CHECKING:
     from chariots.op_store.trusting.trust import Trust
-    from chariots.versioning import Version
 
-__all__ = ["FileTransfers", "pieces_of"]
+__all__ = ["FileTransfers", "answered", "pieces_of"]
 
 PIECE = 2**20  # bytes
 
@@ -60,7 +60,7 @@ class FileTransfers(ABC):
             UntrustedError: if they are not trusted here.
             StoreError: if it has them no longer, or damaged.
         """
-        found = StoredVersion(**self.post("/v2/versions/find", {"op": _name(op), "version": str(version)}))
+        found = self._find_version(op, version)
         self.trust.check(found)
         self.read_blob_to(str(found.sha256), path)
 
@@ -139,6 +139,14 @@ class FileTransfers(ABC):
             )
             raise DamagedError(problem, sha256=sha256)
 
+    def _find_version(self, op: Any, version: Version | str) -> StoredVersion:
+        """Asks which bytes a version of an op has."""
+        asked, wanted = _name(op), str(version)
+        found = answered(asked, self.post("/v2/versions/find", {"op": asked, "version": wanted}))
+        if Version.parse(found.version) != Version.parse(wanted):
+            raise _other(f"op {asked!r} in version {wanted}", found)
+        return found
+
     @abstractmethod
     def _send_file(self, sha256: str, file: IO[bytes]) -> None:
         """Sends bytes that the store does not have."""
@@ -146,6 +154,32 @@ class FileTransfers(ABC):
     @abstractmethod
     def _received(self, sha256: str) -> Iterator[bytes]:
         """Hands on the bytes that the store has under a hash, whatever they are."""
+
+
+def answered(op: str, described: Mapping[str, Any]) -> StoredVersion:
+    """Reads what a store answered with, if it is of the op that was asked for.
+
+    A signature says what the bytes are, and not that they were asked for: those of another op have a good one as well.
+
+    Args:
+        op: the name of the op that was asked for.
+        described: the version in the answer.
+
+    Raises:
+        UntrustedError: if it is of another op.
+    """
+    found = StoredVersion(**described)
+    if found.op != op:
+        raise _other(f"op {op!r}", found)
+    return found
+
+
+def _other(asked: str, found: StoredVersion) -> UntrustedError:
+    return UntrustedError(
+        f"{asked} was asked for, but the op store answered with op {found.op!r} in version {found.version}, so nothing "
+        "was loaded; look for who answers in its place, or changed its database",
+        op=found.op,
+    )
 
 
 def pieces_of(file: IO[bytes]) -> Iterator[bytes]:

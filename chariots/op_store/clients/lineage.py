@@ -9,7 +9,8 @@ from typing import Any
 
 from chariots.errors import InputError
 from chariots.op_store.checks import LARGEST_PAGE
-from chariots.op_store.details import LinkedVersion, OpDetails, VersionDetails
+from chariots.op_store.decisions.events import Event
+from chariots.op_store.details import LinkedVersion, OpDetails, PipelineDetails, VersionDetails
 from chariots.pipelines.store import Origin
 
 __all__ = ["LineageQuestions"]
@@ -34,6 +35,24 @@ class LineageQuestions(ABC):
         """
         answer = self.post("/v2/lineage/ops", {"limit": limit, "after": after})
         return [OpDetails(**{**op, "saved_at": _moment(op["saved_at"])}) for op in answer["ops"]]
+
+    def pipelines(self, limit: int = 100, after: str = "") -> list[PipelineDetails]:
+        """Returns the pipelines that the store knows with what they serve, by name.
+
+        Args:
+            limit: how many at most, up to 1,000.
+            after: the name after which to begin; the last of the page before.
+        """
+        answer = self.post("/v2/lineage/pipelines", {"limit": limit, "after": after})
+        return [
+            PipelineDetails(
+                name=one["name"],
+                serves=one["serves"],
+                serves_since=_moment(one["serves_since"]),
+                aliases=[Event.from_json(event) for event in one["aliases"]],
+            )
+            for one in answer["pipelines"]
+        ]
 
     def versions(self, op: str, limit: int = 100, before: int | None = None) -> list[VersionDetails]:
         """Returns the versions of an op, newest first.

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from chariots.errors import UnknownNameError
 from chariots.op_store import rows, tables
+from chariots.op_store.decisions.sets import versions_instead
 
 __all__ = ["add_pipeline", "earlier", "last", "last_number", "record"]
 
@@ -110,7 +111,7 @@ def record(connection: sa.Connection, pipeline: str, versions: Mapping[str, int]
         if connection.scalar(sa.select(tables.version.c.id).where(tables.version.c.id == version)) is None:
             raise UnknownNameError(
                 f"node {node!r} was to be remembered as serving the version number {version}, which the op "
-                "store does not have; load the pipeline from this store first"
+                f"store does not have ({versions_instead(connection, node)}); load the pipeline from this store first"
             )
     number = add_pipeline(connection, pipeline, None)
     insert = sa.insert(tables.deployment).values(pipeline_id=number).returning(tables.deployment.c.id)

@@ -6,7 +6,7 @@ that the events of a pipeline are written one after the other, and each says tru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
@@ -178,20 +178,20 @@ def page(connection: sa.Connection, pipeline: int, limit: int, before: int | Non
     return [_event(row) for row in connection.execute(query.order_by(table.c.id.desc()).limit(limit))]
 
 
-def standing(connection: sa.Connection, pipeline: int | None = None) -> list[Event]:
+def standing(connection: sa.Connection, pipelines: Collection[int] | None = None) -> list[Event]:
     """What every alias stands for at this moment.
 
     Args:
         connection: the transaction.
-        pipeline: the number of a pipeline; all of them if not given.
+        pipelines: the numbers of some pipelines; all of them if not given.
 
     Returns:
         the newest event of each alias, by the names of the pipelines and of the aliases.
     """
     table = tables.event
     last = sa.select(sa.func.max(table.c.id)).where(table.c.alias.is_not(None))
-    if pipeline is not None:
-        last = last.where(table.c.pipeline_id == pipeline)
+    if pipelines is not None:
+        last = last.where(table.c.pipeline_id.in_(pipelines))
     query = _EVENTS.where(table.c.id.in_(last.group_by(table.c.pipeline_id, table.c.alias)))
     return [_event(row) for row in connection.execute(query.order_by(tables.pipeline.c.name, table.c.alias))]
 

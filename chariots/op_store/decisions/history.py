@@ -84,7 +84,7 @@ class History:
         """
         with self._database.reading() as connection:
             number = None if pipeline is None else self._pipeline(connection, pipeline, "asked for its aliases")
-            return events.standing(connection, number)
+            return events.standing(connection, None if number is None else [number])
 
     def history(
         self, pipeline: str, limit: int = 100, before: int | None = None, alias: str | None = None
@@ -263,7 +263,7 @@ class History:
         found = events.newest(connection, number, source)
         if found is not None:
             return dict(found.after)
-        known = [event.alias for event in events.standing(connection, number) if event.alias]
+        known = [event.alias for event in events.standing(connection, [number]) if event.alias]
         listed = ", ".join([*known, SERVING])
         raise UnknownNameError(
             f"pipeline {pipeline!r} was to be promoted from {source!r}, which is none of its aliases; take one of: "

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from chariots.errors import ConflictError, UnknownNameError, nearest
 from chariots.op_store import rows, tables
 
-__all__ = ["check_live", "described"]
+__all__ = ["check_live", "described", "versions_instead"]
 
 _BATCH = 1000  # numbers in one statement; databases limit the parameters of a statement
 _MOST_SHOWN = 20
@@ -54,13 +54,13 @@ def check_live(connection: sa.Connection, versions: Mapping[str, int], done: str
             )
 
 
-def _rows(connection: sa.Connection, numbers: Sequence[int]) -> Sequence[rows.StoredRow]:
-    table = tables.version
-    query = sa.select(table.c.id, tables.op.c.name.label("op"), table.c.sha256, table.c.pruned_at).join(tables.op)
-    return connection.execute(query.where(table.c.id.in_(numbers))).all()
+def versions_instead(connection: sa.Connection, node: str) -> str:
+    """Which versions may be named in place of one that is not there, in words.
 
-
-def _refuse(connection: sa.Connection, node: str, number: int, done: str) -> NoReturn:
+    Args:
+        connection: the transaction.
+        node: the name of the op.
+    """
     table = tables.version
     query = (
         sa.select(table.c.id)
@@ -71,12 +71,21 @@ def _refuse(connection: sa.Connection, node: str, number: int, done: str) -> NoR
     )
     newest = connection.scalars(query).all()
     if newest:
-        hint = f"its newest saved versions are {', '.join(map(str, newest))}"
-    else:
-        hint = f"it has no saved version{nearest(node, rows.known_names(connection, tables.op)) or '; save it first'}"
+        return f"its newest saved versions are {', '.join(map(str, newest))}"
+    suggestion = nearest(node, rows.known_names(connection, tables.op))
+    return f"it has no saved version{f'.{suggestion}' if suggestion else '; save it first'}"
+
+
+def _rows(connection: sa.Connection, numbers: Sequence[int]) -> Sequence[rows.StoredRow]:
+    table = tables.version
+    query = sa.select(table.c.id, tables.op.c.name.label("op"), table.c.sha256, table.c.pruned_at).join(tables.op)
+    return connection.execute(query.where(table.c.id.in_(numbers))).all()
+
+
+def _refuse(connection: sa.Connection, node: str, number: int, done: str) -> NoReturn:
     raise UnknownNameError(
-        f"version {number} of {node!r} was to be {done}, but the op store has no such version with bytes: {hint} "
-        "(nothing was changed)"
+        f"version {number} of {node!r} was to be {done}, but the op store has no such version with bytes: "
+        f"{versions_instead(connection, node)} (nothing was changed)"
     )
 
 

@@ -38,12 +38,13 @@ MOST_VALUES = 30_000  # told in a fifth of a second
 
 DEFAULT_LIMIT = 20  # of a list whose ``limit`` is not given
 
-_PAGES = frozenset(("ops", "versions", "parents", "children"))
+_PAGES = frozenset(("ops", "pipelines", "versions", "parents", "children"))
 # Lists of the schema itself, with about as many entries as they have there. A question about the schema may nest
 # them without end; the one that tools ask by themselves stays well within the limits.
 _ABOUT = {"types": 24, "fields": 8, "args": 2, "inputFields": 2, "enumValues": 4, "directives": 5}
 _ABOUT.update({"possibleTypes": 2, "interfaces": 2})
 _ABOUT["metrics"] = 10  # of a version, whose declared fields are counted like the fields of a type
+_ABOUT.update({"aliases": 4, "serves": 8})  # of a pipeline
 _SCHEMA = frozenset(("__schema", "__type"))
 _CHEAPER = 4  # so many values of the schema for one of the store
 

@@ -14,6 +14,7 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from chariots.op_store.checks import LARGEST_PAGE
 from chariots.op_store.details import LinkedVersion, VersionDetails
 from chariots.op_store.graphql.limits import DEFAULT_LIMIT
 from chariots.op_store.lineage import Lineage
@@ -54,6 +55,15 @@ class Context:
             return [found[key] for key in keys]
 
         return self.loaders.setdefault((ask.__name__, limit, before), DataLoader(load))
+
+    def by_number(self) -> DataLoader[int, VersionDetails]:
+        """Returns the loader of versions that are named by their number."""
+
+        async def load(numbers: Sequence[int]) -> list[VersionDetails]:
+            found = self.lineage.versions_by_number(numbers)
+            return [found[number] for number in numbers]
+
+        return self.loaders.setdefault(("by_number",), DataLoader(load, max_batch_size=LARGEST_PAGE))
 
 
 Info = strawberry.Info[Context, None]
@@ -109,6 +119,32 @@ async def _versions(
 ) -> list[Version]:
     loader = info.context.loader(info.context.lineage.versions_of, limit, before)
     return [_version(found) for found in await loader.load(root.name)]
+
+
+async def _served_version(root: strawberry.Parent[Served], info: Info) -> Version:
+    return _version(await info.context.by_number().load(root.number))
+
+
+def _all_pipelines(info: Info, limit: _Limit = DEFAULT_LIMIT, after: str = "") -> list[Pipeline]:
+    return [
+        Pipeline(
+            name=found.name,
+            serves=_served(found.serves),
+            serves_since=found.serves_since,
+            aliases=[
+                Alias(
+                    name=str(event.alias),
+                    serves=_served(event.after),
+                    since=event.created_at,
+                    event=Number(event.id),
+                    who=event.who,
+                    reason=event.reason,
+                )
+                for event in found.aliases
+            ],
+        )
+        for found in info.context.lineage.pipelines(limit, after)
+    ]
 
 
 def _all_ops(info: Info, limit: _Limit = DEFAULT_LIMIT, after: str = "") -> list[Op]:
@@ -169,10 +205,38 @@ class Op:
     versions: list[Version] = strawberry.field(resolver=_versions, description="Its versions, newest first.")
 
 
+@strawberry.type(description="The version that a node of a pipeline runs with.")
+class Served:
+    node: str
+    number: Number
+    version: Version = strawberry.field(resolver=_served_version)
+
+
+@strawberry.type(description="A name for a set of versions of a pipeline that a person chose.")
+class Alias:
+    name: str
+    serves: list[Served] = strawberry.field(description="The versions it stands for.")
+    since: datetime
+    event: Number = strawberry.field(description="The promotion or rollback that said so last.")
+    who: str | None
+    reason: str | None
+
+
+@strawberry.type(description="A pipeline that was saved or served.")
+class Pipeline:
+    name: str
+    serves: list[Served] = strawberry.field(description="The versions that were last put into service.")
+    serves_since: datetime | None
+    aliases: list[Alias]
+
+
 # Each may be null, so that one that cannot be answered takes no other with it.
 @strawberry.type
 class Query:
     ops: list[Op] | None = strawberry.field(resolver=_all_ops, description="The ops of the store, by name.")
+    pipelines: list[Pipeline] | None = strawberry.field(
+        resolver=_all_pipelines, description="The pipelines of the store with what they serve, by name."
+    )
     versions: list[Version] | None = strawberry.field(
         resolver=_versions_of_op, description="The versions of an op, newest first."
     )
@@ -205,6 +269,10 @@ def _version(found: VersionDetails) -> Version:
         ],
         **same,
     )
+
+
+def _served(versions: Mapping[str, int]) -> list[Served]:
+    return [Served(node=node, number=Number(number)) for node, number in sorted(versions.items())]
 
 
 def _link(found: LinkedVersion) -> Link:

@@ -23,6 +23,14 @@ class Ops:
 
 
 @dataclass(frozen=True)
+class Pipelines:
+    """Which pipelines are there, by name, and what do they serve?"""
+
+    limit: int = _PAGE
+    after: str = ""
+
+
+@dataclass(frozen=True)
 class Versions:
     """Which versions of an op are there, newest first?"""
 
@@ -59,6 +67,11 @@ def _ops(registry: Registry, asked: Ops) -> Any:
     return {"ops": found, "next": found[-1].name if len(found) == asked.limit else None}
 
 
+def _pipelines(registry: Registry, asked: Pipelines) -> Any:
+    found = registry.lineage.pipelines(asked.limit, asked.after)
+    return {"pipelines": found, "next": found[-1].name if len(found) == asked.limit else None}
+
+
 def _versions(registry: Registry, asked: Versions) -> Any:
     found = registry.lineage.versions(asked.op, asked.limit, asked.before)
     return {"versions": found, "next": found[-1].id if len(found) == asked.limit else None}
@@ -85,6 +98,7 @@ def _by_number(registry: Registry, asked: ByNumber) -> Any:
 
 ROUTES = (
     *both_ways("/v2/lineage/ops", "Which ops are there, by name?", Ops, _ops),
+    *both_ways("/v2/lineage/pipelines", "Which pipelines are there, and what do they serve?", Pipelines, _pipelines),
     *both_ways("/v2/lineage/versions", "Which versions of an op are there, newest first?", Versions, _versions),
     *both_ways("/v2/lineage/version", "What is known of a version?", OneVersion, _version),
     *both_ways("/v2/lineage/parents", "Which versions was a version trained with?", Linked, _parents),

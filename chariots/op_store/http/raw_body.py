@@ -9,6 +9,7 @@ from typing import Any
 import flask
 
 from chariots.errors import MalformedRequestError
+from chariots.web.service import broken_body
 
 __all__ = ["raw_body"]
 
@@ -27,7 +28,7 @@ def raw_body() -> Iterator[bytes]:
     reader = _length_reader(flask.request.environ.get("wsgi.input"))
     try:
         yield from _from_stream() if reader is None else _from_socket(reader)
-    except OSError as error:
+    except broken_body() as error:
         raise _broken_off(str(error)) from error
 
 

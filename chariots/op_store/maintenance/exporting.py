@@ -113,6 +113,7 @@ def _write_rows(
     report.versions = members[archive.VERSIONS]["count"]
     report.links = members[archive.LINKS]["count"]
     report.blobs = len(blobs)
+    report.linked = _left_behind(connection, chosen, list(ops.values()))
     archive.write_manifest(file, ops, members, report.size)
     return blobs
 
@@ -152,6 +153,19 @@ def _links(chosen: sa.Subquery, ops: Sequence[int]) -> sa.Select[Any]:
         .where(either)
         .order_by(_LINK.id)
     )
+
+
+def _left_behind(connection: sa.Connection, chosen: sa.Subquery, ops: Sequence[int]) -> list[str]:
+    """The names of the ops at the other ends of links that do not come along."""
+    ends = (
+        (_LINK.downstream_version_id, _LINK.upstream_op_id),
+        (_LINK.upstream_version_id, _LINK.downstream_op_id),
+    )
+    found: set[str] = set()
+    for here, there in ends:
+        linked = sa.select(there).join(chosen, chosen.c.id == here).where(there.not_in(ops)).distinct()
+        found.update(connection.scalars(sa.select(tables.op.c.name).where(tables.op.c.id.in_(linked))))
+    return sorted(found)
 
 
 def _saves(chosen: sa.Subquery) -> sa.Select[Any]:

@@ -120,6 +120,7 @@ class ExportReport:
         links: how many links between those.
         blobs: how many different bytes they have.
         size: how many bytes that is.
+        linked: the ops that are not in the file and that its versions are linked with; those links stayed behind.
     """
 
     ops: list[str]
@@ -127,6 +128,7 @@ class ExportReport:
     links: int = 0
     blobs: int = 0
     size: int = 0
+    linked: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -25,7 +25,9 @@ from chariots.op_store.registry import Registry
 
 __all__ = ["verify", "verify_database", "verify_shelf"]
 
+# Read between two looks at the clock: an answer over HTTP must not take longer than its client waits.
 _AT_ONCE = 32
+_MOST_BYTES = 256 * 2**20  # unless one op alone has more
 
 
 def verify(
@@ -104,17 +106,30 @@ def verify_shelf(
         report.findings += _unnamed(known, found, time.time() - grace)
     wanted = [sha256 for sha256, entry in known.items() if entry.alive and sha256 > after]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="chariots-verify") as threads:
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
+        for some in _batches(wanted, known):
             for sha256, (state, size) in zip(some, threads.map(partial(_read, registry.blobs), some), strict=True):
                 report.versions += len(known[sha256].alive)
                 report.blobs += 1
                 report.size += size
                 if state is not None:
                     report.findings += _loss(registry, sha256, state, size)
-            if time.monotonic() - started > seconds and start + _AT_ONCE < len(wanted):
+            if time.monotonic() - started > seconds and some[-1] != wanted[-1]:
                 return report, some[-1]
     return report, None
+
+
+def _batches(wanted: Sequence[str], known: Mapping[str, Named]) -> Iterator[list[str]]:
+    """Cuts hashes into lists whose bytes are read without a look at the clock."""
+    some: list[str] = []
+    size = 0
+    for sha256 in wanted:
+        if some and (len(some) == _AT_ONCE or size + known[sha256].size > _MOST_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(sha256)
+        size += known[sha256].size
+    if some:
+        yield some
 
 
 def _read(blobs: BlobStore, sha256: str) -> tuple[str | None, int]:

@@ -59,16 +59,14 @@ def resolve(
         versions are the newest of each op.
     """
     choices, ops = newest_choices(connection, nodes, pinned)
-    refusals = _refused_nodes(connection, choices, ops)
+    refusals, outdated = _refused_nodes(connection, choices, ops)
     unfit = {refusal.node for refusal in refusals}
-    checked = [
-        edge
-        for edge in edges_to_check(nodes, edges)
-        if edge.upstream.name not in unfit and edge.downstream.name not in unfit
-    ]
+    to_check = edges_to_check(nodes, edges)
+    checked = [edge for edge in to_check if edge.upstream.name not in unfit and edge.downstream.name not in unfit]
     question = _Question(connection, choices, ops, checked)
     settled = question.settle()
     versions = {name: choice.chosen for name, choice in choices.items() if choice.chosen is not None}
+    refusals += _refused_code(connection, {**choices, **outdated}, ops, to_check, outdated)
     refusals += question.explain(settled.impossible, settled.given_up)
     passed_over: list[Refusal] = []
     if settled.numbers and not refusals:
@@ -82,20 +80,43 @@ def resolve(
     )
 
 
-def _refused_nodes(connection: sa.Connection, choices: Mapping[str, Choice], ops: Mapping[str, int]) -> list[Refusal]:
-    """Why nodes have nothing to load, where they need something."""
+def _refused_nodes(
+    connection: sa.Connection, choices: Mapping[str, Choice], ops: Mapping[str, int]
+) -> tuple[list[Refusal], dict[str, Choice]]:
+    """Why nodes have nothing to load, where they need something, and the newest that other code has saved of them."""
     empty = [
         choice for choice in choices.values() if choice.query.role in ("load", "optional") and choice.chosen is None
     ]
     if not empty:
-        return []
+        return [], {}
     saved = {choice.query.name: ops[choice.query.name] for choice in empty if choice.query.name in ops}
     newest = newest_of_any_code(connection, saved) if saved else {}
     retrain = pipelines_that_saved(connection, saved) if saved else {}
     known = rows.known_names(connection, tables.op)
     names = [(choice, choice.query.name) for choice in empty]
     refused = [refused_node(choice, newest.get(name), retrain.get(name, ()), known) for choice, name in names]
-    return [refusal for refusal in refused if refusal is not None]
+    outdated = {
+        name: replace(choice, chosen=newest[name].stored)
+        for choice, name in names
+        if choice.pinned is None and name in newest
+    }
+    return [refusal for refusal in refused if refusal is not None], outdated
+
+
+def _refused_code(
+    connection: sa.Connection,
+    choices: Mapping[str, Choice],
+    ops: Mapping[str, int],
+    edges: Sequence[Edge],
+    outdated: Mapping[str, Choice],
+) -> list[Refusal]:
+    """Which plain code changed as well, before nodes that have no version by the running code: none is told later."""
+    asked = [edge for edge in edges if edge.upstream.role == "code" and edge.downstream.name in outdated]
+    if not asked:
+        return []
+    question = _Question(connection, choices, ops, asked)
+    question.states = dict(zip(asked, edge_states(connection, asked, choices, ops), strict=True))
+    return question.explain([edge for edge in asked if question.states[edge] == 1], [])
 
 
 @dataclass(slots=True)

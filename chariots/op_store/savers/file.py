@@ -17,12 +17,13 @@ __all__ = ["FileSaver"]
 CHUNK = 2**20  # bytes; larger pieces are no faster here and hold more memory
 MOST_SETTLED = 100_000  # entries; syncing takes half a millisecond even where there is nothing to write
 LONGEST_NAME = 255  # bytes, on every file system in common use
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)  # on FAT, and on some network disks
 
 
 class FileSaver(BaseSaver):
     """A saver that keeps bytes in files below a directory.
 
-    A file is written beside its place under a temporary name, flushed to the disk and then renamed, so that a
+    A file is written beside its place under a temporary name, flushed to the disk and then given its own, so that a
     reader finds the old bytes or the new ones, even after a power cut. Paths and symbolic links that lead out
     of the root are refused.
 
@@ -82,19 +83,33 @@ class FileSaver(BaseSaver):
             OSError: if the file cannot be written; what was there before is untouched.
         """
         place = self._place(path)
-        self._make_directory(place.parent)
-        temporary = place.parent / writing_name()
-        try:
-            with temporary.open("xb", buffering=0) as file:
-                for chunk in chunks:
-                    _write_all(file.fileno(), chunk)
-                os.fsync(file.fileno())
+        with self._written(chunks, place) as temporary:
             temporary.replace(place)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
         self._settle_entry(place)
         return True
+
+    def create_stream(self, chunks: Iterable[bytes], path: str) -> bool:
+        """Keeps bytes that arrive in pieces, unless there is such a file; the file system decides that.
+
+        Args:
+            chunks: the bytes, in order; if they end in an exception, nothing is kept.
+            path: where below the root.
+
+        Returns:
+            whether the file was made; False if there was one, which is then as it was.
+
+        Raises:
+            ValueError: if the path leads out of the root or is not usable as one.
+            OSError: if the file cannot be written.
+        """
+        place = self._place(path)
+        if place.is_file():  # writing much only to find that out would be a waste
+            return False
+        with self._written(chunks, place) as temporary:
+            made = _named_once(temporary, place)
+        if made:
+            self._settle_entry(place)
+        return made
 
     def load_stream(self, path: str) -> Iterator[bytes]:
         """Returns the bytes of a file in pieces of one MiB.
@@ -229,6 +244,21 @@ class FileSaver(BaseSaver):
                 self._settled.clear()
             self._settled.add(entry)
 
+    @contextlib.contextmanager
+    def _written(self, chunks: Iterable[bytes], place: Path) -> Iterator[Path]:
+        """A file of these bytes beside its place, synced and still without its name; whoever gets it gives it that."""
+        self._make_directory(place.parent)
+        temporary = place.parent / writing_name()
+        try:
+            with temporary.open("xb", buffering=0) as file:
+                for chunk in chunks:
+                    _write_all(file.fileno(), chunk)
+                os.fsync(file.fileno())
+            yield temporary
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
     def _make_directory(self, directory: Path) -> None:
         """Makes a directory and those above it, each of them on the disk before anything is put inside."""
         if directory.is_dir():
@@ -294,6 +324,24 @@ def _entry(path: Path) -> tuple[str, int, int]:
     """What tells an entry of a directory from a later one of the same name; a directory changes, and stays itself."""
     known = path.stat()
     return str(path), known.st_ino, 0 if stat.S_ISDIR(known.st_mode) else known.st_ctime_ns
+
+
+def _named_once(temporary: Path, place: Path) -> bool:
+    """Gives a file its name unless that is taken; a rename would replace what stands there."""
+    try:
+        place.hardlink_to(temporary)
+    except FileExistsError:
+        if not place.is_file():
+            raise
+        temporary.unlink()
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        temporary.replace(place)
+        return True
+    temporary.unlink()
+    return True
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:

@@ -7,13 +7,17 @@ import os
 from chariots.testing import pool_app
 from chariots.workers import LocalWorkerPool, RQWorkerPool
 
+MOST = 2_000_000  # bytes of a result
+
 
 def _pool(url: str):
     if not url.startswith("redis"):
-        return LocalWorkerPool(url, workers=0)
+        return LocalWorkerPool(url, workers=0, max_result_bytes=MOST)
     from redis import Redis
 
-    return RQWorkerPool(redis=Redis.from_url(url))
+    pool = RQWorkerPool(redis=Redis.from_url(url))
+    pool.max_result_bytes = MOST
+    return pool
 
 
 app = pool_app(_pool(os.environ["CHARIOTS_TEST_JOBS"]), os.environ["CHARIOTS_TEST_FOLDER"], __name__)
