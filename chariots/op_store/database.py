@@ -109,7 +109,7 @@ class Database:
                 if not read_only:
                     driver.commit()
             except self._driver_error as error:
-                if self.engine.dialect.is_disconnect(error, borrowed, None):
+                if self.engine.dialect.is_disconnect(error, borrowed, None):  # type: ignore[arg-type]  # a DBAPI's own
                     borrowed.invalidate(error)
                 raise sa.exc.DBAPIError.instance(
                     None, None, error, self._driver_error, dialect=self.engine.dialect
