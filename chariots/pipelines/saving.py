@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chariots.errors import ConflictError
 from chariots.pipelines.nodes import BaseNode, Node
@@ -94,7 +94,7 @@ def _save(pipeline: Pipeline, store: OpStoreProtocol, once: SaveKey | None) -> N
         once = None
     if records or once is not None:
         # The key counts even where there is nothing to save: whoever asks for it learns that this attempt came so far.
-        under = {} if once is None else {"once": once}
+        under: dict[str, Any] = {} if once is None else {"once": once}
         store.commit_save(pipeline.name, slots[-1].node.name, list(records.values()), list(links), **under)
     nodes, edges = questions_of(slots)
     if any(node.role in ("load", "optional") for node in nodes):
