@@ -38,8 +38,8 @@ class Database:
     Args:
         url: an SQLAlchemy URL for SQLite or PostgreSQL. A relative SQLite path starts at the working
             directory, and missing directories are made; ``sqlite:///:memory:`` lives as long as this object.
-        relaxed: whether a power cut may take back what was changed last, which makes changes much faster. What is
-            left then is whole, and the end of a process takes nothing back.
+        relaxed: whether a power cut, or a crash of PostgreSQL, may take back what was changed last, which makes
+            changes much faster. What is left then is whole, and the end of a process of ours takes nothing back.
 
     Raises:
         ValueError: if the URL is of another kind.
@@ -49,7 +49,7 @@ class Database:
         self.url = absolute(url)
         self.engine = make_engine(self.url, relaxed=relaxed)
         driver: Any = self.engine.dialect.dbapi
-        self._driver_error: type[Exception] = driver.Error
+        self._driver_error: Any = driver.Error
         self._schema_checked = False
         self._file = file_of(self.url)
         self._file_in_use: tuple[int, int] | None = None
@@ -99,23 +99,25 @@ class Database:
         """
         self.check_schema()
         with self._reporting("read" if read_only else "change"):
-            borrowed = self.engine.raw_connection()
-            driver = borrowed.dbapi_connection
-            assert driver is not None
+            borrowed = None
             try:
+                borrowed = self.engine.raw_connection()
+                driver = borrowed.dbapi_connection
+                assert driver is not None
                 if not read_only and self.engine.dialect.name == "sqlite":  # other drivers begin by themselves
                     driver.cursor().execute("BEGIN IMMEDIATE")
                 yield driver
                 if not read_only:
                     driver.commit()
             except self._driver_error as error:
-                if self.engine.dialect.is_disconnect(error, borrowed, None):  # type: ignore[arg-type]  # a DBAPI's own
+                if borrowed is not None and self.engine.dialect.is_disconnect(error, borrowed, None):
                     borrowed.invalidate(error)
                 raise sa.exc.DBAPIError.instance(
                     None, None, error, self._driver_error, dialect=self.engine.dialect
                 ) from error
             finally:
-                borrowed.close()  # rolls back what was not committed
+                if borrowed is not None:
+                    borrowed.close()  # rolls back what was not committed
 
     def check_schema(self) -> None:
         """Makes or upgrades the tables where that is needed; looks once, and again if the file was replaced.

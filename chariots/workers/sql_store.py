@@ -1,7 +1,8 @@
 """How are jobs kept in a database? (SQLite in WAL mode or PostgreSQL; that of the op store)
 
 What somebody asked for is safe from a power cut when the call returns. What workers write is safe from the end of any
-process, which is much faster; a power cut may take back its last moments, and such a job runs again.
+process of ours, which is much faster; a power cut, or a crash of PostgreSQL, may take back its last moments, and such a
+job runs again.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class SQLJobStore(JobStore):
         """Says that the workers of some running jobs live; see `JobStore`."""
         if not claims:
             return {}
-        with self._relaxed.changing() as connection:  # of no interest to those who wait
+        with self._relaxed.changing() as connection:
             return working.beat(connection, claims)
 
     def report(self, claim: Claim, progress: Progress | None, lines: Sequence[LogLine] = ()) -> bool:
@@ -132,7 +133,7 @@ class SQLJobStore(JobStore):
 
     def keep(self, job: Job, result: bytes | None) -> bool:
         """Puts the outcome of an attempt aside; see `JobStore`."""
-        with self._durable.changing() as connection:
+        with self._durably() as connection:  # of no interest to those who wait
             return working.keep(connection, job, result)
 
     def kept(self, claim: Claim) -> Job | None:
@@ -210,13 +211,20 @@ class SQLJobStore(JobStore):
     @contextmanager
     def _asked(self) -> Iterator[sa.Connection]:
         """A transaction that is safe from a power cut, and told to those who wait."""
-        with self._durable.changing() as connection:
+        with self._durably() as connection:
             yield connection
             announce(connection)
 
     @contextmanager
+    def _durably(self) -> Iterator[sa.Connection]:
+        """A transaction that is safe from a power cut."""
+        self._relaxed.check_schema()  # so that both of them, or neither, know the file that is in use
+        with self._durable.changing() as connection:
+            yield connection
+
+    @contextmanager
     def _worked(self) -> Iterator[sa.Connection]:
-        """A transaction that is safe from the end of any process, and told to those who wait."""
+        """A transaction that is safe from the end of any process of ours, and told to those who wait."""
         with self._relaxed.changing() as connection:
             yield connection
             announce(connection)

@@ -105,8 +105,8 @@ def _leave_out_others(copied: Database) -> None:
         others = set(sa.inspect(connection).get_table_names()) - set(tables.metadata.tables) - {"alembic_version"}
         removed = sum(connection.execute(sa.delete(sa.table(name))).rowcount for name in sorted(others))
     if removed:
-        with copied.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM")  # the room they took would be copied with every backup
+        with closing(sqlite3.connect(str(copied.url.database), timeout=_WAIT_SECONDS)) as file:
+            file.execute("VACUUM")  # the room they took would be copied as well
 
 
 def put_in_place(copied: Database, path: Path) -> None:
