@@ -31,7 +31,12 @@ def fuzz(url, folder, *options):
             *options,
         ],
         cwd=folder,
-        env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"), "NO_COLOR": "1"},
+        env={
+            **os.environ,
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
+            "NO_COLOR": "1",
+            "SCHEMATHESIS_HOOKS": "tests.serving.fuzz_hooks",
+        },
         capture_output=True,
         text=True,
         timeout=120,
