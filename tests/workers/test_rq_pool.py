@@ -224,9 +224,9 @@ def test_an_argument_that_is_not_known_is_refused_with_the_nearest():
         RQWorkerPool(queue_kwargs={"default_timout": 5})
 
 
-def test_a_queue_that_is_not_asynchronous_runs_the_job_here(jobs, redis_url):
-    pool = RQWorkerPool(redis=Redis.from_url(redis_url), queue_kwargs={"is_async": False})
-    job_id = pool.execute_pipeline_async(jobs.is_odd_pipeline, 5, jobs.app)
+def test_a_queue_that_is_not_asynchronous_runs_the_job_here(own_jobs, own_redis):
+    pool = RQWorkerPool(redis=Redis.from_url(own_redis.url), queue_kwargs={"is_async": False})
+    job_id = pool.execute_pipeline_async(own_jobs.is_odd_pipeline, 5, own_jobs.app)
     found = json.loads(pool.get_pipeline_response_json_for_id(job_id))
     assert (found["job_status"], found["pipeline_output"]) == ("done", False)
 
@@ -277,11 +277,11 @@ def test_results_larger_than_redis_keeps_are_refused_when_the_pool_is_made():
         RQWorkerPool(max_result_bytes=600_000_000)
 
 
-def test_a_failure_is_kept_as_long_as_the_pool_says(jobs, redis_url):
+def test_a_failure_is_kept_as_long_as_the_pool_says(own_jobs, own_redis):
     ttls = {"result_ttl": 1234, "failure_ttl": 99, "is_async": False}
-    pool = RQWorkerPool(redis=Redis.from_url(redis_url), queue_kwargs=ttls)
-    done = pool.job(pool.execute_pipeline_async(jobs.echo, 1, jobs.app))
-    failed = pool.job(pool.execute_pipeline_async(jobs.fail, "in vain", jobs.app))
+    pool = RQWorkerPool(redis=Redis.from_url(own_redis.url), queue_kwargs=ttls)
+    done = pool.job(pool.execute_pipeline_async(own_jobs.echo, 1, own_jobs.app))
+    failed = pool.job(pool.execute_pipeline_async(own_jobs.fail, "in vain", own_jobs.app))
     assert (done.status, failed.status) == (JobStatus.done, JobStatus.failed)
     assert done.expires_at == pytest.approx(done.ended_at + 1234)
     assert failed.expires_at == pytest.approx(failed.ended_at + 99)
