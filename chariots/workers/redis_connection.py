@@ -37,6 +37,8 @@ _NOT_ALLOWED = "does not let the user do this. Allow it the keys chariots:* and 
 _CANNOT_NOW = {
     "'maxmemory'": "has no memory left. Give it more, or let results go sooner with a smaller result_ttl",
     "MISCONF": "cannot write its file, so it takes nothing. Look at its disk",
+    "BUSY ": "is busy with a script of somebody else. Ask again in a moment",
+    "NOREPLICAS": "has fewer replicas than it must have. Look at them",
     "read only replica": "is a replica. Give the worker pool the address of the one that takes writes",
     "NOPERM": _NOT_ALLOWED,
     "executing the script can't": _NOT_ALLOWED,

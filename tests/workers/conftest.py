@@ -11,6 +11,8 @@ import pytest
 from tests.redis_server import RedisServer
 from tests.workers.support import Caller, one_worker
 
+pytest.register_assert_rewrite("tests.workers.contract")
+
 APP_MODULE = "tests.workers.apps.jobs"
 
 

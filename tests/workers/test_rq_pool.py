@@ -224,9 +224,9 @@ def test_an_argument_that_is_not_known_is_refused_with_the_nearest():
         RQWorkerPool(queue_kwargs={"default_timout": 5})
 
 
-def test_a_queue_that_is_not_asynchronous_runs_the_job_here(jobs, redis_url):
-    pool = RQWorkerPool(redis=Redis.from_url(redis_url), queue_kwargs={"is_async": False})
-    job_id = pool.execute_pipeline_async(jobs.is_odd_pipeline, 5, jobs.app)
+def test_a_queue_that_is_not_asynchronous_runs_the_job_here(own_jobs, own_redis):
+    pool = RQWorkerPool(redis=Redis.from_url(own_redis.url), queue_kwargs={"is_async": False})
+    job_id = pool.execute_pipeline_async(own_jobs.is_odd_pipeline, 5, own_jobs.app)
     found = json.loads(pool.get_pipeline_response_json_for_id(job_id))
     assert (found["job_status"], found["pipeline_output"]) == ("done", False)
 
@@ -242,3 +242,46 @@ def test_a_pool_of_ones_own_needs_all_four_members(missing):
     }
     with pytest.raises(TypeError, match=missing):
         type("OwnPool", (BaseWorkerPool,), members)()
+
+
+# -- what Redis keeps, and for how long -------------------------------------------------------------------------------
+
+
+def test_a_redis_without_an_append_only_file_is_warned_of_once(own_jobs, own_redis, caplog):
+    Redis.from_url(own_redis.url).config_set("appendonly", "no")
+    pool = own_jobs.app.worker_pool
+    for _ in range(2):
+        pool.execute_pipeline_async(own_jobs.echo, 1, own_jobs.app)
+    (told,) = [record.getMessage() for record in caplog.records if "append-only" in record.getMessage()]
+    assert f"127.0.0.1:{own_redis.port}" in told
+    assert "--appendonly yes" in told
+
+
+def test_a_redis_with_one_is_not(own_jobs, caplog):
+    own_jobs.app.worker_pool.execute_pipeline_async(own_jobs.echo, 1, own_jobs.app)
+    assert "append-only" not in caplog.text
+
+
+def test_a_user_who_may_not_ask_is_not_warned(own_jobs, own_redis, caplog):
+    client = Redis.from_url(own_redis.url)
+    client.config_set("appendonly", "no")
+    client.execute_command("ACL", "SETUSER", "somebody", "on", ">opensesame", "~*", "+@all", "-config")
+    url = f"redis://somebody:opensesame@127.0.0.1:{own_redis.port}/0"
+    pool = RQWorkerPool(redis=Redis.from_url(url))
+    assert pool.execute_pipeline_async(own_jobs.echo, 1, own_jobs.app)
+    assert "append-only" not in caplog.text
+
+
+def test_results_larger_than_redis_keeps_are_refused_when_the_pool_is_made():
+    with pytest.raises(ValueError, match="max_result_bytes=600000000, but Redis keeps 500000000 at most"):
+        RQWorkerPool(max_result_bytes=600_000_000)
+
+
+def test_a_failure_is_kept_as_long_as_the_pool_says(own_jobs, own_redis):
+    ttls = {"result_ttl": 1234, "failure_ttl": 99, "is_async": False}
+    pool = RQWorkerPool(redis=Redis.from_url(own_redis.url), queue_kwargs=ttls)
+    done = pool.job(pool.execute_pipeline_async(own_jobs.echo, 1, own_jobs.app))
+    failed = pool.job(pool.execute_pipeline_async(own_jobs.fail, "in vain", own_jobs.app))
+    assert (done.status, failed.status) == (JobStatus.done, JobStatus.failed)
+    assert done.expires_at == pytest.approx(done.ended_at + 1234)
+    assert failed.expires_at == pytest.approx(failed.ended_at + 99)
