@@ -36,6 +36,7 @@ def fuzz(url, folder, *options):
             "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
             "NO_COLOR": "1",
             "SCHEMATHESIS_HOOKS": "tests.serving.fuzz_hooks",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         },
         capture_output=True,
         text=True,
