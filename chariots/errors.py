@@ -25,6 +25,7 @@ __all__ = [
     "ConflictError",
     "NoWorkerPoolError",
     "JobTimeoutError",
+    "AlreadySavedError",
     "UnreachableError",
     "StoreError",
     "DamagedError",
@@ -207,6 +208,13 @@ class JobTimeoutError(ChariotsError, TimeoutError):
     status = 504
     slug = "job-timeout"
     title = "Job timeout"
+
+
+class AlreadySavedError(ConflictError):
+    """Raised when another attempt has saved under a key before; ``extra['attempt']`` says which."""
+
+    slug = "already-saved"
+    title = "Already saved"
 
 
 class UnreachableError(ChariotsError, ConnectionError):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from chariots.errors import InputError, StoreError, StoreFullError, StoreUnavailableError
 from chariots.op_store.engines import BUSY_SECONDS, READ_ONLY, absolute, file_of, in_memory, make_engine
@@ -47,6 +48,8 @@ class Database:
     def __init__(self, url: str, *, relaxed: bool = False) -> None:
         self.url = absolute(url)
         self.engine = make_engine(self.url, relaxed=relaxed)
+        driver: Any = self.engine.dialect.dbapi
+        self._driver_error: type[Exception] = driver.Error
         self._schema_checked = False
         self._file = file_of(self.url)
         self._file_in_use: tuple[int, int] | None = None
@@ -83,6 +86,36 @@ class Database:
         self.check_schema()
         with self._reporting("change"), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def driving(self, *, read_only: bool = False) -> Iterator[DBAPIConnection]:
+        """Yields the driver's own connection, in a transaction as that of `changing`.
+
+        For the few statements that are done for every job: SQLAlchemy takes 0.2 ms for a transaction and 0.08 ms for a
+        statement in it, SQLite takes 0.02 ms for both.
+
+        Args:
+            read_only: whether nothing is changed, and only one statement is to see one state of the database.
+        """
+        self.check_schema()
+        with self._reporting("read" if read_only else "change"):
+            borrowed = self.engine.raw_connection()
+            driver = borrowed.dbapi_connection
+            assert driver is not None
+            try:
+                if not read_only and self.engine.dialect.name == "sqlite":  # other drivers begin by themselves
+                    driver.cursor().execute("BEGIN IMMEDIATE")
+                yield driver
+                if not read_only:
+                    driver.commit()
+            except self._driver_error as error:
+                if self.engine.dialect.is_disconnect(error, borrowed, None):  # type: ignore[arg-type]  # a DBAPI's own
+                    borrowed.invalidate(error)
+                raise sa.exc.DBAPIError.instance(
+                    None, None, error, self._driver_error, dialect=self.engine.dialect
+                ) from error
+            finally:
+                borrowed.close()  # rolls back what was not committed
 
     def check_schema(self) -> None:
         """Makes or upgrades the tables where that is needed; looks once, and again if the file was replaced.

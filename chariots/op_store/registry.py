@@ -28,9 +28,10 @@ from chariots.op_store.database import Database
 from chariots.op_store.decisions import deployments, events
 from chariots.op_store.decisions.history import History
 from chariots.op_store.lineage import Lineage
+from chariots.op_store.once import add_save, check_key, earlier_numbers, note_numbers, saved_attempt
 from chariots.op_store.resolution import lookup
 from chariots.op_store.trusting.trust import Trust
-from chariots.pipelines.store import NodeQuery, Origin, Resolution, StoredVersion, VersionRecord
+from chariots.pipelines.store import NodeQuery, Origin, Resolution, SaveKey, StoredVersion, VersionRecord
 
 if TYPE_CHECKING:
     from chariots.op_store.savers import BaseSaver
@@ -106,6 +107,7 @@ class Registry:
         versions: Sequence[VersionRecord],
         links: Sequence[tuple[str, str]],
         origin: Origin | None = None,
+        once: SaveKey | None = None,
     ) -> dict[str, int]:
         """Registers everything that one save of a pipeline holds, in one transaction.
 
@@ -115,12 +117,14 @@ class Registry:
             versions: the versions, one an op; their bytes must have been written.
             links: pairs of names of ops among them, (upstream, downstream), trained together.
             origin: who saves, where, and with which code.
+            once: under which key this is saved, so that it counts once.
 
         Returns:
-            the store's number for the version of each op.
+            the store's number for the version of each op; the same again, if this attempt has saved before.
 
         Raises:
             InputError: if a name, a version or a link is none.
+            AlreadySavedError: if another attempt has saved under the key.
             UntrustedError: if bytes are not signed, or not of a format, that the store trusts.
             ConflictError: if bytes are named that the store does not have.
         """
@@ -128,6 +132,12 @@ class Registry:
             check_name(pipeline, "pipeline")
         check_name(last_op, "last_op")
         check_names((text for text in astuple(origin or Origin()) if text is not None), "origin")
+        if once is not None:
+            check_key(once)
+            with self.database.reading() as connection:
+                earlier = earlier_numbers(connection, once)  # whose bytes may be gone by now
+            if earlier is not None:
+                return earlier
         before = self._moment()
         parsed = [self._check_record(record, "versions.") for record in versions]
         names = [record.op for record in versions]
@@ -137,6 +147,11 @@ class Registry:
             presence.check_bytes_again(connection, before, versions, self.blobs.exists)
             known = deployments.add_pipeline(connection, pipeline, last_op) if pipeline else None
             save = cache(partial(rows.add_save, connection, known, origin))
+            if once is not None:
+                number = add_save(connection, known, origin, once)
+                if number is None:
+                    return earlier_numbers(connection, once) or {}
+                save = cache(lambda: number)
             ops = rows.add_ops(connection, names)
             numbers = {
                 record.op: rows.add_version(connection, ops[record.op], version, record, save)
@@ -152,7 +167,15 @@ class Registry:
                 for upstream, downstream in dict.fromkeys(map(tuple, links))
             ]
             rows.insert_new(connection, tables.link, found)
+            if once is not None:
+                note_numbers(connection, save(), numbers)
         return numbers
+
+    def saved_attempt(self, key: str) -> int | None:
+        """Which attempt has saved under a key; None if none did."""
+        check_name(key, "key")
+        with self.database.reading() as connection:
+            return saved_attempt(connection, key)
 
     def add_version(self, record: VersionRecord) -> int:
         """Registers one version by itself, not as part of a save, and returns the store's number for it.

@@ -28,6 +28,7 @@ __all__ = [
     "known_names",
     "op_id",
     "op_ids",
+    "save_values",
     "stored_version",
     "utc",
     "version_text",
@@ -285,8 +286,13 @@ def add_save(connection: sa.Connection, pipeline: int | None, origin: Origin | N
     Returns:
         the number of the save.
     """
-    values = {"pipeline_id": pipeline, **(asdict(origin) if origin is not None else {})}
-    return int(connection.execute(sa.insert(tables.save).values(values).returning(tables.save.c.id)).scalar_one())
+    insert = sa.insert(tables.save).values(save_values(pipeline, origin)).returning(tables.save.c.id)
+    return int(connection.execute(insert).scalar_one())
+
+
+def save_values(pipeline: int | None, origin: Origin | None) -> dict[str, Any]:
+    """What a row of `save` holds of a save; see `add_save`."""
+    return {"pipeline_id": pipeline, **(asdict(origin) if origin is not None else {})}
 
 
 def versions(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, StoredVersion]:

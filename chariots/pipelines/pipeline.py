@@ -13,7 +13,7 @@ from chariots.pipelines.mismatch import level
 from chariots.pipelines.nodes import BaseNode, Node, NodeReference, ReservedNodes
 from chariots.pipelines.ops import BaseOp, LoadableOp
 from chariots.pipelines.plan import Plan, annotate, call_node, compile_plan, split_outputs
-from chariots.pipelines.store import OpStoreProtocol, StoredVersion
+from chariots.pipelines.store import OpStoreProtocol, SaveKey, StoredVersion
 from chariots.versioning import Version, VersionType
 
 if TYPE_CHECKING:
@@ -354,12 +354,16 @@ class Pipeline(BaseOp):
         load_pipeline(self, op_store_client, promoted)
         return self
 
-    def save(self, op_store_client: OpStoreProtocol) -> None:
+    def save(self, op_store_client: OpStoreProtocol, *, once: SaveKey | None = None) -> None:
         """Saves every op that has something to save, all versions, and which versions were trained together.
 
         Args:
             op_store_client: the op store.
+            once: under which key this is saved, so that it counts once, however often it is tried.
+
+        Raises:
+            AlreadySavedError: if another attempt has saved under the key; nothing was added.
         """
         from chariots.pipelines.saving import save_pipeline
 
-        save_pipeline(self, op_store_client)
+        save_pipeline(self, op_store_client, once)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
 
 from chariots.errors import ConflictError
 from chariots.pipelines.nodes import BaseNode, Node
 from chariots.pipelines.ops import BaseOp, LoadableOp
 from chariots.pipelines.questions import declared_fields, questions_of
 from chariots.pipelines.slots import Slot, effective_edges, lay_open
-from chariots.pipelines.store import OpStoreProtocol, StoredVersion, VersionRecord
+from chariots.pipelines.store import OpStoreProtocol, SaveKey, StoredVersion, VersionRecord
 from chariots.versioning import Version
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["persist_node", "save_pipeline"]
 
 
-def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
+def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol, once: SaveKey | None = None) -> None:
     """Saves the versions of a pipeline's ops, their bytes and their links; bytes first, then all the rest at once.
 
     A link is recorded where the downstream op accepts the upstream one: it learned with it in this process, or it
@@ -29,17 +30,19 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol) -> None:
     Args:
         pipeline: the pipeline.
         store: the op store.
+        once: under which key this is saved; of no effect on a store that knows no keys.
 
     Raises:
+        AlreadySavedError: if another attempt has saved under the key; nothing was added.
         ConflictError: if bytes that were only loaded are not in the store any more.
     """
     try:
-        _save(pipeline, store)
+        _save(pipeline, store, once)
     except ConflictError as error:
         if "sha256" not in error.extra:
             raise
         # `gc` deleted identical bytes of an older version between the look for them and the commit: send them.
-        _save(pipeline, store)
+        _save(pipeline, store, once)
 
 
 def persist_node(node: Node, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode]) -> Version | None:
@@ -68,7 +71,7 @@ def persist_node(node: Node, store: OpStoreProtocol, downstream_nodes: Sequence[
     return version
 
 
-def _save(pipeline: Pipeline, store: OpStoreProtocol) -> None:
+def _save(pipeline: Pipeline, store: OpStoreProtocol, once: SaveKey | None) -> None:
     slots = lay_open(pipeline)
     loaded = pipeline.loaded if pipeline.loaded_from is store else {}
     records: dict[str, VersionRecord] = {}
@@ -88,12 +91,21 @@ def _save(pipeline: Pipeline, store: OpStoreProtocol) -> None:
         vouches = down in passed or _vouches(slots[up].op, slots[down].op)
         if vouches and upstream in records and downstream in records and not only_loaded >= {upstream, downstream}:
             links[upstream, downstream] = None
-    if records:
-        store.commit_save(pipeline.name, slots[-1].node.name, list(records.values()), list(links))
+    if once is not None and not _takes_key(store):
+        once = None
+    if records or once is not None:
+        # The key counts even where there is nothing to save: whoever asks for it learns that this attempt came so far.
+        under: dict[str, Any] = {} if once is None else {"once": once}
+        store.commit_save(pipeline.name, slots[-1].node.name, list(records.values()), list(links), **under)
     nodes, edges = questions_of(slots)
     if any(node.role in ("load", "optional") for node in nodes):
         # Versions of it can be promoted; a pipeline that only trains has none to choose.
         store.describe_pipeline(pipeline.name, nodes, edges)
+
+
+def _takes_key(store: OpStoreProtocol) -> bool:
+    parameters = signature(store.commit_save).parameters
+    return "once" in parameters or any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values())
 
 
 def _passed_by_learning(slots: Sequence[Slot]) -> set[int]:

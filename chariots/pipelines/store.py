@@ -16,6 +16,7 @@ __all__ = [
     "Refusal",
     "Resolution",
     "Role",
+    "SaveKey",
     "StoredVersion",
     "VersionRecord",
 ]
@@ -191,6 +192,19 @@ class Origin:
     code_version: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SaveKey:
+    """What makes a save count once, however often it is tried.
+
+    Attributes:
+        key: chosen by who saves, the id of a job for instance; one save of a store has it.
+        attempt: which attempt it is. The same attempt may ask again, as after a lost answer; another is refused.
+    """
+
+    key: str
+    attempt: int
+
+
 class OpStoreProtocol(Protocol):
     """The op store as a pipeline sees it."""
 
@@ -216,8 +230,19 @@ class OpStoreProtocol(Protocol):
         versions: Sequence[VersionRecord],
         links: Sequence[tuple[str, str]],
         origin: Origin | None = None,
+        once: SaveKey | None = None,
     ) -> Mapping[str, int]:
-        """Registers versions and links in one transaction; returns the store's number for each op."""
+        """Registers versions and links in one transaction; returns the store's number for each op.
+
+        A store that cannot tell whether something was saved before may leave ``once`` out.
+        """
+
+    def saved_attempt(self, key: str) -> int | None:
+        """Returns which attempt has saved under a key, or None if none did.
+
+        A store without keys may leave this out, if its class derives from this one.
+        """
+        return None
 
     def read_version(self, version: StoredVersion) -> bytes:
         """Returns the bytes of a version once hash, format and signature are what is trusted here."""

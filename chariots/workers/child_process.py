@@ -40,6 +40,8 @@ class ChildProcess:
         os.close(answers)
         self._unread = b""
         self._is_open = True
+        #: Whether more may be heard; a process that is about to end has closed its end of the pipe.
+        self.is_talking = True
 
     @property
     def pid(self) -> int:
@@ -62,13 +64,12 @@ class ChildProcess:
 
     def messages(self) -> list[dict[str, Any]]:
         """What the process has told since the last call; never waits."""
-        while self._is_open:
+        while self._is_open and self.is_talking:
             try:
                 chunk = os.read(self.from_child, 65536)
             except BlockingIOError:
                 break
-            if not chunk:
-                break
+            self.is_talking = bool(chunk)
             self._unread += chunk
         *lines, self._unread = self._unread.split(b"\n")
         return [json.loads(line) for line in lines]

@@ -97,7 +97,7 @@ local function show(job, from, at, fields)
   else
     redis.call('ZREM', RQ.failed, job.id)  -- where a worker of plain RQ has put it that took it from the queue
     redis.call('ZADD', RQ[job.status], at, job.id)
-    redis.call('EXPIREAT', RQ.job .. job.id, math.ceil(tonumber(at)) + 1)
+    redis.call('PEXPIREAT', RQ.job .. job.id, math.floor(tonumber(at) * 1000))
   end
 end
 

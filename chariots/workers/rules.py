@@ -147,8 +147,8 @@ def ended(job: Job, ending: Ending, now: float | None = None) -> Job:
     now = time.time() if now is None else now
     match ending:
         case Succeeded():
-            done = replace(job, versions_used=dict(ending.used), versions_produced=dict(ending.produced), error=None)
-            return _final(done, JobStatus.done, now)
+            versions = {"versions_used": dict(ending.used), "versions_produced": dict(ending.produced)}
+            return _final(job, JobStatus.done, now, **versions, error=None)
         case Raised():
             failed = replace(
                 job,
@@ -281,8 +281,8 @@ def successor(job: Job, now: float | None = None) -> Job | None:
     )
 
 
-def _final(job: Job, status: JobStatus, now: float) -> Job:
-    return replace(job, status=status, ended_at=now, expires_at=now + job.result_ttl)
+def _final(job: Job, status: JobStatus, now: float, **changes: Any) -> Job:
+    return replace(job, status=status, ended_at=now, expires_at=now + job.result_ttl, **changes)
 
 
 def _death(job: Job, why: str) -> BackendError:

@@ -16,13 +16,12 @@ from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery
 from chariots.workers.rules import Canceled, ended, parent_failed
 
-__all__ = ["add", "cancel", "find", "get", "rerun"]
+__all__ = ["add", "cancel", "find", "rerun"]
 
 _MOST_IDS = 1000  # to look through for a suggestion
 _BAD_ENDS = (JobStatus.failed, JobStatus.canceled)
 
 _job = tables.job
-_GET = sa.select(*rows.COLUMNS).where(_job.c.id == sa.bindparam("this"))
 _SAME_KEY = sa.select(*rows.COLUMNS).where(
     _job.c.app == sa.bindparam("of_app"), _job.c.idempotency_key == sa.bindparam("key")
 )
@@ -51,12 +50,6 @@ def add(connection: sa.Connection, job: Job, body: bytes) -> Job:
     return job
 
 
-def get(connection: sa.Connection, job_id: str) -> Job | None:
-    """Looks up a job."""
-    row = connection.execute(_GET, {"this": job_id}).first()
-    return None if row is None else rows.job_of(row)
-
-
 def find(connection: sa.Connection, query: JobQuery) -> list[Job]:
     """Lists jobs; see `JobStore.find`."""
     wanted = sa.select(*rows.COLUMNS).order_by(_job.c.seq.desc()).limit(query.limit)
@@ -64,6 +57,8 @@ def find(connection: sa.Connection, query: JobQuery) -> list[Job]:
         wanted = wanted.where(_job.c.app == query.app)
     if query.statuses:
         wanted = wanted.where(_job.c.status.in_([status.value for status in query.statuses]))
+        if set(query.statuses) <= set(_BAD_ENDS):
+            wanted = wanted.where(tables.BAD_END)  # which has an index
     if query.target is not None:
         wanted = wanted.where(_job.c.target == query.target)
     if query.before is not None:

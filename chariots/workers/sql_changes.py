@@ -17,11 +17,11 @@ import sqlalchemy as sa
 
 from chariots.op_store.database import Database
 
-__all__ = ["Changes", "announce", "changes_of", "wait_until"]
+__all__ = ["NOTIFY", "Changes", "announce", "changes_of", "wait_until"]
 
 CHANNEL = "chariots_jobs"
 SHORTEST_PAUSE = 0.002
-LONGEST_PAUSE = 0.008
+LONGEST_PAUSE = 0.006
 _LOOK_AGAIN = 1.0  # seconds after which somebody looks though nothing was told: the file may have been replaced
 _SETTLED = 0.001  # seconds for which one answer is good enough for all threads
 
@@ -137,10 +137,10 @@ def announce(connection: sa.Connection) -> None:
         connection: the transaction.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(_NOTIFY)
+        connection.execute(NOTIFY)
 
 
-_NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, ""))
+NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, ""))
 
 
 def wait_until(look: Callable[[], Found | None], changes: Changes, seconds: float) -> Found | None:

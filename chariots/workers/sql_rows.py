@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from chariots.op_store.rows import insert_new
+from chariots.web.retry import RetryPolicy
 from chariots.workers import sql_tables as tables
 from chariots.workers.job import Job, LogLine
 
@@ -22,6 +23,7 @@ __all__ = [
     "insert",
     "insert_if_new",
     "job_of",
+    "job_of_columns",
     "lines_of",
     "locked",
     "read_body",
@@ -42,6 +44,8 @@ _PRIVATE = {"seq", "beats", "dependents"}  # of no interest outside of the store
 COLUMNS = tuple(column for column in tables.job.c if column.name not in _PRIVATE)
 _IN_COLUMNS = {column.name for column in COLUMNS} - {"record"}
 _IN_RECORD = tuple(name for name in Job.__dataclass_fields__ if name not in _IN_COLUMNS)
+
+_OF_RETRY = tuple(RetryPolicy.__dataclass_fields__)
 
 _INSERT = sa.insert(tables.job)
 _WRITE = sa.update(tables.job).where(tables.job.c.id == sa.bindparam("this"))
@@ -74,12 +78,16 @@ def record_of(job: Job) -> dict[str, Any]:
     """What is known of a job beside the columns, as plain JSON values."""
     found = {name: getattr(job, name) for name in _IN_RECORD}
     plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in found.items()}
-    return {**plain, "retry": asdict(job.retry)}
+    return {**plain, "retry": {name: getattr(job.retry, name) for name in _OF_RETRY}}
 
 
 def job_of(row: JobRow) -> Job:
     """The job that a row of `COLUMNS` holds."""
-    columns: Mapping[str, Any] = row._mapping
+    return job_of_columns(row._mapping)
+
+
+def job_of_columns(columns: Mapping[str, Any]) -> Job:
+    """The job that the values of `COLUMNS` hold, by name of the column."""
     return Job.from_mapping({**columns["record"], **columns})
 
 

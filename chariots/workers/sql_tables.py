@@ -11,7 +11,19 @@ import sqlalchemy as sa
 from chariots.op_store.tables import RowId
 from chariots.op_store.tables import metadata as op_store_metadata
 
-__all__ = ["QUEUED", "RUNNING", "DEFERRED", "body", "dependency", "job", "log", "metadata", "outcome", "worker"]
+__all__ = [
+    "BAD_END",
+    "QUEUED",
+    "RUNNING",
+    "DEFERRED",
+    "body",
+    "dependency",
+    "job",
+    "log",
+    "metadata",
+    "outcome",
+    "worker",
+]
 
 metadata = sa.MetaData(naming_convention=op_store_metadata.naming_convention)
 
@@ -45,7 +57,6 @@ job = sa.Table(
     sa.UniqueConstraint("app", "idempotency_key"),
     sa.Index(None, "app", "seq"),
     sa.Index(None, "target", "seq"),
-    sa.Index(None, "status", "seq"),
     sa.Index(None, "is_expired", "expires_at"),
     sqlite_autoincrement=True,
 )
@@ -54,10 +65,12 @@ job = sa.Table(
 QUEUED = job.c.status == sa.literal_column("'queued'")
 RUNNING = job.c.status == sa.literal_column("'running'")
 DEFERRED = job.c.status == sa.literal_column("'deferred'")
+BAD_END = sa.or_(job.c.status == sa.literal_column("'failed'"), job.c.status == sa.literal_column("'canceled'"))
 
-# Jobs that have ended are the most by far, and are in none of these.
+# Jobs that are done are the most by far, and are in none of these.
 sa.Index("ix_job_queued", job.c.app, job.c.priority.desc(), job.c.seq, sqlite_where=QUEUED, postgresql_where=QUEUED)
 sa.Index("ix_job_running", job.c.app, job.c.target, sqlite_where=RUNNING, postgresql_where=RUNNING)
+sa.Index("ix_job_bad_end", job.c.seq, sqlite_where=BAD_END, postgresql_where=BAD_END)
 sa.Index("ix_job_deferred", job.c.run_at, sqlite_where=DEFERRED, postgresql_where=DEFERRED)
 
 # The input of a job (attempt 0) and the results of its attempts, in pieces: neither a database nor its driver then
@@ -69,6 +82,7 @@ body = sa.Table(
     sa.Column("attempt", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("piece", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # What an attempt put aside before it took effect elsewhere: the job as it was going to be.

@@ -1,4 +1,4 @@
-"""What does the database do for the workers? (all inside a transaction that is given; few statements, for speed)"""
+"""What does the database do for the workers? (all inside a transaction that is given)"""
 
 from __future__ import annotations
 
@@ -13,52 +13,14 @@ from chariots.op_store.rows import insert_new
 from chariots.workers import sql_rows as rows
 from chariots.workers import sql_tables as tables
 from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
-from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import Claim
 from chariots.workers.leases import Beat
 
-__all__ = ["beat", "claim", "greet", "has_work", "keep", "kept", "part", "report", "running", "workers"]
+__all__ = ["beat", "greet", "keep", "kept", "part", "report", "running", "workers"]
 
 SILENT_SECONDS = 10.0  # after which a worker is not listed any more
-_CLAIMS_LOCK_NUMBER = 0x6A6F6273  # any number will do, as long as every process asks PostgreSQL for the same
 
 _job = tables.job
-_candidate = _job.alias("candidate")
-_rival = _job.alias("rival")
-_rivals = (
-    sa.select(sa.func.count())
-    .where(
-        _rival.c.app == _candidate.c.app,
-        _rival.c.target == _candidate.c.target,
-        _rival.c.status == sa.literal_column("'running'"),
-    )
-    .scalar_subquery()
-)
-_NEXT = (
-    sa.select(_candidate.c.seq)
-    .where(
-        _candidate.c.app == sa.bindparam("of_app"),
-        _candidate.c.status == sa.literal_column("'queued'"),
-        sa.or_(_candidate.c.concurrency.is_(None), _rivals < _candidate.c.concurrency),
-    )
-    .order_by(_candidate.c.priority.desc(), _candidate.c.seq)
-    .limit(1)
-)
-_CLAIM = (
-    sa.update(_job)
-    .where(_job.c.seq == _NEXT.with_for_update(of=_candidate, skip_locked=True).scalar_subquery(), tables.QUEUED)
-    .values(
-        status=JobStatus.running.value,
-        token=_job.c.token + 1,
-        attempts=_job.c.attempts + 1,
-        beats=0,
-        progress=sa.null(),
-        worker=sa.bindparam("by"),
-        started_at=sa.bindparam("at"),
-    )
-    .returning(*rows.COLUMNS)
-)
-_CLAIMS_LOCK = sa.select(sa.func.pg_advisory_xact_lock(_CLAIMS_LOCK_NUMBER, sa.func.hashtext(sa.bindparam("of_app"))))
 _MINE = _job.c.id == sa.bindparam("this"), _job.c.token == sa.bindparam("attempt"), tables.RUNNING
 _BEAT = sa.update(_job).where(*_MINE).values(beats=_job.c.beats + 1).returning(*rows.COLUMNS)
 _REPORT = (
@@ -72,20 +34,6 @@ _REPORT = (
 )
 _IS_MINE = sa.select(_job.c.seq).where(*_MINE).with_for_update()
 _RUNNING = sa.select(_job.c.id, _job.c.token, _job.c.beats).where(tables.RUNNING)
-
-
-def claim(connection: sa.Connection, worker: str, app: str) -> Job | None:
-    """Gives the next job to a worker; see `JobStore.claim`."""
-    if connection.dialect.name == "postgresql":
-        # Two that claim at once would not count each other's job against the limit of its pipeline.
-        connection.execute(_CLAIMS_LOCK, {"of_app": app})
-    row = connection.execute(_CLAIM, {"of_app": app, "by": worker, "at": time.time()}).first()
-    return None if row is None else rows.job_of(row)
-
-
-def has_work(connection: sa.Connection, app: str) -> bool:
-    """Whether `claim` would give a job."""
-    return connection.scalar(_NEXT, {"of_app": app}) is not None
 
 
 def beat(connection: sa.Connection, claims: Sequence[Claim]) -> dict[str, Job | None]:

@@ -120,7 +120,7 @@ class Worker:
 
     def _listen(self) -> None:
         """Waits a moment for something to be said."""
-        ends = [slot.child.from_child for slot in self._slots]
+        ends = [slot.child.from_child for slot in self._slots if slot.child.is_talking]
         if self._parent is not None:
             ends.append(self._parent)
         readable = select.select(ends, [], [], LOOK_SECONDS)[0]

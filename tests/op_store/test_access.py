@@ -70,7 +70,11 @@ def test_a_reader_can_change_nothing_and_a_writer_can_administer_nothing(guarded
         "/v2/blobs",
         f"/v2/blobs/{ZEROS}",
     }
-    assert refused(READ) & {"/v2/resolve", "/v2/blobs/read", "/v2/blobs/check", "/v2/deployments/last"} == set()
+    assert (
+        refused(READ)
+        & {"/v2/resolve", "/v2/saves/attempt", "/v2/blobs/read", "/v2/blobs/check", "/v2/deployments/last"}
+        == set()
+    )
     assert refused(WRITE) & refused(READ) == refused(WRITE), "a writer may do whatever a reader may"
     assert refused(ADMIN) == set()
 

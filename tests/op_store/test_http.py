@@ -98,6 +98,7 @@ REQUESTS: dict[str, dict[str, object]] = {
     "/v1/register_new_pipeline": {"pipeline_name": "train", "last_op_name": "pca"},
     "/v2/resolve": {"pipeline": "p", "nodes": [], "edges": []},
     "/v2/saves": {"pipeline": "p", "last_op": "pca", "versions": [], "links": []},
+    "/v2/saves/attempt": {"key": "job"},
     "/v2/versions": {"op": "pca", "version": FIRST},
     "/v2/versions/find": {"op": "pca", "version": FIRST},
     "/v2/deployments": {"pipeline": "p", "versions": {}},

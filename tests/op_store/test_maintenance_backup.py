@@ -16,8 +16,11 @@ from chariots.errors import ConflictError, UnknownNameError
 from chariots.op_store import OpStoreServer
 from chariots.op_store.maintenance import Policy, back_up, collect, export_ops, import_ops, restore, stats, verify
 from chariots.op_store.savers import FileSaver
+from chariots.workers.job import Job
+from chariots.workers.job_store import JobQuery
+from chariots.workers.sql_store import SQLJobStore
 from tests.op_store.maintaining import alive, rows
-from tests.op_store.support import ROOT, blob_files, query, save_pair, version
+from tests.op_store.support import ROOT, blob_files, database_url, query, save_pair, version
 
 FIRST_RELEASE = ROOT / "tests/op_store/first_release.sql"
 
@@ -75,6 +78,22 @@ def test_a_backup_holds_everything(store: OpStoreServer, backup: Path) -> None:
     assert (report.versions, report.findings) == (stats(store.registry).with_bytes, [])
     assert report.copied == report.blobs == stats(store.registry).blobs
     assert verify(copy.registry).findings == []
+
+
+def test_a_backup_holds_no_jobs(store: OpStoreServer, empty: OpStoreServer, tmp_path: Path, backup: Path) -> None:
+    jobs = SQLJobStore(database_url(tmp_path))
+    job = jobs.add(Job("job 1", "app:app", "pipeline", "train"), os.urandom(2**20))
+    save_pair(store.client(), 1)
+    back_up(store.registry, backup)
+    restore(empty.registry, backup)
+    assert jobs.get(job.id) == job
+    jobs.close()
+    for url in (f"sqlite:///{backup / 'db.sqlite'}", f"sqlite:///{tmp_path / 'empty' / 'db.sqlite'}"):
+        copied = SQLJobStore(url)
+        assert copied.find(JobQuery()) == []
+        assert copied.input_of(job.id) is None
+        copied.close()
+    assert (backup / "db.sqlite").stat().st_size < 2**20, "the room of the jobs is not kept either"
 
 
 def test_a_backup_can_be_served_as_it_is(store: OpStoreServer, backup: Path) -> None:

@@ -15,7 +15,13 @@ def test_the_states_are_those_that_are_documented():
         "done": "done",
         "failed": "failed",
         "deferred": "deferred",
+        "canceled": "canceled",
     }
+
+
+def test_a_job_that_has_ended_is_known_as_such():
+    final = {JobStatus.done, JobStatus.failed, JobStatus.canceled}
+    assert {status for status in JobStatus if status.is_final} == final
 
 
 def test_a_state_prints_as_documented():
@@ -35,8 +41,8 @@ def test_every_state_of_rq_has_one_of_ours(rq_status):
         ("started", JobStatus.running),
         ("finished", JobStatus.done),
         ("failed", JobStatus.failed),
-        ("stopped", JobStatus.failed),
-        ("canceled", JobStatus.failed),
+        ("stopped", JobStatus.canceled),
+        ("canceled", JobStatus.canceled),
         ("deferred", JobStatus.deferred),
         ("scheduled", JobStatus.deferred),
     ],

@@ -84,15 +84,11 @@ def test_saving_a_training_again_from_the_server_does_no_harm(jobs, caller, work
 
 def test_a_job_is_json_that_names_things_and_holds_no_pickle(jobs, caller):
     queued = caller.call_pipeline("echo", {"some": "input"}, use_worker=True)
-    function, instance, arguments, options = json.loads(zlib.decompress(stored(jobs, queued.job_id)[b"data"]))
-    assert (function, instance, options) == ("chariots.workers.rq_jobs.run_job", None, {})
-    assert json.loads(arguments[0]) == {
-        "format": 1,
-        "job_id": queued.job_id,
-        "app": "tests.workers.apps.jobs:app",
-        "pipeline": "echo",
-        "pipeline_input": {"some": "input"},
-    }
+    payload = json.loads(zlib.decompress(stored(jobs, queued.job_id)[b"data"]))
+    assert payload == ["chariots.workers.rq_jobs.run_job", None, [queued.job_id], {}]
+    job = jobs.app.worker_pool.job(queued.job_id)
+    assert (job.app, job.kind, job.target) == ("tests.workers.apps.jobs:app", "pipeline", "echo")
+    assert jobs.app.worker_pool.job_store.input_of(job.id) == b'{"some":"input"}'
 
 
 def test_a_result_is_kept_for_a_day(jobs, caller, worker):
@@ -119,10 +115,10 @@ def test_an_op_that_fails_tells_the_remote_stack(caller, worker):
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGSEGV", "leave"])
-def test_a_process_that_dies_fails_its_job_and_the_next_job_runs(caller, worker, how):
+def test_a_job_that_takes_its_process_with_it_fails_in_the_end_and_the_next_job_runs(caller, worker, how):
     failed = caller.job("die", how)
     assert failed.job_status is JobStatus.failed
-    assert "the process it ran in ended" in str(failed.error)
+    assert "its worker was lost: its process ended" in str(failed.error)
     assert caller.job("echo", "alive").value == "alive"
 
 
@@ -142,24 +138,14 @@ def test_a_job_that_takes_too_long_fails(jobs, caller, worker, tmp_path):
         lambda: '"failed"' in (text := pool.get_pipeline_response_json_for_id(job_id)) and json.loads(text),
         "the end of the job",
     )
-    assert "exceeded maximum timeout value (1 seconds)" in failed["error"]["detail"]
+    assert "was stopped after 1 s" in failed["error"]["detail"]
 
 
-def test_a_function_that_is_not_ours_is_refused_by_the_worker(jobs, worker):
+def test_a_function_that_is_not_ours_is_left_alone_by_the_worker(jobs, caller, worker):
     pool = jobs.app.worker_pool
-    queue = Queue("chariots_workers", connection=pool.redis, serializer=JSONSerializer)
-    job = queue.enqueue("os.getcwd")
-    eventually(lambda: job.get_status() == "failed", "the refusal")
-    assert "workers of chariots run 'chariots.workers.rq_jobs.run_job' alone" in job.latest_result().exc_string
-
-
-def test_a_job_written_by_another_version_is_refused(jobs, worker):
-    pool = jobs.app.worker_pool
-    queue = Queue("chariots_workers", connection=pool.redis, serializer=JSONSerializer)
-    job = queue.enqueue("chariots.workers.rq_jobs.run_job", args=('{"format": 999}',))
-    eventually(lambda: job.get_status() == "failed", "the refusal")
-    told = json.loads(pool.get_pipeline_response_json_for_id(job.id))["error"]["detail"]
-    assert "the same version of chariots" in told
+    foreign = Queue("chariots_workers", connection=pool.redis, serializer=JSONSerializer).enqueue("os.getcwd")
+    assert caller.job("echo", "after it").value == "after it"
+    assert foreign.get_status() == "queued"
 
 
 # -- what is refused at once ------------------------------------------------------------------------------------------

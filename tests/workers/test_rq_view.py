@@ -124,7 +124,7 @@ def test_a_job_that_is_done_is_finished_until_it_expires(client, store):
     store.settle(ended(job, Succeeded()), b"1")
     assert seen(client, job) == ("finished", {"finished"})
     assert shown(client, job).ended_at is not None
-    assert 0 < client.ttl(f"rq:job:{job.id}") <= 3602
+    assert 0 < client.ttl(f"rq:job:{job.id}") <= 3600
 
 
 def test_a_job_that_failed_says_why(client, store):

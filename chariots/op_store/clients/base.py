@@ -16,7 +16,16 @@ from chariots.op_store.clients.lineage import LineageQuestions
 from chariots.op_store.clients.maintenance import MaintenanceQuestions
 from chariots.op_store.origin import present_origin
 from chariots.op_store.trusting.trust import Trust
-from chariots.pipelines.store import FieldChange, NodeQuery, Origin, Refusal, Resolution, StoredVersion, VersionRecord
+from chariots.pipelines.store import (
+    FieldChange,
+    NodeQuery,
+    Origin,
+    Refusal,
+    Resolution,
+    SaveKey,
+    StoredVersion,
+    VersionRecord,
+)
 from chariots.versioning import Version
 
 __all__ = ["BaseOpStoreClient"]
@@ -187,6 +196,7 @@ class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions
         versions: Sequence[VersionRecord],
         links: Sequence[tuple[str, str]],
         origin: Origin | None = None,
+        once: SaveKey | None = None,
     ) -> Mapping[str, int]:
         """Registers everything that one save of a pipeline holds, all of it or nothing.
 
@@ -196,19 +206,37 @@ class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions
             versions: the versions, one an op; their bytes must have been written.
             links: pairs of names of ops among them, (upstream, downstream), trained together.
             origin: who saves, where, and with which code; what `present_origin` finds, if not given.
+            once: under which key this is saved, so that it counts once.
 
         Returns:
-            the store's number for the version of each op.
+            the store's number for the version of each op; the same again, if this attempt has saved before.
+
+        Raises:
+            AlreadySavedError: if another attempt has saved under the key; nothing was added.
         """
-        asked = {
+        asked: dict[str, Any] = {
             "pipeline": pipeline,
             "last_op": last_op,
             "versions": [asdict(self.trust.signed(version)) for version in versions],
             "links": [list(link) for link in links],
             "origin": asdict(origin or present_origin()),
         }
+        if once is not None:  # a store of an earlier release knows no such member
+            asked["once"] = asdict(once)
         numbers: dict[str, int] = self.post("/v2/saves", asked)["versions"]
         return numbers
+
+    def saved_attempt(self, key: str) -> int | None:
+        """Returns which attempt has saved under a key.
+
+        Args:
+            key: the key.
+
+        Returns:
+            the number of the attempt; None if none has.
+        """
+        attempt: int | None = self.post("/v2/saves/attempt", {"key": key})["attempt"]
+        return attempt
 
     def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
         """Remembers which versions a pipeline now serves.

@@ -9,7 +9,7 @@ from chariots.op_store.clients.base import BaseOpStoreClient
 from chariots.op_store.clients.files import pieces_of
 from chariots.op_store.origin import present_origin
 from chariots.op_store.trusting.trust import Trust
-from chariots.pipelines.store import NodeQuery, Origin, Resolution, VersionRecord
+from chariots.pipelines.store import NodeQuery, Origin, Resolution, SaveKey, VersionRecord
 from chariots.web import Reply
 from chariots.web.access import INSIDE
 
@@ -71,10 +71,15 @@ class LocalOpStoreClient(BaseOpStoreClient):
         versions: Sequence[VersionRecord],
         links: Sequence[tuple[str, str]],
         origin: Origin | None = None,
+        once: SaveKey | None = None,
     ) -> Mapping[str, int]:
         """Registers everything that one save of a pipeline holds; see `BaseOpStoreClient`."""
         signed = [self.trust.signed(version) for version in versions]
-        return self.server.registry.commit_save(pipeline, last_op, signed, links, origin or present_origin())
+        return self.server.registry.commit_save(pipeline, last_op, signed, links, origin or present_origin(), once)
+
+    def saved_attempt(self, key: str) -> int | None:
+        """Returns which attempt has saved under a key; see `BaseOpStoreClient`."""
+        return self.server.registry.saved_attempt(key)
 
     def record_deployment(self, pipeline: str, versions: Mapping[str, int]) -> None:
         """Remembers which versions a pipeline now serves; see `BaseOpStoreClient`."""

@@ -14,7 +14,7 @@ from chariots.op_store.http.raw_body import raw_body
 from chariots.op_store.http.routes import Route
 from chariots.op_store.http.v1 import LARGEST_TEXT, decode_bytes
 from chariots.op_store.registry import Registry
-from chariots.pipelines.store import NodeQuery, Origin, VersionRecord
+from chariots.pipelines.store import NodeQuery, Origin, SaveKey, VersionRecord
 from chariots.web import accept_any_size, json_response, needs
 
 __all__ = ["ROUTES", "RAW_PATHS", "add_blob_routes"]
@@ -41,6 +41,14 @@ class Save:
     versions: list[VersionRecord]
     links: list[tuple[str, str]]
     origin: Origin | None = None
+    once: SaveKey | None = None
+
+
+@dataclass(frozen=True)
+class SavedAttempt:
+    """Which attempt has saved under a key?"""
+
+    key: str
 
 
 @dataclass(frozen=True)
@@ -85,8 +93,12 @@ def _resolve(registry: Registry, asked: Resolve) -> Any:
 
 
 def _save(registry: Registry, asked: Save) -> Any:
-    numbers = registry.commit_save(asked.pipeline, asked.last_op, asked.versions, asked.links, asked.origin)
+    numbers = registry.commit_save(asked.pipeline, asked.last_op, asked.versions, asked.links, asked.origin, asked.once)
     return {"versions": numbers}
+
+
+def _saved_attempt(registry: Registry, asked: SavedAttempt) -> Any:
+    return {"attempt": registry.saved_attempt(asked.key)}
 
 
 def _add_version(registry: Registry, asked: VersionRecord) -> Any:
@@ -123,6 +135,7 @@ def _check_blob(registry: Registry, asked: BlobOf) -> Any:
 ROUTES = (
     Route("/v2/resolve", "Which versions would a pipeline load, and do they fit?", Resolve, _resolve),
     Route("/v2/saves", "Register everything that one save of a pipeline holds.", Save, _save, scope="write"),
+    Route("/v2/saves/attempt", "Which attempt has saved under a key?", SavedAttempt, _saved_attempt),
     Route("/v2/versions", "Register one version of an op.", VersionRecord, _add_version, scope="write"),
     Route("/v2/versions/find", "Which bytes does a version of an op have?", FindVersion, _find_version),
     Route("/v2/deployments", "Remember what a pipeline serves.", Deployment, _record_deployment, scope="write"),

@@ -38,6 +38,7 @@ def snapshot(source: Database, folder: Path) -> Iterator[Database]:
             with source.reading() as connection, closing(sqlite3.connect(path)) as copy:
                 _driver(connection).backup(copy)
             with _opened(path) as copied:
+                _leave_out_others(copied)
                 yield copied
     else:
         with _temporary(folder) as path, _opened(path) as copied:
@@ -96,6 +97,16 @@ def _opened(path: Path) -> Iterator[Database]:
         yield copied
     finally:
         copied.engine.dispose()
+
+
+def _leave_out_others(copied: Database) -> None:
+    """Empties the tables that are no part of the op store: a job that came back from a backup would run once more."""
+    with copied.writing() as connection:
+        others = set(sa.inspect(connection).get_table_names()) - set(tables.metadata.tables) - {"alembic_version"}
+        removed = sum(connection.execute(sa.delete(sa.table(name))).rowcount for name in sorted(others))
+    if removed:
+        with copied.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM")  # the room they took would be copied with every backup
 
 
 def put_in_place(copied: Database, path: Path) -> None:

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("piece", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "attempt", "piece", name="pk_job_body"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "job_outcome",
@@ -100,15 +101,15 @@ def _create_job() -> None:
     )
     op.create_index("ix_job_app_seq", "job", ["app", "seq"])
     op.create_index("ix_job_target_seq", "job", ["target", "seq"])
-    op.create_index("ix_job_status_seq", "job", ["status", "seq"])
     op.create_index("ix_job_is_expired_expires_at", "job", ["is_expired", "expires_at"])
-    for status, columns in (
-        ("queued", ["app", sa.text("priority DESC"), "seq"]),
-        ("running", ["app", "target"]),
-        ("deferred", ["run_at"]),
+    for name, condition, columns in (
+        ("queued", "status = 'queued'", ["app", sa.text("priority DESC"), "seq"]),
+        ("running", "status = 'running'", ["app", "target"]),
+        ("deferred", "status = 'deferred'", ["run_at"]),
+        ("bad_end", "status = 'failed' OR status = 'canceled'", ["seq"]),
     ):
-        where = sa.text(f"status = '{status}'")
-        op.create_index(f"ix_job_{status}", "job", columns, sqlite_where=where, postgresql_where=where)
+        where = sa.text(condition)
+        op.create_index(f"ix_job_{name}", "job", columns, sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
