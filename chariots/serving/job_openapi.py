@@ -8,25 +8,48 @@ from chariots.serving.job_requests import KEY_HEADER
 from chariots.serving.openapi_operations import operation
 from chariots.workers.job_status import JobStatus
 
-__all__ = ["STATUSES", "option_properties", "paths", "schemas"]
+__all__ = ["NO_OPTIONS_WITHOUT_WORKER", "STATUSES", "option_properties", "paths", "schemas"]
 
 STATUSES = [status.value for status in JobStatus]
-_WORDS: dict[str, tuple[Any, str]] = {
-    "priority": ({"type": "integer"}, "Of two jobs that wait, the one with the greater number runs first."),
-    "timeout": ({"type": "number", "minimum": 0.001}, "How many seconds one attempt may take."),
+_LONGEST = 3_000_000_000  # seconds, 95 years
+_LARGEST = 2**31 - 1
+_WORDS: dict[str, tuple[dict[str, Any], str]] = {
+    "priority": (
+        {"type": "integer", "minimum": -_LARGEST, "maximum": _LARGEST},
+        "Of two jobs that wait, the one with the greater number runs first.",
+    ),
+    "timeout": ({"type": "number", "minimum": 0.001, "maximum": _LONGEST}, "How many seconds one attempt may take."),
     "retries": (
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"$ref": "#/components/schemas/RetryPolicy"}]},
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": _LARGEST - 1},
+                {"$ref": "#/components/schemas/RetryPolicy"},
+            ]
+        },
         "How often it is tried again after a failure.",
     ),
     "at": ({"type": ["string", "number"]}, "Not before this time: ISO 8601, or seconds since the epoch."),
-    "every": ({"type": "number", "minimum": 1}, "Seconds from one run to the next."),
-    "after": ({"type": "array", "items": {"type": "string"}}, "The ids of jobs that must be done first."),
+    "every": ({"type": "number", "minimum": 1, "maximum": _LONGEST}, "Seconds from one run to the next."),
+    "after": (
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": 100},
+        "The ids of jobs that must be done first.",
+    ),
     "idempotency_key": (
-        {"type": "string", "minLength": 1, "maxLength": 255},
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
         f"Asking again with the same key gives the first job; the header {KEY_HEADER} says it as well.",
     ),
-    "result_ttl": ({"type": "number", "minimum": 0}, "How many seconds the result, or the failure, is kept."),
-    "concurrency": ({"type": "integer", "minimum": 1}, "How many jobs of the pipeline may run at once."),
+    "result_ttl": (
+        {"type": "number", "minimum": 0, "maximum": _LONGEST},
+        "How many seconds the result, or the failure, is kept.",
+    ),
+    "concurrency": (
+        {"type": "integer", "minimum": 1, "maximum": _LARGEST},
+        "How many jobs of the pipeline may run at once.",
+    ),
+}
+NO_OPTIONS_WITHOUT_WORKER: dict[str, Any] = {
+    "if": {"properties": {"use_worker": {"const": False}}, "required": ["use_worker"]},
+    "then": {"properties": {name: {"type": "null"} for name in _WORDS}},
 }
 _LOOKING = ["404", "409", "422", "503"]
 _DOING = ["404", "409", "413", "503"]
@@ -89,6 +112,7 @@ def schemas() -> dict[str, Any]:
         ),
         "RetryPolicy": {
             "type": "object",
+            "additionalProperties": False,
             "properties": {
                 "attempts": {"type": "integer", "minimum": 1},
                 "base": {"type": "number", "minimum": 0},
@@ -108,17 +132,24 @@ def paths() -> dict[str, Any]:
     asked = {
         "type": "object",
         "required": ["target"],
+        "additionalProperties": False,
         "properties": {
             "kind": {"enum": ["pipeline", "promote", None]},
             "target": {"type": "string"},
             "input": {},
+            "use_worker": {"type": ["boolean", "null"]},
             **option_properties(),
         },
     }
     fetched = {"type": "object", "required": ["job_id"], "properties": {"job_id": {"type": "string"}}}
+    word = "|".join(STATUSES)
     listed = {
         "parameters": [
-            _query("status", {"type": "string"}, "Only those in this state; several, between commas."),
+            _query(
+                "status",
+                {"type": "string", "pattern": f"^({word})(,({word}))*$"},
+                "Only those in this state; several, between commas.",
+            ),
             _query("pipeline", {"type": "string"}, "Only those of this pipeline."),
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "How many at most."),
             _query("before", {"type": "string"}, "Only jobs older than the one with this id."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -104,10 +105,10 @@ class JobViews:
     def list_jobs(self) -> Response:
         """Lists jobs, the newest first."""
         asked = request.args
-        limit = int(_number("limit", 100, least=1, most=MOST_LISTED))
+        limit = _integer("limit", 100, least=1, most=MOST_LISTED)
         query = JobQuery(
             app=self._reference(),
-            statuses=tuple(_status(word) for text in asked.getlist("status") for word in text.split(",") if word),
+            statuses=tuple(_status(word) for text in asked.getlist("status") for word in text.split(",")),
             target=asked.get("pipeline"),
             limit=limit + 1,
             before=asked.get("before"),
@@ -140,8 +141,10 @@ class JobViews:
 
     def job_log(self, job_id: str) -> Response:
         """Shows what a job has logged."""
-        after = int(_number("after", 0, least=0))
-        lines = self._pool(job_id).log(job_id, after)
+        after = _integer("after", 0, least=0)
+        pool = self._pool(job_id)
+        pool.job(job_id)  # where there is none, that is not an empty log
+        lines = pool.log(job_id, after)
         return web.json_response({"lines": [log_line(line) for line in lines]})
 
     def job_events(self, job_id: str) -> Response:
@@ -149,7 +152,7 @@ class JobViews:
         pool = self._pool(job_id)
         job = pool.job(job_id)
         text = request.headers.get("Last-Event-ID", "")
-        after = int(text) if text.isascii() and text.isdigit() else int(_number("after", 0, least=0))
+        after = int(text) if text.isascii() and text.isdigit() else _integer("after", 0, least=0)
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return Response(self._stream(pool, job, after), 200, headers, content_type="text/event-stream")
 
@@ -268,20 +271,23 @@ def _status(word: str) -> JobStatus:
 
 
 def _wait() -> float:
-    return min(_number("wait", 0, least=0), LONGEST_WAIT)
+    text = request.args.get("wait", "0")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if seconds >= 0:
+        return min(seconds, LONGEST_WAIT)
+    raise _unfit("wait", "a number of seconds, 0 or more", text)
 
 
-def _number(name: str, default: float, *, least: float, most: float = 1e12) -> float:
+def _integer(name: str, default: int, *, least: int, most: int = 2**53) -> int:
     text = request.args.get(name)
     if text is None:
         return default
-    try:
-        found = float(text)
-    except ValueError:
-        found = float("nan")
-    if least <= found <= most:
-        return found
-    raise _unfit(name, f"a number from {least:g} to {most:g}" if most < 1e12 else f"a number, {least:g} or more", text)
+    if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
+        return int(text)
+    raise _unfit(name, f"a whole number from {least} to {most}", text)
 
 
 def _unfit(name: str, expected: str, got: Any, hint: str = "") -> InputError:

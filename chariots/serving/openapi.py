@@ -71,6 +71,7 @@ def _pipeline_paths(name: str, served: ServedPipeline, key: str, schemas: dict[s
             },
             **job_openapi.option_properties(),
         },
+        **job_openapi.NO_OPTIONS_WITHOUT_WORKER,
     }
     nothing = {"type": "object", "properties": {}}
     versions = {"$ref": "#/components/schemas/Versions"}

@@ -115,6 +115,14 @@ def _number(value: Any, expected: str) -> float:
     return float(value)
 
 
+def _whole(value: Any, expected: str) -> int:
+    """A whole number, which JSON may also write as 3.0."""
+    found = _number(value, expected)
+    if not found.is_integer():
+        raise TypeError(expected)
+    return int(found)
+
+
 def _seconds(expected: str, *, least: float) -> Callable[[Any], float]:
     def check(value: Any) -> float:
         found = _number(value, expected)
@@ -127,9 +135,10 @@ def _seconds(expected: str, *, least: float) -> Callable[[Any], float]:
 
 def _integer(expected: str, least: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST_PRIORITY:
-            raise TypeError(expected)
-        return value
+        found = _whole(value, expected)
+        if not least <= found <= _LARGEST_PRIORITY:
+            raise ValueError(expected)
+        return found
 
     return check
 
@@ -143,10 +152,11 @@ def _retries(value: Any) -> RetryPolicy:
         if set(policy) != set(asdict(NO_RETRY)):
             raise TypeError(expected)
         numbers = {name: _number(number, expected) for name, number in policy.items()}
-        return RetryPolicy(**{**numbers, "attempts": int(numbers["attempts"])})  # type: ignore[arg-type]  # a float is none
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _LARGEST_PRIORITY:
-        raise TypeError(expected)
-    return RetryPolicy(attempts=value + 1, base=NO_RETRY.base, maximum=NO_RETRY.maximum)
+        return RetryPolicy(**{**numbers, "attempts": _whole(policy["attempts"], expected)})  # type: ignore[arg-type]  # a float is none
+    found = _whole(value, expected)
+    if not 0 <= found < _LARGEST_PRIORITY:
+        raise ValueError(expected)
+    return RetryPolicy(attempts=found + 1, base=NO_RETRY.base, maximum=NO_RETRY.maximum)
 
 
 def _time(value: Any) -> float:
