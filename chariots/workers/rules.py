@@ -223,9 +223,10 @@ def same_request(first: Job, job: Job) -> Job:
     if (first.kind, first.target, first.input_sha256) == (job.kind, job.target, job.input_sha256):
         return first
     raise ConflictError(
-        f"{job.kind} {job.target!r} was asked for with idempotency key {job.idempotency_key!r}, but that belongs to "
-        f"job {first.id!r}, {first.kind} {first.target!r}, with this or another input. Choose another key, or ask for "
-        "the same."
+        f"{job.kind} {job.target!r} was asked for with idempotency_key={job.idempotency_key!r}, but that is the key of "
+        f"job {first.id!r} ({first.kind} {first.target!r}), another request. Give every request a key of its own; "
+        "nothing was queued.",
+        job_id=first.id,
     )
 
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from chariots.errors import ConflictError, UnknownNameError, nearest
+from chariots.errors import UnknownNameError, nearest
 from chariots.workers import sql_endings
 from chariots.workers import sql_rows as rows
 from chariots.workers import sql_tables as tables
 from chariots.workers.job import Job
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery
-from chariots.workers.rules import Canceled, ended, parent_failed
+from chariots.workers.rules import Canceled, begun_anew, ended, parent_failed, same_request
 
 __all__ = ["add", "cancel", "find", "rerun"]
 
@@ -93,25 +93,8 @@ def rerun(connection: sa.Connection, job_id: str) -> Job | None:
     ended_job = rows.job_of(row)
     if ended_job.status not in _BAD_ENDS or not rows.has_body(connection, job_id, rows.INPUT):
         return ended_job
-    job = replace(
-        ended_job,
-        status=JobStatus.deferred if ended_job.after else JobStatus.queued,
-        run_at=None,
-        started_at=None,
-        ended_at=None,
-        attempts=0,
-        failures=0,
-        deaths=0,
-        progress=None,
-        error=None,
-        versions_used={},
-        versions_produced={},
-        worker=None,
-        cancel_requested=False,
-        expires_at=None,
-        is_expired=False,
-        result_attempt=None,
-    )
+    job = begun_anew(ended_job)
+    rows.forget_runs(connection, job_id)
     job = _with_parents(connection, job, forgiving=True)
     rows.write(connection, job)
     if job.status.is_final:
@@ -130,17 +113,7 @@ def _first_of_key(connection: sa.Connection, job: Job) -> Job | None:
     row = connection.execute(_SAME_KEY, {"of_app": job.app, "key": job.idempotency_key}).first()
     if row is None:
         return None
-    first = rows.job_of(row)
-    wanted = (job.kind, job.target, job.input_sha256)
-    if wanted != (first.kind, first.target, first.input_sha256):
-        other = "input" if wanted[:2] == (first.kind, first.target) else "pipeline"
-        raise ConflictError(
-            f"a job ({job.kind} {job.target!r}) was asked for with idempotency_key={job.idempotency_key!r}, but job "
-            f"{first.id!r} ({first.kind} {first.target!r}) was asked for with that key and another {other}. Give every "
-            "request a key of its own; nothing was queued.",
-            job_id=first.id,
-        )
-    return first
+    return same_request(rows.job_of(row), job)
 
 
 def _with_parents(connection: sa.Connection, job: Job, *, forgiving: bool = False) -> Job:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -155,15 +156,16 @@ def expire(connection: sa.Connection) -> int:
 
 def _end(connection: sa.Connection, job: Job) -> int | None:
     """Writes a job as its attempt leaves it; returns its number of dependents, or None where it may not."""
-    values = {
+    values: dict[str, Any] = {
         "this": job.id,
         "attempt": job.token,
         "status": job.status.value,
         "run_at": job.run_at,
         "expires_at": job.expires_at,
-        "progress": None if job.progress is None else asdict(job.progress),
         "record": rows.record_of(job),
     }
+    if job.progress is not None:  # its last word; otherwise what it has told stands
+        values["progress"] = asdict(job.progress)
     dependents: int | None = connection.scalar(_END if job.status.is_final else _GO_ON, values)
     return dependents
 

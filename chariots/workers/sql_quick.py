@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ __all__ = ["Transaction", "claim", "end", "first_piece", "get", "has_work", "tra
 _CLAIMS_LOCK_NUMBER = 0x6A6F6273  # any number will do, as long as every process asks PostgreSQL for the same
 _NAMES = [column.name for column in rows.COLUMNS]
 _END_COLUMNS = ("status", "run_at", "expires_at", "record")
+_LAST_COLUMNS = (*_END_COLUMNS, "progress")
 
 
 class Statement:
@@ -145,7 +147,10 @@ def end(begun: Transaction, job: Job, result: bytes) -> bool:
         "expires_at": job.expires_at,
         "record": json.dumps({**rows.record_of(job), "result_attempt": job.token}),
     }
-    if begun.first(_END, this=job.id, attempt_=job.token, **values) is None:
+    statement = _END
+    if job.progress is not None:  # its last word; otherwise what it has told stands
+        statement, values["progress"] = _LAST, json.dumps(asdict(job.progress))
+    if begun.first(statement, this=job.id, attempt_=job.token, **values) is None:
         return False
     begun.run(_DELETE_BODIES, of_job=job.id)  # its input, which it needs no more, and what was kept
     begun.run(_ADD_RESULT, job_id=job.id, attempt=job.token, piece=0, body=result)
@@ -204,7 +209,7 @@ _CLAIM = Statement(
 _CLAIMS_LOCK = Statement(
     sa.select(sa.func.pg_advisory_xact_lock(_CLAIMS_LOCK_NUMBER, sa.func.hashtext(sa.bindparam("of_app"))))
 )
-_END = Statement(
+_ends = (
     sa.update(_job)
     .where(
         _job.c.id == sa.bindparam("this"),
@@ -212,9 +217,10 @@ _END = Statement(
         tables.RUNNING,
         _job.c.dependents == sa.literal_column("0"),
     )
-    .returning(_job.c.seq),
-    _END_COLUMNS,
+    .returning(_job.c.seq)
 )
+_END = Statement(_ends, _END_COLUMNS)
+_LAST = Statement(_ends, _LAST_COLUMNS)
 _GET = Statement(sa.select(*rows.COLUMNS).where(_job.c.id == sa.bindparam("this")))
 _OF_JOB = tables.body.c.job_id == sa.bindparam("of_job")
 _FIRST_PIECE = Statement(

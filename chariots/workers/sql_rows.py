@@ -19,6 +19,7 @@ __all__ = [
     "INPUT",
     "add_lines",
     "delete_bodies",
+    "forget_runs",
     "has_body",
     "insert",
     "insert_if_new",
@@ -56,6 +57,7 @@ _HAS_PIECE = sa.select(tables.body.c.piece).where(*_THESE).limit(1)
 _WRITE_PIECE = sa.insert(tables.body)
 _DELETE_BODY = sa.delete(tables.body).where(*_THESE)
 _DELETE_BODIES = sa.delete(tables.body).where(tables.body.c.job_id == sa.bindparam("of_job"))
+_DELETE_LINES = sa.delete(tables.log).where(tables.log.c.job_id == sa.bindparam("of_job"))
 _DELETE_OTHER_BODIES = _DELETE_BODIES.where(tables.body.c.attempt != sa.bindparam("of_attempt"))
 _READ_LINES = (
     sa.select(tables.log)
@@ -161,6 +163,12 @@ def delete_bodies(connection: sa.Connection, job_id: str, *, only: int | None = 
         connection.execute(_DELETE_OTHER_BODIES, {"of_job": job_id, "of_attempt": but})
     else:
         connection.execute(_DELETE_BODIES, {"of_job": job_id})
+
+
+def forget_runs(connection: sa.Connection, job_id: str) -> None:
+    """Deletes what earlier runs of a job have left: results and lines; its input stays."""
+    delete_bodies(connection, job_id, but=INPUT)
+    connection.execute(_DELETE_LINES, {"of_job": job_id})
 
 
 def add_lines(connection: sa.Connection, job_id: str, lines: Iterable[LogLine], last: int) -> None:

@@ -236,7 +236,8 @@ class RerunningContract:
         fail(store, job)
         again = store.rerun(added.id)
         assert again is not None
-        assert replace(again, token=added.token) == added
+        assert replace(again, token=added.token, reruns=0) == added
+        assert again.reruns == 1
         assert now_of(store, added) == again
         assert store.input_of(added.id) == BODY
         running = claim(store)
@@ -246,7 +247,7 @@ class RerunningContract:
     def test_a_job_that_was_canceled_may_run_after_all(self, store: JobStore) -> None:
         job = add(store)
         store.cancel(job.id)
-        assert store.rerun(job.id) == job
+        assert store.rerun(job.id) == replace(job, reruns=1)
         assert finish(store, claim(store))
 
     def test_a_job_that_was_stopped_while_it_ran_may_run_after_all(self, store: JobStore) -> None:
