@@ -60,7 +60,7 @@ class LocalWorkerPool(StoreWorkerPool):
     def job_store(self) -> JobStore:
         """Where the jobs lie; opened when it is first asked for."""
         if self._store is None:
-            from chariots.workers.sql_store import SQLJobStore
+            from chariots.workers.in_sql.store import SQLJobStore
 
             with self._opening:
                 if self._store is None:

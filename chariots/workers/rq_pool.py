@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chariots.errors import nearest
-from chariots.workers import redis_connection
+from chariots.workers.in_redis import connection
 from chariots.workers.job_options import JobOptions
 from chariots.workers.job_status import JobStatus
 from chariots.workers.rules import DAY
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from chariots.serving import PipelinesServer
+    from chariots.workers.in_redis.store import RedisJobStore
     from chariots.workers.job import Job
-    from chariots.workers.redis_store import RedisJobStore
 
 __all__ = ["RQWorkerPool"]
 
@@ -73,8 +73,8 @@ class RQWorkerPool(StoreWorkerPool):
         from rq.serializers import JSONSerializer
         from rq.utils import parse_timeout
 
-        from chariots.workers.redis_mirror import QUEUE_NAME
-        from chariots.workers.redis_steps import MOST_BYTES
+        from chariots.workers.in_redis.mirror import QUEUE_NAME
+        from chariots.workers.in_redis.steps import MOST_BYTES
 
         options = _known(queue_kwargs or {})
         result_ttl = options.pop("result_ttl", kwargs.pop("result_ttl", DAY))
@@ -89,7 +89,7 @@ class RQWorkerPool(StoreWorkerPool):
                 f"a worker pool was asked for with max_result_bytes={self.max_result_bytes}, but Redis keeps "
                 f"{MOST_BYTES} at most. Save what is large elsewhere and return where."
             )
-        self.redis = redis_connection.for_server(redis, redis_kwargs)
+        self.redis = connection.for_server(redis, redis_kwargs)
         self.queue = Queue(
             **{"default_timeout": seconds or NO_LIMIT, **options},
             name=QUEUE_NAME,
@@ -104,7 +104,7 @@ class RQWorkerPool(StoreWorkerPool):
     def job_store(self) -> RedisJobStore:
         """Where the jobs lie."""
         if self._store is None:
-            from chariots.workers.redis_store import RedisJobStore
+            from chariots.workers.in_redis.store import RedisJobStore
 
             self._store = RedisJobStore(self.redis, failure_ttl=self._failure_ttl)
         return self._store
@@ -117,10 +117,10 @@ class RQWorkerPool(StoreWorkerPool):
         Raises:
             ConflictError: if the client of the pool is set up with objects that another process cannot be told.
         """
-        from chariots.workers.redis_store import RedisJobStore
+        from chariots.workers.in_redis.store import RedisJobStore
 
-        told = os.environ.get(redis_connection.REDIS_VARIABLE)
-        client = redis_connection.for_worker(told or redis_connection.settings(self.redis))
+        told = os.environ.get(connection.REDIS_VARIABLE)
+        client = connection.for_worker(told or connection.settings(self.redis))
         return RedisJobStore(client, failure_ttl=self._failure_ttl)
 
     def environment(self) -> Mapping[str, str]:
@@ -129,7 +129,7 @@ class RQWorkerPool(StoreWorkerPool):
         Raises:
             ConflictError: if the client of the pool is set up with objects that another process cannot be told.
         """
-        return {redis_connection.REDIS_VARIABLE: redis_connection.settings(self.redis)}
+        return {connection.REDIS_VARIABLE: connection.settings(self.redis)}
 
     def submit(self, app: PipelinesServer, kind: str, target: str, body: bytes, options: JobOptions) -> Job:
         """Asks for a job with options; see `BaseWorkerPool.submit`.
@@ -161,7 +161,7 @@ class RQWorkerPool(StoreWorkerPool):
             _logger.warning(
                 "jobs are kept in the Redis at %s, which has no append-only file: if it crashes, jobs that it has "
                 "acknowledged are lost. Start it with --appendonly yes.",
-                redis_connection.address(self.redis),
+                connection.address(self.redis),
             )
 
 

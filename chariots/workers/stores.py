@@ -43,13 +43,13 @@ def open_store(description: str) -> JobStore:
 
 
 def _open_sql(described: Mapping[str, Any]) -> JobStore:
-    from chariots.workers.sql_store import SQLJobStore
+    from chariots.workers.in_sql.store import SQLJobStore
 
     return SQLJobStore(str(described["url"]))
 
 
 def _open_redis(described: Mapping[str, Any]) -> JobStore:
-    from chariots.workers.redis_store import RedisJobStore
+    from chariots.workers.in_redis.store import RedisJobStore
 
     return RedisJobStore.from_description(described)
 

@@ -16,9 +16,9 @@ from chariots.errors import ConflictError, UnknownNameError
 from chariots.op_store import OpStoreServer
 from chariots.op_store.maintenance import Policy, back_up, collect, export_ops, import_ops, restore, stats, verify
 from chariots.op_store.savers import FileSaver
+from chariots.workers.in_sql.store import SQLJobStore
 from chariots.workers.job import Job
 from chariots.workers.job_store import JobQuery
-from chariots.workers.sql_store import SQLJobStore
 from tests.op_store.maintaining import alive, rows
 from tests.op_store.support import ROOT, blob_files, database_url, query, save_pair, version
 

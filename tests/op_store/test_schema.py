@@ -23,7 +23,7 @@ from chariots.errors import StoreError
 from chariots.op_store import OpStoreServer, tables
 from chariots.op_store.database import MIGRATIONS, Database
 from chariots.op_store.savers import FileSaver
-from chariots.workers import sql_tables
+from chariots.workers.in_sql import tables as job_tables
 from tests.op_store.support import ROOT, count_rows, file_store, open_database, save_pair, set_database_url, version
 
 PARTIAL = (
@@ -80,7 +80,7 @@ def test_migrations_make_the_tables_that_the_code_uses(store: OpStoreServer) -> 
     store.upgrade()
     with store.registry.database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, [tables.metadata, sql_tables.metadata]) == []
+        assert compare_metadata(context, [tables.metadata, job_tables.metadata]) == []
 
 
 def test_the_newest_migration_is_the_one_that_the_code_expects() -> None:
@@ -91,7 +91,7 @@ def test_the_newest_migration_is_the_one_that_the_code_expects() -> None:
 
 def test_the_tables_can_be_made_on_postgresql() -> None:
     dialect = postgresql.dialect()
-    for table in [*tables.metadata.sorted_tables, *sql_tables.metadata.sorted_tables]:
+    for table in [*tables.metadata.sorted_tables, *job_tables.metadata.sorted_tables]:
         assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))
         for index in table.indexes:
             assert len(str(index.name)) <= 63

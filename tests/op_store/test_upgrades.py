@@ -20,7 +20,7 @@ from alembic.config import Config
 from chariots.op_store import OpStoreServer, tables
 from chariots.op_store.database import MIGRATIONS
 from chariots.op_store.engines import absolute
-from chariots.workers import sql_tables
+from chariots.workers.in_sql import tables as job_tables
 from tests.op_store.support import database_url, file_store, open_database, query, save_pair, set_database_url, version
 
 WRITTEN = Path(__file__).with_name("first_release.sql")
@@ -114,7 +114,7 @@ def test_the_upgraded_tables_are_those_that_the_code_uses(first_release: Path) -
     file_store(first_release).upgrade()
     with open_database(first_release) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, [tables.metadata, sql_tables.metadata]) == []
+        assert compare_metadata(context, [tables.metadata, job_tables.metadata]) == []
 
 
 @on_both

@@ -11,10 +11,10 @@ import pytest
 from redis import Redis
 
 from chariots.errors import ChariotsError, UnreachableError
+from chariots.workers.in_redis.connection import for_server, for_worker, settings
+from chariots.workers.in_redis.store import RedisJobStore
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery, JobStore
-from chariots.workers.redis_connection import for_server, for_worker, settings
-from chariots.workers.redis_store import RedisJobStore
 from tests.redis_server import RedisServer
 from tests.workers.contract.support import (
     APP,

@@ -12,12 +12,11 @@ from redis.connection import Connection, ConnectionPool
 from redis.retry import Retry
 
 from chariots.errors import BodyTooLargeError
-from chariots.workers import redis_steps
+from chariots.workers.in_redis.connection import REDIS_VARIABLE, for_server
+from chariots.workers.in_redis.store import RedisJobStore
 from chariots.workers.job import LogLine
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery
-from chariots.workers.redis_connection import REDIS_VARIABLE, for_server
-from chariots.workers.redis_store import RedisJobStore
 from chariots.workers.rules import Released, Succeeded, ended
 from chariots.workers.stores import open_store
 from tests.workers.contract.support import APP, RESULT, WORKER, a_job, add, claim, claim_of, fail, finish, now_of
@@ -123,7 +122,7 @@ def test_of_a_job_that_was_forgotten_nothing_is_left(client, store):
 
 @pytest.mark.parametrize("what", ["input", "result"])
 def test_what_redis_cannot_keep_is_refused_with_a_way_out(client, store, monkeypatch, what):
-    monkeypatch.setattr(redis_steps, "MOST_BYTES", 100)
+    monkeypatch.setattr(steps, "MOST_BYTES", 100)
     if what == "result":
         add(store)
         job = claim(store)

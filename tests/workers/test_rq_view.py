@@ -25,11 +25,11 @@ from rq.registry import (
 )
 from rq.serializers import JSONSerializer
 
+from chariots.workers.in_redis.connection import for_server
+from chariots.workers.in_redis.store import RedisJobStore
 from chariots.workers.job import Job, WorkerInfo
 from chariots.workers.job_options import JobOptions
 from chariots.workers.job_status import JobStatus
-from chariots.workers.redis_connection import for_server
-from chariots.workers.redis_store import RedisJobStore
 from chariots.workers.rules import Canceled, Raised, Released, Succeeded, ended, new_job
 from tests.workers.redis_support import emptied
 

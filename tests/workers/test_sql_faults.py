@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from chariots.errors import StoreFullError, StoreUnavailableError
 from chariots.op_store.database import Database
+from chariots.workers.in_sql.store import SQLJobStore
 from chariots.workers.job import Job, Progress
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery
-from chariots.workers.sql_store import SQLJobStore
 from tests.postgres_server import PostgresServer
 from tests.workers.contract.support import APP, BODY, RESULT, WORKER, a_job, add, claim, claim_of, finish, now_of
 from tests.workers.support import eventually

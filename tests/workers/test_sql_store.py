@@ -10,9 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from chariots.op_store.database import Database
-from chariots.workers import sql_tables
+from chariots.workers.in_sql.store import SQLJobStore
 from chariots.workers.job_store import JobStore
-from chariots.workers.sql_store import SQLJobStore
 from tests.postgres_server import drop_database, new_database
 from tests.workers.store_contract import JobStoreContract
 
@@ -71,5 +70,5 @@ class TestPostgreSQL(JobStoreContract):
     def db_url(self, postgres_jobs: Database) -> str:
         """The address of a PostgreSQL database without jobs."""
         with postgres_jobs.writing() as connection:
-            connection.execute(sa.text(f"TRUNCATE {', '.join(sql_tables.metadata.tables)}"))
+            connection.execute(sa.text(f"TRUNCATE {', '.join(tables.metadata.tables)}"))
         return postgres_jobs.url.render_as_string(hide_password=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chariots.errors import InputError
-from chariots.workers.sql_store import SQLJobStore
+from chariots.workers.in_sql.store import SQLJobStore
 from chariots.workers.stores import open_store
 
 

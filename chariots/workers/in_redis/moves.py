@@ -2,12 +2,12 @@
 
 A job is in one place at a time: in a lane of those that are ready, among those that are busy, due, or to expire. `move`
 takes it out of one and puts it into another, tells whoever waits for a change, and shows RQ what it should show. The
-keys are listed in `chariots.workers.redis_store`.
+keys are listed in `chariots.workers.in_redis.store`.
 """
 
 from __future__ import annotations
 
-from chariots.workers.redis_mirror import MIRROR_LUA
+from chariots.workers.in_redis.mirror import MIRROR_LUA
 
 __all__ = ["MOVES_LUA"]
 

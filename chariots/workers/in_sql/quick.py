@@ -2,7 +2,7 @@
 
 To begin a job, to read its input and to end it takes SQLite a tenth of the time that SQLAlchemy takes to prepare the
 statements. So these few are compiled once, and handed to the driver as they are. Ends from which more follows take the
-way of `chariots.workers.sql_endings`.
+way of `chariots.workers.in_sql.endings`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.op_store.database import Database
-from chariots.workers import sql_rows as rows
-from chariots.workers import sql_tables as tables
+from chariots.workers.in_sql import rows, tables
+from chariots.workers.in_sql.changes import NOTIFY
 from chariots.workers.job import Job
 from chariots.workers.job_status import JobStatus
-from chariots.workers.sql_changes import NOTIFY
 
 __all__ = ["Transaction", "claim", "end", "first_piece", "get", "has_work", "transaction"]
 
@@ -125,7 +124,7 @@ def get(begun: Transaction, job_id: str) -> Job | None:
 
 
 def first_piece(begun: Transaction, job_id: str, attempt: int) -> bytes | None:
-    """The beginning of a body; all of it, if it is shorter than `chariots.workers.sql_rows.PIECE`."""
+    """The beginning of a body; all of it, if it is shorter than `chariots.workers.in_sql.rows.PIECE`."""
     found = begun.first(_FIRST_PIECE, of_job=job_id, of_attempt=attempt)
     return None if found is None else bytes(found[0])
 
@@ -136,7 +135,7 @@ def end(begun: Transaction, job: Job, result: bytes) -> bool:
     Args:
         begun: the transaction.
         job: the job, done; not one of a series.
-        result: its result, shorter than `chariots.workers.sql_rows.PIECE`.
+        result: its result, shorter than `chariots.workers.in_sql.rows.PIECE`.
 
     Returns:
         whether it did. If not, the job belongs to another attempt, or others wait for it, and nothing was changed.

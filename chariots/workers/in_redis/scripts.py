@@ -7,7 +7,7 @@ Sentinel, or Valkey) and not a cluster.
 
 from __future__ import annotations
 
-from chariots.workers.redis_moves import MOVES_LUA
+from chariots.workers.in_redis.moves import MOVES_LUA
 
 __all__ = ["SCRIPTS"]
 

@@ -3,7 +3,7 @@
 ============================================  =========================================================================
 key                                           holds
 ============================================  =========================================================================
-``chariots:job:<id>``                         a hash: the job, see `chariots.workers.redis_record`
+``chariots:job:<id>``                         a hash: the job, see `chariots.workers.in_redis.record`
 ``chariots:job:<id>:input``                   its input; the jobs of a series share that of the first one
 ``chariots:job:<id>:outcome:<token>``         what an attempt has put aside
 ``chariots:job:<id>:result:<token>``          the result of an attempt
@@ -25,7 +25,7 @@ key                                           holds
 ``chariots:workers``, ``chariots:worker:<w>``  a set of names; what a worker said of itself, for some seconds
 ============================================  =========================================================================
 
-What RQ's own keys (``rq:...``) hold is a view, see `chariots.workers.redis_mirror`. With an append-only file Redis
+What RQ's own keys (``rq:...``) hold is a view, see `chariots.workers.in_redis.mirror`. With an append-only file Redis
 keeps whatever it has acknowledged, but for the last second before a power cut where the file is written every second
 (``appendfsync everysec``); without one it forgets whatever it has not saved by itself. It must not evict
 (``maxmemory-policy noeviction``, which is its default).
@@ -42,12 +42,12 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from chariots.errors import UnknownNameError, nearest
-from chariots.workers import redis_connection, redis_listing, redis_mirror, redis_record
+from chariots.workers.in_redis import connection, listing, mirror, record
+from chariots.workers.in_redis.steps import JOB, Steps, counted, flat
 from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import Claim, JobQuery, JobStore
 from chariots.workers.leases import Beat
-from chariots.workers.redis_steps import JOB, Steps, counted, flat
 from chariots.workers.rules import DAY, Canceled, begun_anew, ended, parent_failed, same_request
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class RedisJobStore(JobStore):
         Args:
             described: what was described.
         """
-        told = os.environ.get(redis_connection.REDIS_VARIABLE)
-        return cls(redis_connection.for_worker(told or json.dumps(described["redis"])), described["failure_ttl"])
+        told = os.environ.get(connection.REDIS_VARIABLE)
+        return cls(connection.for_worker(told or json.dumps(described["redis"])), described["failure_ttl"])
 
     def describe(self) -> str:
         """Describes the store to another process of ours; see `JobStore.describe`.
@@ -86,7 +86,7 @@ class RedisJobStore(JobStore):
         Raises:
             ConflictError: if the client is set up with objects that text cannot hold.
         """
-        settings = json.loads(redis_connection.settings(self._steps.redis))
+        settings = json.loads(connection.settings(self._steps.redis))
         return json.dumps({"kind": "redis", "redis": settings, "failure_ttl": self._steps.failure_ttl})
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class RedisJobStore(JobStore):
     def get(self, job_id: str) -> Job | None:
         """Looks up a job; see `JobStore.get`."""
         with self._steps.asked(f"job {job_id!r} was asked for"):
-            return redis_record.read(self._steps.redis.hgetall(f"{JOB}{job_id}"))
+            return record.read(self._steps.redis.hgetall(f"{JOB}{job_id}"))
 
     def input_of(self, job_id: str) -> bytes | None:
         """The input of a job; see `JobStore.input_of`."""
@@ -144,7 +144,7 @@ class RedisJobStore(JobStore):
     def find(self, query: JobQuery) -> list[Job]:
         """Lists jobs, the newest first; see `JobStore.find`."""
         with self._steps.asked("jobs were to be listed"):
-            return redis_listing.find(self._steps.redis, query)
+            return listing.find(self._steps.redis, query)
 
     def log_of(self, job_id: str, after: int = 0, limit: int = 1000) -> list[LogLine]:
         """The lines a job has logged; see `JobStore.log_of`."""
@@ -157,7 +157,7 @@ class RedisJobStore(JobStore):
         asked = f"job {seen.id!r} was waited for"
         waiter, deadline = uuid4().hex, time.monotonic() + seconds
         while True:
-            found = redis_record.read(self._steps.run("watch", asked, seen.id, waiter))
+            found = record.read(self._steps.run("watch", asked, seen.id, waiter))
             left = deadline - time.monotonic()
             with self._steps.asked(asked):
                 if found != seen or left <= 0:
@@ -171,7 +171,7 @@ class RedisJobStore(JobStore):
         while True:
             found, revision = self._steps.look_up(job_id)
             if found is not None and found.status is JobStatus.running:
-                found = redis_record.read(self._steps.run("request_cancel", asked, job_id))
+                found = record.read(self._steps.run("request_cancel", asked, job_id))
                 if found is not None and not found.status.is_final and found.status is not JobStatus.running:
                     continue  # it was queued again in this moment
                 return found
@@ -205,9 +205,9 @@ class RedisJobStore(JobStore):
     def claim(self, worker: str, app: str) -> Job | None:
         """Gives the next job to a worker; see `JobStore.claim`."""
         now = time.time()
-        shown = counted(flat(redis_mirror.started(worker, now)))
+        shown = counted(flat(mirror.started(worker, now)))
         asked = f"worker {worker!r} asked for a job"
-        return redis_record.read(self._steps.run("claim", asked, worker, app, uuid4().hex, json.dumps(now), *shown))
+        return record.read(self._steps.run("claim", asked, worker, app, uuid4().hex, json.dumps(now), *shown))
 
     def wait_for_work(self, app: str, seconds: float) -> None:
         """Returns when there may be something to claim; see `JobStore.wait_for_work`."""
@@ -221,7 +221,7 @@ class RedisJobStore(JobStore):
         """Says that the workers of some running jobs live; see `JobStore.beat`."""
         said = [text for claim in claims for text in (claim.job_id, claim.token)]
         answers = self._steps.run("beat", "a worker wanted to say that it lives", *counted(said)) if claims else []
-        return {claim.job_id: redis_record.read(answer) for claim, answer in zip(claims, answers, strict=True)}
+        return {claim.job_id: record.read(answer) for claim, answer in zip(claims, answers, strict=True)}
 
     def report(self, claim: Claim, progress: Progress | None, lines: Sequence[LogLine] = ()) -> bool:
         """Notes how far a job is, and what it logged; see `JobStore.report`."""
@@ -302,14 +302,14 @@ class RedisJobStore(JobStore):
     def greet(self, worker: WorkerInfo) -> None:
         """Says that a worker is there; see `JobStore.greet`."""
         with self._steps.asked("a worker wanted to say that it is there"):
-            redis_listing.add_worker(self._steps.redis, worker)
+            listing.add_worker(self._steps.redis, worker)
 
     def part(self, name: str) -> None:
         """Says that a worker is gone; see `JobStore.part`."""
         with self._steps.asked("a worker wanted to say that it leaves"):
-            redis_listing.forget_workers(self._steps.redis, [name])
+            listing.forget_workers(self._steps.redis, [name])
 
     def workers(self) -> list[WorkerInfo]:
         """The workers that have spoken within the last seconds; see `JobStore.workers`."""
         with self._steps.asked("the workers were asked for"):
-            return redis_listing.workers(self._steps.redis)
+            return listing.workers(self._steps.redis)

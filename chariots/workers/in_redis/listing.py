@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from chariots.workers import redis_mirror, redis_record
+from chariots.workers.in_redis import mirror, record
+from chariots.workers.in_redis.steps import JOB
 from chariots.workers.job import Job, WorkerInfo
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery
 from chariots.workers.leases import LEASE_SECONDS
-from chariots.workers.redis_steps import JOB
 
 __all__ = ["add_worker", "find", "forget_workers", "workers"]
 
@@ -35,7 +35,7 @@ def find(redis: Any, query: JobQuery) -> list[Job]:
         with redis.pipeline(transaction=True) as pipe:
             for job_id, _ in page:
                 pipe.hgetall(JOB + job_id.decode())
-            jobs = [redis_record.read(answer) for answer in pipe.execute()]
+            jobs = [record.read(answer) for answer in pipe.execute()]
         found += [job for job in jobs if job is not None and _matches(job, query)]
         last = f"({page[-1][1]:.0f}"
     return found[: query.limit]
@@ -64,7 +64,7 @@ def add_worker(redis: Any, worker: WorkerInfo) -> None:
     with redis.pipeline(transaction=True) as pipe:
         pipe.sadd(_WORKERS, worker.name)
         pipe.set(_WORKER + worker.name, json.dumps(asdict(worker)), ex=WORKER_SECONDS)
-        redis_mirror.show_worker(pipe, worker, time.time(), WORKER_SECONDS)
+        mirror.show_worker(pipe, worker, time.time(), WORKER_SECONDS)
         pipe.execute()
 
 
@@ -74,7 +74,7 @@ def forget_workers(redis: Any, names: Sequence[str]) -> None:
         for name in names:
             pipe.srem(_WORKERS, name)
             pipe.delete(_WORKER + name)
-            redis_mirror.forget_worker(pipe, name)
+            mirror.forget_worker(pipe, name)
         pipe.execute()
 
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chariots.workers import sql_rows as rows
-from chariots.workers import sql_tables as tables
+from chariots.workers.in_sql import rows, tables
 from chariots.workers.job import Job
 from chariots.workers.job_status import JobStatus
 from chariots.workers.rules import Canceled, ended, parent_failed, successor

@@ -15,16 +15,12 @@ import sqlalchemy as sa
 
 from chariots.op_store.database import Database
 from chariots.op_store.engines import in_memory
-from chariots.workers import sql_asking as asking
-from chariots.workers import sql_endings as endings
-from chariots.workers import sql_quick as quick
-from chariots.workers import sql_rows as rows
-from chariots.workers import sql_working as working
+from chariots.workers.in_sql import asking, endings, quick, rows, working
+from chariots.workers.in_sql.changes import announce, changes_of, wait_until
 from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import Claim, JobQuery, JobStore
 from chariots.workers.leases import Beat
-from chariots.workers.sql_changes import announce, changes_of, wait_until
 
 __all__ = ["SQLJobStore"]
 

@@ -8,9 +8,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from chariots.errors import UnknownNameError, nearest
-from chariots.workers import sql_endings
-from chariots.workers import sql_rows as rows
-from chariots.workers import sql_tables as tables
+from chariots.workers.in_sql import endings, rows, tables
 from chariots.workers.job import Job
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery
@@ -46,7 +44,7 @@ def add(connection: sa.Connection, job: Job, body: bytes) -> Job:
         connection.execute(one_more)
     rows.write_body(connection, job.id, rows.INPUT, body)
     if job.status.is_final:
-        sql_endings.conclude(connection, job, 0)
+        endings.conclude(connection, job, 0)
     return job
 
 
@@ -81,7 +79,7 @@ def cancel(connection: sa.Connection, job_id: str) -> Job | None:
     job = replace(job, cancel_requested=True) if is_running else ended(job, Canceled())
     rows.write(connection, job)
     if job.status.is_final:
-        sql_endings.conclude(connection, job, row.dependents)
+        endings.conclude(connection, job, row.dependents)
     return job
 
 
@@ -98,7 +96,7 @@ def rerun(connection: sa.Connection, job_id: str) -> Job | None:
     job = _with_parents(connection, job, forgiving=True)
     rows.write(connection, job)
     if job.status.is_final:
-        sql_endings.conclude(connection, job, row.dependents)
+        endings.conclude(connection, job, row.dependents)
     return job
 
 

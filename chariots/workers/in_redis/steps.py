@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from chariots.errors import BodyTooLargeError
-from chariots.workers import redis_connection, redis_mirror, redis_record
+from chariots.workers.in_redis import connection, mirror, record
+from chariots.workers.in_redis.scripts import SCRIPTS
 from chariots.workers.job import Job
 from chariots.workers.job_status import JobStatus
-from chariots.workers.redis_scripts import SCRIPTS
 from chariots.workers.rules import successor
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Steps:
         self._look_seconds = min(_LOOK_SECONDS, patience / 2) if patience else _LOOK_SECONDS
 
     def asked(self, asked: str) -> AbstractContextManager[None]:
-        """Words the failures of Redis; see `redis_connection.reachable`."""
-        return redis_connection.reachable(self.redis, asked)
+        """Words the failures of Redis; see `connection.reachable`."""
+        return connection.reachable(self.redis, asked)
 
     def run(self, script: str, asked: str, *arguments: Any) -> Any:
         """Takes one step.
@@ -98,7 +98,7 @@ class Steps:
         """A job, and which revision of it that is."""
         with self.asked(f"job {job_id!r} was asked for"):
             found = self.redis.hgetall(JOB + job_id)
-        return redis_record.read(found), found.get(b"revision", b"").decode()
+        return record.read(found), found.get(b"revision", b"").decode()
 
     def owner(self, job_id: str) -> str:
         """The id of the job whose input is that of a job: the first of its series."""
@@ -107,8 +107,8 @@ class Steps:
 
     def creation(self, job: Job) -> list[object]:
         """What the scripts take to write a job that is new."""
-        shown = flat(redis_mirror.new_hash(job, self.redis))
-        return [job.id, *_placed(job), *counted(shown), *counted(flat(redis_record.new_fields(job)))]
+        shown = flat(mirror.new_hash(job, self.redis))
+        return [job.id, *_placed(job), *counted(shown), *counted(flat(record.new_fields(job)))]
 
     def settle(self, job: Job, asked: str, staged: tuple[str, bytes]) -> tuple[str, int]:
         """Writes the end of the attempt whose token a job has.
@@ -118,12 +118,12 @@ class Steps:
             how many jobs waited for its end.
         """
         job = self._lasting(job)
-        return self._write(job, asked, job.token, "", staged, redis_record.settled_fields(job))
+        return self._write(job, asked, job.token, "", staged, record.settled_fields(job))
 
     def replace(self, job: Job, revision: str, asked: str) -> tuple[str, int]:
         """Writes a job that does not run, as `settle` does, if it has not changed since it was looked up."""
         job = self._lasting(job)
-        return self._write(job, asked, "", revision, NOTHING, redis_record.new_fields(job))
+        return self._write(job, asked, "", revision, NOTHING, record.new_fields(job))
 
     def _lasting(self, job: Job) -> Job:
         if self.failure_ttl is None or job.status is not JobStatus.failed or job.ended_at is None:
@@ -150,7 +150,7 @@ class Steps:
             *staged,
             "" if job.result_attempt is None else job.result_attempt,
             *_placed(job),
-            *counted(flat(redis_mirror.ended(job))),
+            *counted(flat(mirror.ended(job))),
             *counted(flat(fields)),
             *([0] if following is None else [1, *self.creation(following)]),
         )

@@ -10,8 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chariots.op_store.rows import insert_new
-from chariots.workers import sql_rows as rows
-from chariots.workers import sql_tables as tables
+from chariots.workers.in_sql import rows, tables
 from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
 from chariots.workers.job_store import Claim
 from chariots.workers.leases import Beat

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from chariots.op_store.rows import insert_new
 from chariots.web.retry import RetryPolicy
-from chariots.workers import sql_tables as tables
+from chariots.workers.in_sql import tables
 from chariots.workers.job import Job, LogLine
 
 __all__ = [
