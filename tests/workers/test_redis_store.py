@@ -12,6 +12,7 @@ from redis.connection import Connection, ConnectionPool
 from redis.retry import Retry
 
 from chariots.errors import BodyTooLargeError
+from chariots.workers.in_redis import steps
 from chariots.workers.in_redis.connection import REDIS_VARIABLE, for_server
 from chariots.workers.in_redis.store import RedisJobStore
 from chariots.workers.job import LogLine

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from chariots.op_store.database import Database
+from chariots.workers.in_sql import tables
 from chariots.workers.in_sql.store import SQLJobStore
 from chariots.workers.job_store import JobStore
 from tests.postgres_server import drop_database, new_database
