@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from chariots.errors import ConflictError
 from chariots.workers.app_loading import load_app
@@ -24,6 +25,7 @@ CONFIG_KEY = "CHARIOTS_APP"
 VARIABLE = "CHARIOTS_WORKER_APP"  # what a server calls its app, for the workers that it starts
 
 _loaded: dict[str, PipelinesServer] = {}
+_found: WeakKeyDictionary[PipelinesServer, str] = WeakKeyDictionary()
 
 
 def find(app: PipelinesServer) -> str:
@@ -42,8 +44,11 @@ def find(app: PipelinesServer) -> str:
     told = app.config.get(CONFIG_KEY)
     if told:
         return str(told)
-    found = find_where(lambda value: value is app, first=app.import_name)
+    found = _found.get(app)
+    if found is None or not _is_there(app, found):  # to look through all modules takes 20 ms
+        found = find_where(lambda value: value is app, first=app.import_name)
     if found is not None:
+        _found[app] = found
         return found
     location = getattr(app, "location", None)  # set by `chariots serve module:function`
     if location:
@@ -54,6 +59,11 @@ def find(app: PipelinesServer) -> str:
         "of a module and start the server from there (`chariots serve module:app`), or say where a worker "
         f'finds it: app.config["{CONFIG_KEY}"] = "module:app".'
     )
+
+
+def _is_there(app: PipelinesServer, reference: str) -> bool:
+    module, _, attribute = reference.partition(":")
+    return getattr(sys.modules.get(module), attribute, None) is app
 
 
 def find_or(app: PipelinesServer, otherwise: str) -> str:

@@ -20,8 +20,10 @@ from chariots.op_store.database import Database
 __all__ = ["NOTIFY", "Changes", "announce", "changes_of", "wait_until"]
 
 CHANNEL = "chariots_jobs"
-SHORTEST_PAUSE = 0.002
-LONGEST_PAUSE = 0.006
+# Where something has just changed more is likely to follow; where nothing does, an idle process should cost nothing.
+SHORT_PAUSE = 0.001
+LONG_PAUSE = 0.010
+BUSY_SECONDS = 0.5
 _LOOK_AGAIN = 1.0  # seconds after which somebody looks though nothing was told: the file may have been replaced
 _SETTLED = 0.001  # seconds for which one answer is good enough for all threads
 
@@ -39,6 +41,7 @@ class Changes(ABC):
         self._inherited: list[Any] = []  # never closed: they belong to the process that forked this one
         self._number = 0
         self._asked_at = 0.0
+        self._changed_at = 0.0
         driver: Any = database.engine.dialect.dbapi
         self._driver_error: type[Exception] = driver.Error
 
@@ -50,9 +53,16 @@ class Changes(ABC):
                 self._connection, self._owner = None, os.getpid()
             now = time.monotonic()
             if self._connection is None or now - self._asked_at >= _SETTLED:
-                self._number = self._ask()
+                before, self._number = self._number, self._ask()
                 self._asked_at = now
+                if self._number != before:
+                    self._changed_at = now
             return self._number
+
+    @property
+    def pause(self) -> float:
+        """For how many seconds not to ask again."""
+        return SHORT_PAUSE if time.monotonic() - self._changed_at < BUSY_SECONDS else LONG_PAUSE
 
     def close(self) -> None:
         """Gives its connection up; it opens another one if it is asked again."""
@@ -110,7 +120,7 @@ class _UntoldChanges(Changes):
     """For drivers of PostgreSQL whose way of listening is not known: everything may have changed, now and then."""
 
     def _ask(self) -> int:
-        return int(time.monotonic() / (5 * LONGEST_PAUSE))
+        return int(time.monotonic() / (3 * LONG_PAUSE))
 
     def _begin(self, driver: Any) -> None:
         return
@@ -155,7 +165,6 @@ def wait_until(look: Callable[[], Found | None], changes: Changes, seconds: floa
         what was found; None if the time was over before.
     """
     deadline = time.monotonic() + seconds
-    pause = SHORTEST_PAUSE
     while True:
         number = changes.number()  # before the look: what changes while it looks is not missed
         found = look()
@@ -163,6 +172,5 @@ def wait_until(look: Callable[[], Found | None], changes: Changes, seconds: floa
         if found is not None or now >= deadline:
             return found
         while now < deadline and now - looked_at < _LOOK_AGAIN and changes.number() == number:
-            time.sleep(min(pause, deadline - now))
-            pause = min(pause * 1.2, LONGEST_PAUSE)
+            time.sleep(min(changes.pause, deadline - now))
             now = time.monotonic()
