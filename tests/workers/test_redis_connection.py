@@ -12,7 +12,8 @@ from redis import Redis
 from redis.connection import ConnectionPool
 
 from chariots.errors import ConflictError, UnreachableError
-from chariots.workers import RQWorkerPool, redis_connection
+from chariots.workers import RQWorkerPool
+from chariots.workers.in_redis import connection as redis_connection
 
 
 @pytest.fixture
