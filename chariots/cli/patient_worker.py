@@ -50,6 +50,9 @@ class PatientSocket(socket.socket):
         silence = struct.pack("ll", SILENCE_SECONDS, 0)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self.setsockopt(socket.SOL_SOCKET, option, silence)
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            # Gunicorn sends head and body apart; the body would wait 40 ms for the client to acknowledge the head.
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def receive_early(self) -> bool:
         """Takes in what is there without waiting for it; False where the client has said all that it will say.

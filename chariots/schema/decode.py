@@ -19,6 +19,7 @@ __all__ = ["loads"]
 _SHAPE = bytes.maketrans(b"123456789[: \t\r\n-", b"000000000,,,,,,,")
 _LONG = b"0" * 19
 _LONG_VALUE = b"," + _LONG
+_LARGE = 2**20  # bytes
 _BIG_INTEGER = re.compile(rb"(?<![\d.eE])(?<![eE][+-])(?:-\d{19,}+|\d{20,}+)(?![.eE])")
 
 
@@ -43,13 +44,31 @@ def loads(body: bytes | str) -> Any:
             body = body.encode()
         except UnicodeEncodeError as error:
             _refuse(error)
-    shape = body.translate(_SHAPE)
-    if (_LONG_VALUE in shape or shape.startswith(_LONG)) and _BIG_INTEGER.search(body) is not None:
+    if _may_hold_long_integers(body) and _BIG_INTEGER.search(body) is not None:
         return _exact(body)
     try:
-        return orjson.loads(body)
+        return orjson.loads(body) if len(body) <= _LARGE else _sparing(body)
     except orjson.JSONDecodeError as error:
         _refuse(error)
+
+
+def _may_hold_long_integers(body: bytes) -> bool:
+    for start in range(0, len(body), _LARGE):  # in windows that overlap: a copy of all of it would take as much room
+        shape = body[max(0, start - len(_LONG_VALUE)) : start + _LARGE].translate(_SHAPE)
+        if _LONG_VALUE in shape or (start == 0 and shape.startswith(_LONG)):
+            return True
+    return False
+
+
+def _sparing(body: bytes) -> Any:
+    """Reads a large text with half the memory; what it refuses, orjson judges."""
+    import msgspec
+
+    try:
+        # orjson builds a tree of its own first, which takes two to three times the room of the text.
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return orjson.loads(body)
 
 
 def _exact(body: bytes) -> Any:

@@ -143,3 +143,36 @@ def test_digits_behind_an_escape_are_no_huge_integer() -> None:
         "\u12345678901234567890",
         20000000000000000000000,
     ]
+
+
+LARGE = " " * 2**20  # from here on another reader saves memory
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": [1, 2.5, -0.0, "ü\\u0000", null, true]}', "[18446744073709551615, 1e5]", '{"a": 1, "a": 2}']
+)
+def test_a_large_text_is_read_as_a_small_one(text):
+    assert repr(loads(LARGE + text)) == repr(loads(text))
+
+
+@pytest.mark.parametrize("digits", ["123456789012345678901234567890", "-9999999999999999999"])
+@pytest.mark.parametrize("before", [2**20 - 10, 2**20 - 1, 2**20, 2**21 - 25])
+def test_integers_stay_exact_wherever_they_stand_in_a_large_text(digits, before):
+    assert loads(" " * before + f"[1, {digits}]") == [1, int(digits)]
+
+
+@pytest.mark.parametrize("text", ["NaN", "[1,]", "1e400", '"\\ud800"', "[" * 1025 + "]" * 1025, "01"])
+def test_what_a_small_text_may_not_say_a_large_one_may_not_either(text):
+    with pytest.raises(MalformedRequestError) as small:
+        loads(text)
+    with pytest.raises(MalformedRequestError) as large:
+        loads(LARGE + text)
+    assert str(large.value).partition(":")[0] == str(small.value).partition(":")[0]
+
+
+def test_a_thousand_levels_are_read_in_a_large_text_too():
+    depth = 1000
+    found = loads(LARGE + "[" * depth + "]" * depth)
+    for _ in range(depth - 1):
+        (found,) = found
+    assert found == []
