@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from chariots.errors import ChariotsError, ConflictError
 from chariots.workers import app_reference
+from chariots.workers.job import WorkerInfo
 from chariots.workers.job_run import JobRun, Stopped
 from chariots.workers.reporter import SAY_SECONDS
 
@@ -97,9 +99,12 @@ class Child:
             known_as: its name, as jobs have it.
             store: the jobs.
         """
-        pause = 0.0
+        pause, is_known = 0.0, False
         while not self._leave.wait(pause) if pause else not self._leave.is_set():
             try:
+                if not is_known:  # from then on the parent says it
+                    store.greet(WorkerInfo(self._name, known_as, socket.gethostname(), os.getpid(), time.time()))
+                    is_known = True
                 job = store.claim(self._name, known_as)
                 if job is None:
                     store.wait_for_work(known_as, WAIT_SECONDS)

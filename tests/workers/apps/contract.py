@@ -12,7 +12,7 @@ MOST = 2_000_000  # bytes of a result
 
 def _pool(url: str):
     if not url.startswith("redis"):
-        return LocalWorkerPool(url, workers=0, max_result_bytes=MOST)
+        return LocalWorkerPool(url, workers=int(os.environ.get("CHARIOTS_TEST_WORKERS", "0")), max_result_bytes=MOST)
     from redis import Redis
 
     pool = RQWorkerPool(redis=Redis.from_url(url))
