@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -139,7 +140,10 @@ def trip(client: Any) -> float:
 
 def large_inputs(folder: Path, redis: str, size: int) -> Iterator[Row]:
     """The peak of memory while an input of so many mebibytes passes, beside its size."""
-    inputs = {"text": "x" * (size * MIB), "matrix": [[index / 7.0] * 10 for index in range(size * MIB // 200)]}
+    inputs = {
+        "text": "x" * (size * MIB),
+        "matrix": [[random.random() for _ in range(100)] for _ in range(size * MIB // 2050)],
+    }
     for name, url in (("embedded pool", None), ("RQ pool", redis)):
         for kind, value in inputs.items():
             place = fresh(folder)

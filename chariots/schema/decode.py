@@ -11,7 +11,7 @@ import orjson
 
 from chariots.errors import MalformedRequestError
 
-__all__ = ["loads"]
+__all__ = ["holds_long_integers", "loads"]
 
 # orjson reads an integer beyond 64 bits as a float. Such integers are rare, so they are looked for with two
 # passes at memory speed (3 ns a byte together) before the expression decides: digits become zeros, and what
@@ -23,7 +23,7 @@ _LARGE = 2**20  # bytes
 _BIG_INTEGER = re.compile(rb"(?<![\d.eE])(?<![eE][+-])(?:-\d{19,}+|\d{20,}+)(?![.eE])")
 
 
-def loads(body: bytes | str) -> Any:
+def loads(body: bytes | bytearray | str) -> Any:
     """Reads JSON (RFC 8259), strictly.
 
     Integers stay exact whatever their size. Of a key that comes twice in one object the last value counts.
@@ -44,7 +44,7 @@ def loads(body: bytes | str) -> Any:
             body = body.encode()
         except UnicodeEncodeError as error:
             _refuse(error)
-    if _may_hold_long_integers(body) and _BIG_INTEGER.search(body) is not None:
+    if holds_long_integers(body):
         return _exact(body)
     try:
         return orjson.loads(body) if len(body) <= _LARGE else _sparing(body)
@@ -52,15 +52,16 @@ def loads(body: bytes | str) -> Any:
         _refuse(error)
 
 
-def _may_hold_long_integers(body: bytes) -> bool:
+def holds_long_integers(body: bytes | bytearray) -> bool:
+    """Whether there are integers in a text that do not fit into 64 bits, as far as can be told without reading it."""
     for start in range(0, len(body), _LARGE):  # in windows that overlap: a copy of all of it would take as much room
         shape = body[max(0, start - len(_LONG_VALUE)) : start + _LARGE].translate(_SHAPE)
         if _LONG_VALUE in shape or (start == 0 and shape.startswith(_LONG)):
-            return True
+            return _BIG_INTEGER.search(body) is not None
     return False
 
 
-def _sparing(body: bytes) -> Any:
+def _sparing(body: bytes | bytearray) -> Any:
     """Reads a large text with half the memory; what it refuses, orjson judges."""
     import msgspec
 
@@ -71,7 +72,7 @@ def _sparing(body: bytes) -> Any:
         return orjson.loads(body)
 
 
-def _exact(body: bytes) -> Any:
+def _exact(body: bytes | bytearray) -> Any:
     """Reads JSON with integers of any size; slower, and as strict."""
     try:
         # Deep nesting and lone surrogates are refused here; the standard library lets some of them through.

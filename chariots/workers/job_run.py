@@ -113,8 +113,7 @@ class JobRun:
         body = self._store.input_of(self.job.id)
         if body is None:
             raise UnknownNameError(f"job {self.job.id!r} was to run, but its input is gone. Ask for it again.")
-        value = schema.loads(body)
-        del body
+        value = schema.loads_consuming(body)
         if self.job.kind == "promote":
             return self._promote(value)
         try:

@@ -81,8 +81,8 @@ class JobStore(ABC):
         """Looks up a job; None if there is none, or it ended so long ago that nothing of it is left."""
 
     @abstractmethod
-    def input_of(self, job_id: str) -> bytes | None:
-        """The input of a job, as JSON; None if there is none any more."""
+    def input_of(self, job_id: str) -> bytearray | None:
+        """The input of a job, as JSON, for the caller to use up; None if there is none any more."""
 
     @abstractmethod
     def result_of(self, job: Job) -> bytes | None:

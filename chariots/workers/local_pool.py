@@ -67,6 +67,13 @@ class LocalWorkerPool(StoreWorkerPool):
                     self._store = SQLJobStore(self.db_url)
         return self._store
 
+    def close(self) -> None:
+        """Ends the worker that this process keeps, once it has finished the job at hand, and all that belongs to it."""
+        super().close()
+        if self._kept is not None:
+            self._kept.communicate()
+            self._kept = None
+
     def resume(self) -> None:
         """Goes on with the jobs that an earlier server process has left, if there are any."""
         waiting = (JobStatus.queued, JobStatus.running, JobStatus.deferred)

@@ -231,6 +231,13 @@ class StoreWorkerPool(BaseWorkerPool):
                 self._sweeper = Sweeper(self.job_store, self._tend)
                 self._sweeper.start()
 
+    def close(self) -> None:
+        """Stops to look after jobs in this process, and gives up its connections; jobs and workers stay as they are."""
+        if self._sweeper is not None:
+            self._sweeper.leave()
+            self._sweeper.join()
+        self.job_store.close()
+
     def resume(self) -> None:
         """Called by a server process with its first request."""
 

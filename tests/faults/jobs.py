@@ -94,9 +94,7 @@ class Shop:
             worker.wait()
         for child in children:
             kill(child)
-        if self.pool._sweeper is not None:
-            self.pool._sweeper.leave()
-        self.pool.job_store.close()
+        self.pool.close()
 
 
 def kill(pid: int, how: signal.Signals = signal.SIGKILL) -> None:

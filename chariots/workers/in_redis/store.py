@@ -127,11 +127,11 @@ class RedisJobStore(JobStore):
         with self._steps.asked(f"job {job_id!r} was asked for"):
             return record.read(self._steps.redis.hgetall(f"{JOB}{job_id}"))
 
-    def input_of(self, job_id: str) -> bytes | None:
+    def input_of(self, job_id: str) -> bytearray | None:
         """The input of a job; see `JobStore.input_of`."""
         with self._steps.asked(f"the input of job {job_id!r} was asked for"):
             found: bytes | None = self._steps.redis.get(f"{JOB}{self._steps.owner(job_id)}:input")
-        return found
+        return None if found is None else bytearray(found)
 
     def result_of(self, job: Job) -> bytes | None:
         """The result of a job; see `JobStore.result_of`."""

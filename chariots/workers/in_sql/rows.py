@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeAlias
@@ -129,18 +129,18 @@ def write_body(connection: sa.Connection, job_id: str, attempt: int, data: bytes
         connection.execute(_WRITE_PIECE, piece)
 
 
-def read_body(connection: sa.Connection, job_id: str, attempt: int) -> bytes | None:
+def read_body(connection: sa.Connection, job_id: str, attempt: int) -> bytearray | None:
     """The input of a job, or the result of an attempt; None if it is not there (any more)."""
     asked = {"of_job": job_id, "of_attempt": attempt}
-    piece: bytes | None = connection.scalar(_READ_PIECE, {**asked, "number": 0})
-    if piece is None or len(piece) < PIECE:
-        return piece
-    whole, number = io.BytesIO(), 0  # it gives out its own buffer in the end, not a copy
-    while piece is not None:
-        whole.write(piece)
-        number += 1
-        piece = connection.scalar(_READ_PIECE, {**asked, "number": number})
-    return whole.getvalue()
+    whole = bytearray()
+    for number in itertools.count():
+        piece: bytes | None = connection.scalar(_READ_PIECE, {**asked, "number": number})
+        if piece is None:
+            break
+        whole += piece
+        if len(piece) < PIECE:
+            break
+    return whole or None  # no JSON is empty
 
 
 def has_body(connection: sa.Connection, job_id: str, attempt: int) -> bool:

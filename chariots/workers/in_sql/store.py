@@ -57,7 +57,7 @@ class SQLJobStore(JobStore):
         with quick.transaction(self._relaxed, read_only=True) as begun:
             return quick.get(begun, job_id)
 
-    def input_of(self, job_id: str) -> bytes | None:
+    def input_of(self, job_id: str) -> bytearray | None:
         """The input of a job; see `JobStore`."""
         return self._body(job_id, rows.INPUT)
 
@@ -65,7 +65,8 @@ class SQLJobStore(JobStore):
         """The result of a job; see `JobStore`."""
         if job.result_attempt is None:
             return None
-        return self._body(job.id, job.result_attempt)
+        found = self._body(job.id, job.result_attempt)
+        return None if found is None else bytes(found)
 
     def find(self, query: JobQuery) -> list[Job]:
         """Lists jobs; see `JobStore`."""
@@ -196,11 +197,11 @@ class SQLJobStore(JobStore):
         self._durable.engine.dispose()
         self._relaxed.engine.dispose()
 
-    def _body(self, job_id: str, attempt: int) -> bytes | None:
+    def _body(self, job_id: str, attempt: int) -> bytearray | None:
         with quick.transaction(self._relaxed, read_only=True) as begun:
             piece = quick.first_piece(begun, job_id, attempt)
         if piece is None or len(piece) < rows.PIECE:
-            return piece
+            return None if piece is None else bytearray(piece)
         with self._relaxed.reading() as connection:  # which sees all pieces of one state
             return rows.read_body(connection, job_id, attempt)
 
