@@ -90,10 +90,12 @@ class ChariotsConfig:
     def get_pipelines_worker_pool(self) -> BaseWorkerPool:
         """The worker pool of this configuration.
 
+        A ``local`` one without a ``db_url`` keeps its jobs in the database of the op store, ``op_store_db_url``.
+
         Raises:
             ValueError: when no ``worker_type`` is configured.
         """
-        return self.pipelines_workers_config.get_worker_pool()
+        return self.pipelines_workers_config.get_worker_pool(self.op_store_config.op_store_db_url)
 
     def get_pipelines_server(self) -> PipelinesServer:
         """The pipelines server, with its op store client, runner and worker pool.
@@ -113,7 +115,7 @@ class ChariotsConfig:
             op_store_client=self.get_op_store_client(),
             runner=self.pipelines_config.get_runner(),
             default_pipeline_callbacks=list(self.pipelines_config.pipeline_callbacks),
-            worker_pool=workers.get_worker_pool() if wants_pool else None,
+            worker_pool=self.get_pipelines_worker_pool() if wants_pool else None,
             use_workers=True if workers.use_for_all else None,
             import_name=self.pipelines_config.import_name,
             alias=self.pipelines_config.alias,

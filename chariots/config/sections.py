@@ -271,12 +271,14 @@ class WorkersConfig(_Section):
         self.worker_type: str | None = settled["worker_type"]
         self.worker_pool_kwargs: dict[str, Any] = dict(settled["worker_pool_kwargs"] or {})
 
-    def get_worker_pool(self) -> BaseWorkerPool:
+    def get_worker_pool(self, db_url: str | None = None) -> BaseWorkerPool:
         """The worker pool.
 
+        Args:
+            db_url: the database of a ``local`` one, where ``worker_pool_kwargs`` names none.
+
         Raises:
-            ValueError: when no ``worker_type`` is configured, or ``worker_pool_kwargs`` lacks an argument, such as the
-                ``db_url`` of ``local``, or holds an unknown one.
+            ValueError: when no ``worker_type`` is configured, or ``worker_pool_kwargs`` holds an unknown argument.
         """
         if self.worker_type is None:
             raise ValueError(
@@ -287,6 +289,8 @@ class WorkersConfig(_Section):
 
         kind: type[BaseWorkerPool] = workers.RQWorkerPool if self.worker_type == "rq" else workers.LocalWorkerPool
         given = dict(self.worker_pool_kwargs)
+        if db_url is not None and self.worker_type != "rq":
+            given.setdefault("db_url", db_url)
         if isinstance(given.get("defaults"), Mapping):
             given["defaults"] = workers.JobOptions.read(given["defaults"])
         return _made(kind, self.section, "worker_pool_kwargs", given)

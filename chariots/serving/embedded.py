@@ -62,5 +62,5 @@ class Chariots(PipelinesServer):
         kept.ops.mkdir(parents=True, exist_ok=True)
         self.op_store_server = OpStoreServer((saver_cls or FileSaver)(str(kept.ops)), kept.db_url, trust=trust)
         if "worker_pool" not in kwargs:
-            kwargs["worker_pool"] = LocalWorkerPool(kept.db_url)
+            kwargs["worker_pool"] = LocalWorkerPool()
         super().__init__(app_pipelines, *args, **{**kwargs, "op_store_client": self.op_store_server.client()})

@@ -95,6 +95,8 @@ class PipelinesServer(Flask):
         )
         web.install(self, title=self.name, openapi=self._openapi, ready=self._obstacles)
         routes.register(self)
+        if worker_pool is not None:
+            worker_pool.adopt(self)
         self._restore()
         self._is_serving = False
 

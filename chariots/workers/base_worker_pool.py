@@ -64,6 +64,10 @@ class BaseWorkerPool(ABC):
             UnknownNameError: if there is no such job.
         """
 
+    def adopt(self, app: PipelinesServer) -> None:
+        """Called when a server is made with this pool."""
+        return
+
     # -- beyond the four ------------------------------------------------------------------------------------------
 
     def submit(self, app: PipelinesServer, kind: str, target: str, body: bytes, options: JobOptions) -> Job:

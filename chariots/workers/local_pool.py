@@ -13,6 +13,7 @@ from chariots.workers.job_store import JobQuery
 from chariots.workers.store_pool import LEAVES_WITH, StoreWorkerPool
 
 if TYPE_CHECKING:
+    from chariots.serving import PipelinesServer
     from chariots.workers.job_store import JobStore
 
 __all__ = ["LocalWorkerPool"]
@@ -28,7 +29,8 @@ class LocalWorkerPool(StoreWorkerPool):
     PostgreSQL, on others, are started with ``chariots worker module:app``.
 
     Args:
-        db_url: the SQLAlchemy URL of the database.
+        db_url: the SQLAlchemy URL of the database; that of the op store, if it is not given and the server has its op
+            store in its own process.
         workers: how many jobs the workers that a server starts run at a time; 0 to start none.
         result_ttl: how many seconds results and failures are kept.
         **kwargs: further arguments of `StoreWorkerPool`.
@@ -37,19 +39,11 @@ class LocalWorkerPool(StoreWorkerPool):
         ValueError: if the database is none that other processes can open, or the number of workers is negative.
     """
 
-    def __init__(self, db_url: str, workers: int = 1, **kwargs: Any) -> None:
+    def __init__(self, db_url: str | None = None, workers: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if workers < 0:
             raise ValueError(f"a worker pool was asked for with workers={workers}; give 0 or more")
-        from chariots.op_store.engines import absolute, in_memory
-
-        url = absolute(db_url)
-        if url.get_backend_name() == "sqlite" and in_memory(url):
-            raise ValueError(
-                f"a worker pool was given {db_url!r}, but workers are other processes, and the memory of this one is "
-                "closed to them. Give it a file: sqlite:////var/lib/chariots/db.sqlite"
-            )
-        self.db_url = db_url
+        self.db_url = None if db_url is None else _shared(db_url)
         self.workers_wanted = workers
         self._store: JobStore | None = None
         self._opening = threading.Lock()
@@ -62,10 +56,22 @@ class LocalWorkerPool(StoreWorkerPool):
         if self._store is None:
             from chariots.workers.in_sql.store import SQLJobStore
 
+            if self.db_url is None:
+                raise ConflictError(
+                    "a LocalWorkerPool was asked for its jobs, but it was given no database, and the server has no op "
+                    "store in its own process whose database it could use. Give it one: LocalWorkerPool(db_url=...)"
+                )
             with self._opening:
                 if self._store is None:
                     self._store = SQLJobStore(self.db_url)
         return self._store
+
+    def adopt(self, app: PipelinesServer) -> None:
+        """Takes the database of the server's op store, where none was given."""
+        embedded = getattr(app.op_store_client, "server", None)
+        if self.db_url is None and embedded is not None:
+            url = embedded.registry.database.url
+            self.db_url = _shared(url.render_as_string(hide_password=False))
 
     def close(self) -> None:
         """Ends the worker that this process keeps, once it has finished the job at hand, and all that belongs to it."""
@@ -100,3 +106,16 @@ class LocalWorkerPool(StoreWorkerPool):
         self._kept = self._launch(
             reference, "--processes", str(self.workers_wanted), stdin=subprocess.PIPE, told={LEAVES_WITH: "1"}
         )
+
+
+def _shared(db_url: str) -> str:
+    """Refuses a database that no other process could open; gives back any other."""
+    from chariots.op_store.engines import absolute, in_memory
+
+    url = absolute(db_url)
+    if url.get_backend_name() == "sqlite" and in_memory(url):
+        raise ValueError(
+            f"a worker pool was given {db_url!r}, but workers are other processes, and the memory of this one is "
+            "closed to them. Give it a file: sqlite:////var/lib/chariots/db.sqlite"
+        )
+    return db_url

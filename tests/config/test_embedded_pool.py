@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chariots.config import WorkersConfig
+from chariots.config import ChariotsConfig, OpStoreConfig, WorkersConfig
 from chariots.workers import LocalWorkerPool
 
 
@@ -21,7 +21,6 @@ def test_an_embedded_pool_is_made_from_its_arguments(name: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({}, "holds no 'db_url'"),
         ({"db_url": "sqlite:///x", "result_tl": 5}, "Did you mean 'result_ttl'"),
         ({"db_url": "sqlite:///x", "defaults": {"timeout": -1}}, "timeout"),
     ],
@@ -29,3 +28,13 @@ def test_an_embedded_pool_is_made_from_its_arguments(name: str, tmp_path: Path) 
 def test_arguments_that_an_embedded_pool_does_not_take_are_refused(given: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         WorkersConfig(worker_type="local", worker_pool_kwargs=given).get_worker_pool()
+
+
+def test_jobs_lie_in_the_database_of_the_op_store_where_none_is_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/versions.sqlite"
+    config = ChariotsConfig(
+        op_store_config=OpStoreConfig(op_store_db_url=url), pipelines_worker_config=WorkersConfig(worker_type="local")
+    )
+    pool = config.get_pipelines_worker_pool()
+    assert isinstance(pool, LocalWorkerPool)
+    assert pool.db_url == url
