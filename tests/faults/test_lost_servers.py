@@ -76,6 +76,25 @@ def test_a_job_outlives_the_server_that_took_it(tmp_path: Path, takes_the_worker
                 assert times == (2 if takes_the_worker_along else 1)
 
 
+def test_a_server_replaces_the_worker_it_has_lost(tmp_path: Path) -> None:
+    for number in range(rounds(10)):
+        with counted("kill -9 of the worker that a server keeps, in the middle of a job"):
+            folder, port = tmp_path / str(number), free_port()
+            folder.mkdir()
+            client = PipelinesClient(f"http://127.0.0.1:{port}")
+            with serving(folder, port, folder / "server.log"):
+                asked = client.call_pipeline("wait", str(folder), use_worker=True)
+                _until((folder / "begun").exists, "the beginning of the job")
+                child = client.workers()[0].pid
+                watching = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+                kill(watching)
+                kill(child)
+                (folder / "go").touch()
+                done = client.wait(asked, timeout=120)
+                assert (done.job_status, done.value) == (JobStatus.done, "went")
+                assert client.job(asked).deaths == 1
+
+
 def test_a_job_outlives_the_end_of_redis(own_redis: RedisServer, tmp_path: Path) -> None:
     with shop(own_redis.url, tmp_path / "store") as opened:
         opened.hire()
