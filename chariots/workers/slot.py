@@ -50,13 +50,12 @@ class Slot:
 
     Attributes:
         child: the process that runs the jobs.
-        is_ready: whether the app was imported once.
+        is_ready: whether it has imported the app.
         started_at: when the process was started, in seconds since the epoch.
     """
 
     def __init__(self, app_reference: str, name: str) -> None:
         self.name = name
-        self.is_ready = False
         self._app_reference = app_reference
         self._at_hand: _AtHand | None = None
         self.start()
@@ -65,6 +64,7 @@ class Slot:
         """Starts the process, the first time or anew."""
         self.child = ChildProcess(self._app_reference, self.name)
         self.started_at = time.time()
+        self.is_ready = False
         self._is_leaving = False
         self._halted_since: float | None = None
 

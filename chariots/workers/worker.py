@@ -129,23 +129,12 @@ class Worker:
             self._parent, self._leave.is_asked = None, True
 
     def _look_at(self, slot: Slot) -> None:
-        for message in slot.child.messages():
-            match message["event"]:
-                case "ready":
-                    self._open(message)
-                    slot.is_ready = True
-                    self._due["greet"] = 0.0
-                case "failed":
-                    sys.stderr.write(f"a worker for {self._app_reference!r} was asked for, but {message['message']}\n")
-                    self._leave.exit_status = 1
-                case _:
-                    slot.hear(message)
+        self._hear(slot)
         ended = slot.child.ended
         if ended is None:
             slot.look()
             return
-        for message in slot.child.messages():  # its last words
-            slot.hear(message)
+        self._hear(slot)  # its last words
         slot.bury(self._store, ended)
         if slot.is_ready and not self._leave.is_asked:
             slot.start()
@@ -160,6 +149,19 @@ class Worker:
             self._leave.exit_status = 1
         self._slots.remove(slot)
         self._say_good_bye(slot)
+
+    def _hear(self, slot: Slot) -> None:
+        for message in slot.child.messages():
+            match message["event"]:
+                case "ready":
+                    self._open(message)
+                    slot.is_ready = True
+                    self._due["greet"] = 0.0
+                case "failed":
+                    sys.stderr.write(f"a worker for {self._app_reference!r} was asked for, but {message['message']}\n")
+                    self._leave.exit_status = 1
+                case _:
+                    slot.hear(message)
 
     def _open(self, message: dict[str, str]) -> None:
         if self._store is None:
