@@ -46,7 +46,8 @@ class Adapter:
     def __init__(self, hint: Any) -> None:
         self.hint = hint
         self._direct = handler_of(hint)
-        self._pydantic = None if self._direct is not None or hint is Any else _type_adapter(hint)
+        is_open = hint is Any or hint is object  # whatever comes fits, as it is
+        self._pydantic = None if self._direct is not None or is_open else _type_adapter(hint)
         self.typed = self._direct is not None or self._pydantic is not None
 
     def decode(self, value: Any, where: tuple[str | int, ...] = ()) -> Any:

@@ -279,3 +279,9 @@ def test_references_in_a_schema_point_where_the_caller_says() -> None:
     schema = adapter(list[Model]).json_schema("#/components/schemas/{model}")
     assert schema["items"] == {"$ref": "#/components/schemas/Model"}
     assert set(schema["$defs"]) == {"Model", "Flower"}
+
+
+def test_where_anything_fits_a_value_is_passed_on_as_it_is():
+    value = ["x"]
+    for hint in (Any, object):
+        assert adapter(hint).decode(value) is value
