@@ -82,13 +82,15 @@ def test_saving_a_training_again_from_the_server_does_no_harm(jobs, caller, work
     assert caller.call_pipeline(jobs.mean, "anything").value == 8
 
 
-def test_a_job_is_json_that_names_things_and_holds_no_pickle(jobs, caller):
-    queued = caller.call_pipeline("echo", {"some": "input"}, use_worker=True)
-    payload = json.loads(zlib.decompress(stored(jobs, queued.job_id)[b"data"]))
+def test_a_job_is_json_that_names_things_and_holds_no_pickle(
+    own_jobs,
+):  # without a worker, which would use the input up
+    queued = Caller(own_jobs).call_pipeline("echo", {"some": "input"}, use_worker=True)
+    payload = json.loads(zlib.decompress(stored(own_jobs, queued.job_id)[b"data"]))
     assert payload == ["chariots.workers.rq_jobs.run_job", None, [queued.job_id], {}]
-    job = jobs.app.worker_pool.job(queued.job_id)
+    job = own_jobs.app.worker_pool.job(queued.job_id)
     assert (job.app, job.kind, job.target) == ("tests.workers.apps.jobs:app", "pipeline", "echo")
-    assert jobs.app.worker_pool.job_store.input_of(job.id) == b'{"some":"input"}'
+    assert own_jobs.app.worker_pool.job_store.input_of(job.id) == b'{"some":"input"}'
 
 
 def test_a_result_is_kept_for_a_day(jobs, caller, worker):
