@@ -14,7 +14,7 @@ from rq.serializers import JSONSerializer
 from chariots.errors import ConflictError, UnknownNameError
 from chariots.serving import PipelinesServer
 from chariots.workers import BaseWorkerPool, JobStatus, RQWorkerPool
-from tests.workers.support import eventually
+from tests.workers.support import Caller, eventually
 
 
 def stored(jobs, job_id):
@@ -82,9 +82,7 @@ def test_saving_a_training_again_from_the_server_does_no_harm(jobs, caller, work
     assert caller.call_pipeline(jobs.mean, "anything").value == 8
 
 
-def test_a_job_is_json_that_names_things_and_holds_no_pickle(
-    own_jobs,
-):  # without a worker, which would use the input up
+def test_a_job_is_json_that_names_things_and_holds_no_pickle(own_jobs):
     queued = Caller(own_jobs).call_pipeline("echo", {"some": "input"}, use_worker=True)
     payload = json.loads(zlib.decompress(stored(own_jobs, queued.job_id)[b"data"]))
     assert payload == ["chariots.workers.rq_jobs.run_job", None, [queued.job_id], {}]
