@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TypeVar
 
 from chariots.serving import PipelineResponse
 from chariots.testing import TestPipelinesClient
+from chariots.testing.pool_contract import DEADLINE, eventually
 from chariots.workers import JobStatus, RQWorkerPool
 
-Found = TypeVar("Found")
-DEADLINE = 60.0
-
-
-def eventually(look: Callable[[], Found], what: str) -> Found:
-    """Looks again and again until there is something to see; what is seen is returned."""
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"{what} did not happen within {DEADLINE:g} s")
+__all__ = ["DEADLINE", "Caller", "eventually", "one_worker"]
 
 
 @contextmanager
