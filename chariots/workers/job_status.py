@@ -63,4 +63,6 @@ _FROM_RQ = {
     "canceled": "canceled",
     "deferred": "deferred",
     "scheduled": "deferred",
+    "rate_limited": "deferred",  # this one and the next: since RQ 3
+    "ready_to_enqueue": "queued",
 }
