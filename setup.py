@@ -37,7 +37,7 @@ def version() -> str:
 KERAS = ["keras>=3.14", "jax>=0.4.30"]
 SKOPS = ["skops>=0.13"]
 SAFETENSORS = ["safetensors>=0.4"]
-RQ = ["rq>=2.0,<4", "redis>=5.0"]
+RQ = ["rq>=2.0,<4", "redis[hiredis]>=5.0"]
 OBJECT_STORES = ["obstore>=0.12"]  # one library for S3, Google Cloud Storage and Azure
 POSTGRESQL = ["psycopg[binary]>=3.2"]
 GRAPHQL = ["strawberry-graphql>=0.341"]

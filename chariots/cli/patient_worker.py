@@ -9,6 +9,7 @@ there are as many connections as a worker takes, the one that has waited longest
 from __future__ import annotations
 
 import re
+import select
 import selectors
 import socket
 import struct
@@ -26,6 +27,7 @@ __all__ = ["PatientWorker", "PatientSocket"]
 ARRIVAL_SECONDS: Final = 20.0  # for a head and a small body to arrive
 LEAVING_SECONDS: Final = 2.0  # for a client to take the rest of an answer, as long as gunicorn grants it
 SILENCE_SECONDS: Final = 60  # in which a client neither sends nor takes a byte
+STAY_SECONDS: Final = 0.003  # for which a thread waits for the next request of a client
 SMALL_BODY: Final = 2**16  # bytes; larger bodies are read by the thread, half of the threads at most
 LONGEST_HEAD: Final = 2**16  # bytes; what is longer is read, and judged, by gunicorn itself
 SLOWEST: Final = 4096  # bytes a second in which a body must arrive on average, once it has taken ARRIVAL_SECONDS
@@ -88,17 +90,35 @@ class PatientSocket(socket.socket):
         return piece
 
     def arrived(self) -> Arrival:
-        """How much of a request is there: part of it, all of it, or all but a body that a thread has to read."""
-        end = self.early.find(b"\r\n\r\n")
-        if end < 0:
-            return "large" if len(self.early) > LONGEST_HEAD else "part"
-        if _UNKNOWN_LENGTH.search(self.early, 0, end):
-            return "large"
-        found = _LENGTH.search(self.early, 0, end + 2)
-        length = 0 if found is None else int(found[1])
-        if length > SMALL_BODY:
-            return "large"
-        return "whole" if len(self.early) - end - 4 >= length else "part"
+        """How much of a request is there."""
+        return _arrived(self.early)
+
+    def is_next_whole(self, seconds: float) -> bool:
+        """Whether a request is there within some seconds, all of it in one piece; leaves it where it is."""
+        if self.early:
+            return False
+        waiting = select.poll()
+        waiting.register(self, select.POLLIN)
+        if not waiting.poll(seconds * 1000):
+            return False
+        try:
+            return _arrived(super().recv(_EARLY, socket.MSG_PEEK | socket.MSG_DONTWAIT)) == "whole"
+        except OSError:
+            return False
+
+
+def _arrived(received: bytes | bytearray) -> Arrival:
+    """How much of a request is there: part of it, all of it, or all but a body that a thread has to read."""
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return "large" if len(received) > LONGEST_HEAD else "part"
+    if _UNKNOWN_LENGTH.search(received, 0, end):
+        return "large"
+    found = _LENGTH.search(received, 0, end + 2)
+    length = 0 if found is None else int(found[1])
+    if length > SMALL_BODY:
+        return "large"
+    return "whole" if len(received) - end - 4 >= length else "part"
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -110,6 +130,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._leaving: dict[PatientSocket, float] = {}
         self._large: deque[tuple[float, Any]] = deque()  # connections whose large bodies wait for a thread, since when
         self._reading = 0  # threads that have such a body
+        self._staying = 0  # threads that wait a moment for the next request of their client
         self._lock = threading.Lock()
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -135,9 +156,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._receive(conn)
 
     def handle(self, conn: Any) -> Any:
-        """Answers one request, in a thread; then the next large body may be read."""
+        """Answers a request, and those that follow it at once, in a thread; then the next large body may be read."""
         try:
-            return super().handle(conn)
+            is_kept = super().handle(conn)
+            while is_kept is True and self._follows_at_once(conn):
+                conn.sock.forget_the_pace()
+                is_kept = super().handle(conn)
+            return is_kept
         finally:
             if getattr(conn, "is_large", False):
                 conn.is_large = False
@@ -156,6 +181,21 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             pass
         for leaving in [one for one, end in self._leaving.items() if end <= now]:
             self._let_go(leaving)
+
+    def _follows_at_once(self, conn: Any) -> bool:
+        """Whether a client that got its answer sends the next request, small and whole, within a moment.
+
+        To hand a connection back to the loop, and then to a thread, takes longer than many a request.
+        """
+        with self._lock:
+            if not self.alive or self.tpool._work_queue.qsize() or self._staying >= self.cfg.threads // 2:
+                return False
+            self._staying += 1
+        try:
+            return not conn.parser.unreader.buf.getvalue() and conn.sock.is_next_whole(STAY_SECONDS)
+        finally:
+            with self._lock:
+                self._staying -= 1
 
     def _receive(self, conn: Any, _readable: Any = None) -> None:
         try:

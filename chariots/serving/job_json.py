@@ -66,7 +66,7 @@ def hint_for(job: Job, pool: BaseWorkerPool) -> str | None:
     if job.status is not JobStatus.queued:
         return None
     try:
-        if any(worker.app == job.app for worker in pool.workers()):
+        if pool.has_worker(job.app):
             return None
     except ChariotsError:
         return None  # the job is kept all the same; whether anybody works on it is then not known

@@ -136,8 +136,10 @@ class JobViews:
         pool = job_requests.pool_of(self._app, f"job {job_id[:80]!r} was asked for")
         seconds = _wait()
         if job_requests.knows_jobs(pool):
-            self._final(pool, pool.job(job_id), seconds)
-        return Response(pool.get_pipeline_response_json_for_id(job_id), 200, content_type=_JSON)
+            answer = pool.answer_of(self._final(pool, pool.job(job_id), seconds))
+        else:
+            answer = pool.get_pipeline_response_json_for_id(job_id)
+        return Response(answer, 200, content_type=_JSON)
 
     def job_log(self, job_id: str) -> Response:
         """Shows what a job has logged."""

@@ -122,7 +122,7 @@ class _Views:
         if knows_jobs(pool) or wish.has_options or served.job_options != JobOptions():
             job = submit(app, served, "pipeline", body, INPUT_KEY, wish.options)
             if job.status.is_final:  # it is that of an earlier request with its key
-                return Response(pool.get_pipeline_response_json_for_id(job.id), 200, content_type=_JSON)
+                return Response(pool.answer_of(job), 200, content_type=_JSON)
             answer = execution.queued_json(job.id, snapshot, job.status.value, hint_for(job, pool))
         else:
             value = body.members.get(INPUT_KEY, ABSENT)

@@ -150,6 +150,22 @@ class BaseWorkerPool(ABC):
         """The workers that are alive."""
         self._refuse("to list its workers")
 
+    def answer_of(self, job: Job) -> str:
+        """Says what a job has come to that was just looked up, as `get_pipeline_response_json_for_id` does.
+
+        Args:
+            job: the job.
+        """
+        return self.get_pipeline_response_json_for_id(job.id)
+
+    def has_worker(self, app: str) -> bool:
+        """Whether a worker is alive that runs the jobs of an app; asked for with every job.
+
+        Args:
+            app: the app, as jobs have it.
+        """
+        return any(worker.app == app for worker in self.workers())
+
     def _refuse(self, asked: str) -> NoReturn:
         raise ConflictError(
             f"the worker pool was asked {asked}, but a {type(self).__name__} cannot do that. Override the methods of "

@@ -94,8 +94,9 @@ class JobOptions:
 
     def as_mapping(self) -> dict[str, Any]:
         """The options that are given, as plain JSON values."""
-        values = asdict(self)
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         values["after"] = list(self.after) or None
+        values["retries"] = None if self.retries is None else asdict(self.retries)
         return {name: value for name, value in values.items() if value is not None}
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from abc import abstractmethod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ __all__ = ["IN_WORKER", "KINDS", "LEAVES_WITH", "StoreWorkerPool"]
 KINDS = ("pipeline", "promote")
 IN_WORKER = "CHARIOTS_IN_WORKER"  # set in the processes that run jobs
 LEAVES_WITH = "CHARIOTS_WORKER_LEAVES_WITH"  # set where a worker is to leave when its standard input ends
+SEEN_SECONDS = 1.0  # for which a worker that was seen is not looked for again
 MIB = 2**20
 
 
@@ -64,6 +66,7 @@ class StoreWorkerPool(BaseWorkerPool):
         self._app_reference: str | None = None
         self._sweeper: Sweeper | None = None
         self._starting = threading.Lock()
+        self._seen_worker: dict[str, float] = {}
 
     @property
     @abstractmethod
@@ -145,15 +148,18 @@ class StoreWorkerPool(BaseWorkerPool):
             ExpiredError: if its result is gone.
             ChariotsError: (503) if the jobs cannot be reached.
         """
-        job = self.job(job_id)
+        return self.answer_of(self.job(job_id))
+
+    def answer_of(self, job: Job) -> str:
+        """Says what a job has come to; see `BaseWorkerPool.answer_of`."""
         result = self.job_store.result_of(job) if job.status is JobStatus.done and not job.is_expired else None
         if job.is_expired or (job.status is JobStatus.done and result is None):
             raise ExpiredError(
-                f"the result of job {job_id!r} was asked for, but it was kept for {job.result_ttl:g} s after the "
+                f"the result of job {job.id!r} was asked for, but it was kept for {job.result_ttl:g} s after the "
                 "end of the job, and is gone. Run the job again, with a greater result_ttl."
             )
         error = job.error if job.status is JobStatus.failed else None
-        return response_text(job_id, job.status, result, job.versions, error)
+        return response_text(job.id, job.status, result, job.versions, error)
 
     # -- beyond them ------------------------------------------------------------------------------------------------
 
@@ -221,6 +227,16 @@ class StoreWorkerPool(BaseWorkerPool):
     def workers(self) -> list[WorkerInfo]:
         """The workers that are alive, on all machines."""
         return self.job_store.workers()
+
+    def has_worker(self, app: str) -> bool:
+        """Whether a worker is alive that runs the jobs of an app; one that was seen a moment ago is."""
+        moment = time.monotonic()
+        if moment - self._seen_worker.get(app, -SEEN_SECONDS) < SEEN_SECONDS:
+            return True
+        found = super().has_worker(app)
+        if found:
+            self._seen_worker[app] = moment
+        return found
 
     def look_after(self) -> None:
         """Lets this process look after jobs whose workers died, from now on; does nothing in a worker, which does."""

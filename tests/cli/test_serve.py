@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import os
 import signal
 import socket
@@ -75,6 +76,30 @@ def test_it_says_where_it_serves_and_leaves_quietly(folder: Path) -> None:
         assert process.wait(timeout=DEADLINE) == 0
     log = (folder / "server.log").read_text()
     assert log == f"Serving my_app:app at {url} (1 process of 8 threads). Ctrl-C stops it.\n"
+
+
+def test_requests_that_follow_one_another_on_a_connection_are_all_answered(folder: Path) -> None:
+    """However they come: at once, later, in parts, two together."""
+    ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    call = b"POST /pipelines/is_odd/main HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    call += b'Content-Length: 20\r\n\r\n{"pipeline_input":3}'
+    parts = [[ask], [ask], [call], [ask[:20], ask[20:]], [call[:-5], call[-5:]], [ask + call], [ask], [call + ask]]
+    pauses = [0.0, 0.001, 0.004, 0.05]
+    with started([*CHARIOTS, "serve", "my_app:app", "--port", "0"], folder) as (url, _):
+        port = int(url.rpartition(":")[2])
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as connection,
+            connection.makefile("rb") as answers,
+        ):
+            for pause in pauses:
+                for number, pieces in enumerate(parts):
+                    for piece in pieces:
+                        time.sleep(pause)
+                        connection.sendall(piece)
+                    for asked in b"".join(pieces).split(b" HTTP/1.1")[:-1]:
+                        assert answers.readline().startswith(b"HTTP/1.1 200"), (pause, number, asked)
+                        told = answers.read(int(http.client.parse_headers(answers)["Content-Length"]))
+                        assert (b"pipeline_output" in told) == (b"POST" in asked), (pause, number, asked)
 
 
 def test_ctrl_c_stops_it(folder: Path) -> None:

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool
 from redis.retry import Retry
 
-from chariots.errors import BodyTooLargeError
+from chariots.errors import BodyTooLargeError, UnreachableError
 from chariots.workers.in_redis import steps
 from chariots.workers.in_redis.connection import REDIS_VARIABLE, for_server
 from chariots.workers.in_redis.store import RedisJobStore
@@ -107,6 +107,20 @@ def test_what_a_refused_attempt_brought_is_not_held(client, store, size):
 def test_a_large_value_whose_step_never_comes_goes_by_itself(client, store):
     store._steps.stage("a test", "chariots:job:1:input", b"x" * 1_000_000, "input")
     assert 0 < client.ttl("chariots:job:1:input") <= 600
+
+
+def test_an_input_whose_sending_was_interrupted_is_refused_and_nothing_is_queued(client, store, monkeypatch):
+    to_redis = store._steps.redis.append
+
+    def after_it_expired(key, piece):
+        client.delete(key)
+        return to_redis(key, piece)
+
+    monkeypatch.setattr(store._steps.redis, "append", after_it_expired)
+    with pytest.raises(UnreachableError, match="its input was sent. Nothing was changed; ask again"):
+        add(store, b'"MARKER' + b"x" * 3 * steps.PIECE + b'"')
+    assert store.find(JobQuery()) == []
+    assert client.keys("chariots:job:*") == []
 
 
 def test_of_a_job_that_was_forgotten_nothing_is_left(client, store):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from chariots.errors import BodyTooLargeError
+from chariots.errors import BodyTooLargeError, UnreachableError
 from chariots.workers.in_redis import connection, mirror, record
 from chariots.workers.in_redis.scripts import SCRIPTS
 from chariots.workers.job import Job
@@ -19,12 +19,13 @@ from chariots.workers.rules import successor
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["JOB", "MOST_BYTES", "Steps", "counted", "flat"]
+__all__ = ["JOB", "MOST_BYTES", "PIECE", "Steps", "counted", "flat"]
 
 JOB = "chariots:job:"
 MOST_BYTES = 500_000_000  # Redis itself refuses 512 MiB, whatever its memory
 NOTHING = ("none", b"")
 _INLINE_BYTES = 64 * 1024  # what a script may copy
+PIECE = 2**20
 _STAGED_SECONDS = 600  # how long a large value waits for the step that takes it
 _LOOK_SECONDS = 1.0  # how long one blocking call takes at most
 
@@ -67,7 +68,9 @@ class Steps:
         return self.redis.blpop([key], timeout=max(0.01, min(seconds, self._look_seconds))) is not None
 
     def stage(self, asked: str, key: str, value: bytes | None, what: str) -> tuple[str, bytes]:
-        """Brings a value on its way to a script: a small one with it, a large one ahead of it.
+        """Brings a value on its way to a script: a small one with it, a large one ahead of it, in pieces.
+
+        What goes through the client at once is copied there, more than once.
 
         Args:
             asked: what is being done, for messages.
@@ -80,6 +83,7 @@ class Steps:
 
         Raises:
             BodyTooLargeError: if Redis cannot keep it.
+            UnreachableError: if Redis does not answer, or was away in between.
         """
         if value is None:
             return NOTHING
@@ -90,8 +94,17 @@ class Steps:
             )
         if len(value) <= _INLINE_BYTES:
             return "inline", value
+        whole = memoryview(value)
         with self.asked(asked):
-            self.redis.set(key, value, ex=_STAGED_SECONDS)
+            self.redis.set(key, bytes(whole[:PIECE]), ex=_STAGED_SECONDS)
+            for start in range(PIECE, len(whole), PIECE):
+                piece = bytes(whole[start : start + PIECE])
+                if self.redis.append(key, piece) != start + len(piece):  # it expired, or a piece was sent twice
+                    self.redis.delete(key)
+                    raise UnreachableError(
+                        f"{asked}, but Redis at {connection.address(self.redis)} was away while its {what} was sent. "
+                        "Nothing was changed; ask again."
+                    )
         return "staged", b""
 
     def look_up(self, job_id: str) -> tuple[Job | None, str]:
@@ -104,6 +117,25 @@ class Steps:
         """The id of the job whose input is that of a job: the first of its series."""
         series = self.redis.hget(JOB + job_id, "series")
         return series.decode() if series else job_id
+
+    def input_of(self, job_id: str) -> bytearray | None:
+        """The input of a job; None if it is not there (any more).
+
+        It comes in pieces, as it went.
+        """
+        key = f"{JOB}{job_id}:input"
+        with self.redis.pipeline(transaction=False) as pipe:
+            pipe.hget(JOB + job_id, "series")
+            pipe.exists(key)
+            pipe.strlen(key)
+            pipe.getrange(key, 0, PIECE - 1)
+            series, is_there, length, piece = pipe.execute()
+        if series and series.decode() != job_id:
+            return self.input_of(series.decode())
+        whole = bytearray(piece)
+        while len(whole) < length and (piece := self.redis.getrange(key, len(whole), len(whole) + PIECE - 1)):
+            whole += piece
+        return whole if is_there and len(whole) == length else None
 
     def creation(self, job: Job) -> list[object]:
         """What the scripts take to write a job that is new."""

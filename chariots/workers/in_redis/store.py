@@ -130,8 +130,7 @@ class RedisJobStore(JobStore):
     def input_of(self, job_id: str) -> bytearray | None:
         """The input of a job; see `JobStore.input_of`."""
         with self._steps.asked(f"the input of job {job_id!r} was asked for"):
-            found: bytes | None = self._steps.redis.get(f"{JOB}{self._steps.owner(job_id)}:input")
-        return None if found is None else bytearray(found)
+            return self._steps.input_of(job_id)
 
     def result_of(self, job: Job) -> bytes | None:
         """The result of a job; see `JobStore.result_of`."""
@@ -160,10 +159,14 @@ class RedisJobStore(JobStore):
             found = record.read(self._steps.run("watch", asked, seen.id, waiter))
             left = deadline - time.monotonic()
             with self._steps.asked(asked):
-                if found != seen or left <= 0:
-                    self._steps.redis.srem(f"{JOB}{seen.id}:waiters", waiter)
-                    return found
-                self._steps.block(f"chariots:waiter:{waiter}", left)
+                if found == seen and left > 0:
+                    self._steps.block(f"chariots:waiter:{waiter}", left)
+                with self._steps.redis.pipeline(transaction=False) as pipe:
+                    pipe.hgetall(f"{JOB}{seen.id}")
+                    pipe.srem(f"{JOB}{seen.id}:waiters", waiter)
+                    found = record.read(pipe.execute()[0])
+            if found != seen or time.monotonic() >= deadline:
+                return found
 
     def cancel(self, job_id: str) -> Job | None:
         """Ends a job that does not run, and asks the worker of one that does to stop it; see `JobStore.cancel`."""

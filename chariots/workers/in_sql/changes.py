@@ -21,7 +21,7 @@ __all__ = ["NOTIFY", "Changes", "announce", "changes_of", "wait_until"]
 
 CHANNEL = "chariots_jobs"
 # Where something has just changed more is likely to follow; where nothing does, an idle process should cost nothing.
-SHORT_PAUSE = 0.001
+SHORT_PAUSE = 0.0005
 LONG_PAUSE = 0.010
 BUSY_SECONDS = 0.5
 _LOOK_AGAIN = 1.0  # seconds after which somebody looks though nothing was told: the file may have been replaced

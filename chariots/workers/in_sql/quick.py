@@ -1,8 +1,8 @@
 """How does what is done for every job get by with the least of work?
 
-To begin a job, to read its input and to end it takes SQLite a tenth of the time that SQLAlchemy takes to prepare the
-statements. So these few are compiled once, and handed to the driver as they are. Ends from which more follows take the
-way of `chariots.workers.in_sql.endings`.
+To ask for a job, to begin it, to read its input and to end it takes SQLite a tenth of the time that SQLAlchemy takes to
+prepare the statements. So these few are compiled once, and handed to the driver as they are. Jobs that wait for others
+take the way of `chariots.workers.in_sql.asking`, ends from which more follows that of `chariots.workers.in_sql.endings`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from chariots.op_store.database import Database
 from chariots.workers.in_sql import rows, tables
@@ -22,7 +23,7 @@ from chariots.workers.in_sql.changes import NOTIFY
 from chariots.workers.job import Job
 from chariots.workers.job_status import JobStatus
 
-__all__ = ["Transaction", "claim", "end", "first_piece", "get", "has_work", "transaction"]
+__all__ = ["Transaction", "add", "claim", "end", "first_piece", "get", "has_work", "transaction"]
 
 _CLAIMS_LOCK_NUMBER = 0x6A6F6273  # any number will do, as long as every process asks PostgreSQL for the same
 _NAMES = [column.name for column in rows.COLUMNS]
@@ -34,12 +35,14 @@ class Statement:
     """A statement, compiled once for each kind of database.
 
     Args:
-        clause: the statement.
+        clause: the statement; or one for each kind of database, where they say it in different ways.
         columns: for an insert or update, the columns whose values come with each execution.
     """
 
-    def __init__(self, clause: sa.Executable, columns: Sequence[str] | None = None) -> None:
-        self._clause: Any = clause
+    def __init__(
+        self, clause: sa.Executable | Mapping[str, sa.Executable], columns: Sequence[str] | None = None
+    ) -> None:
+        self._clause = clause
         self._columns = columns
         self._compiled: dict[str, tuple[str, Mapping[str, Any], Sequence[str] | None]] = {}
 
@@ -52,7 +55,8 @@ class Statement:
         """
         found = self._compiled.get(dialect.name)
         if found is None:
-            compiled: Any = self._clause.compile(
+            clause: Any = self._clause[dialect.name] if isinstance(self._clause, Mapping) else self._clause
+            compiled: Any = clause.compile(
                 dialect=dialect, column_keys=self._columns, compile_kwargs={"render_postcompile": True}
             )
             order = compiled.positiontup if compiled.positional else None
@@ -105,6 +109,25 @@ def transaction(database: Database, *, read_only: bool = False) -> Iterator[Tran
             begun.first(_NOTIFY)
 
 
+def add(begun: Transaction, job: Job, body: bytes) -> bool:
+    """Keeps a new job and its input.
+
+    Args:
+        begun: the transaction.
+        job: the job; one that waits for no other.
+        body: its input, shorter than `chariots.workers.in_sql.rows.PIECE`.
+
+    Returns:
+        whether it did. If not, there is a job with its idempotency key, and nothing was changed.
+    """
+    values = rows.values_of(job)
+    values |= {"record": json.dumps(values["record"]), "progress": None}
+    if begun.first(_ADD_JOB, **values) is None:
+        return False
+    begun.run(_ADD_BODY, job_id=job.id, attempt=rows.INPUT, piece=0, body=body)
+    return True
+
+
 def claim(begun: Transaction, worker: str, app: str) -> Job | None:
     """Gives the next job to a worker; see `JobStore.claim`."""
     if begun.is_postgresql:
@@ -152,7 +175,7 @@ def end(begun: Transaction, job: Job, result: bytes) -> bool:
     if begun.first(statement, this=job.id, attempt_=job.token, **values) is None:
         return False
     begun.run(_DELETE_BODIES, of_job=job.id)  # its input, which it needs no more, and what was kept
-    begun.run(_ADD_RESULT, job_id=job.id, attempt=job.token, piece=0, body=result)
+    begun.run(_ADD_BODY, job_id=job.id, attempt=job.token, piece=0, body=result)
     return True
 
 
@@ -228,5 +251,12 @@ _FIRST_PIECE = Statement(
     )
 )
 _DELETE_BODIES = Statement(sa.delete(tables.body).where(_OF_JOB))
-_ADD_RESULT = Statement(sa.insert(tables.body), ("job_id", "attempt", "piece", "body"))
+_ADD_BODY = Statement(sa.insert(tables.body), ("job_id", "attempt", "piece", "body"))
+_ADD_JOB = Statement(
+    {
+        "sqlite": sqlite.insert(_job).on_conflict_do_nothing().returning(_job.c.seq),
+        "postgresql": postgresql.insert(_job).on_conflict_do_nothing().returning(_job.c.seq),
+    },
+    _NAMES,
+)
 _NOTIFY = Statement(NOTIFY)

@@ -49,6 +49,11 @@ class SQLJobStore(JobStore):
 
     def add(self, job: Job, body: bytes) -> Job:
         """Keeps a new job and its input; see `JobStore`."""
+        if not job.after and len(body) < rows.PIECE:
+            self._check_schema()
+            with quick.transaction(self._durable) as begun:
+                if quick.add(begun, job, body):
+                    return job
         with self._asked() as connection:
             return asking.add(connection, job, body)
 
@@ -215,9 +220,13 @@ class SQLJobStore(JobStore):
     @contextmanager
     def _durably(self) -> Iterator[sa.Connection]:
         """A transaction that is safe from a power cut."""
-        self._relaxed.check_schema()  # so that both of them, or neither, know the file that is in use
+        self._check_schema()
         with self._durable.changing() as connection:
             yield connection
+
+    def _check_schema(self) -> None:
+        """Makes sure that both databases, or neither, know the file that is in use."""
+        self._relaxed.check_schema()
 
     @contextmanager
     def _worked(self) -> Iterator[sa.Connection]:
