@@ -2,7 +2,8 @@
 
 To ask for a job, to begin it, to read its input and to end it takes SQLite a tenth of the time that SQLAlchemy takes to
 prepare the statements. So these few are compiled once, and handed to the driver as they are. Jobs that wait for others
-take the way of `chariots.workers.in_sql.asking`, ends from which more follows that of `chariots.workers.in_sql.endings`.
+take the way of `chariots.workers.in_sql.asking`; ends from which more follows take that of
+`chariots.workers.in_sql.endings`.
 """
 
 from __future__ import annotations
