@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults import counting
 from tests.postgres_server import PostgresServer, drop_database, new_database
 from tests.redis_server import RedisServer
 
@@ -36,9 +37,12 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture(scope="session")
 def redis_url(request: pytest.FixtureRequest) -> str:
-    """The address of a Redis to write to: REDIS_URL where it is set, else a server of our own."""
+    """The address of a Redis to write to: REDIS_URL where it is set, else a server of our own.
+
+    Of several processes that share the tests, only one has that Redis for itself.
+    """
     given = os.environ.get("REDIS_URL")
-    if given:
+    if given and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         return given
     server: RedisServer = request.getfixturevalue("redis_server")
     return server.url
@@ -91,6 +95,27 @@ def own_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL for one test alone, which that test may stop, kill and start again."""
     with PostgresServer() as server:
         yield server
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Takes over what one of several test processes has counted, when it ends."""
+    counting.add(getattr(node, "workeroutput", {}).get("faults", {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands over what was counted here, where this is one of several test processes."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["faults"] = counting.counts()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints the table of faults after everything else."""
+    lines = counting.table()
+    if lines:
+        terminalreporter.section("faults")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def _fail_when_skipped(report: Any) -> None:

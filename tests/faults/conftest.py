@@ -1,14 +1,12 @@
-"""What do the tests of faults share? Databases to do harm to, and one table of what was survived."""
+"""What do the tests of faults share? Databases to do harm to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.faults.counting import table
 from tests.op_store.support import set_database_url
 from tests.postgres_server import drop_database, new_database
 
@@ -31,12 +29,3 @@ def folder(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterato
     set_database_url(tmp_path, url)
     yield tmp_path
     drop_database(url)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Prints the table after everything else."""
-    lines = table()
-    if lines:
-        terminalreporter.section("faults")
-        for line in lines:
-            terminalreporter.write_line(line)

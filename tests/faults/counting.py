@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-__all__ = ["counted", "rounds", "seconds", "table"]
+__all__ = ["add", "counted", "counts", "rounds", "seconds", "table"]
 
 LIMIT = int(os.environ.get("CHARIOTS_FAULT_ROUNDS", "2"))
 _counts: dict[str, list[int]] = {}
@@ -48,8 +48,24 @@ def counted(fault: str) -> Iterator[None]:
     count[1] += 1
 
 
+def counts() -> dict[str, list[int]]:
+    """What was counted: for each fault, how often it struck and how often it was survived."""
+    return _counts
+
+
+def add(counted_elsewhere: Mapping[str, Sequence[int]]) -> None:
+    """Adds what another test process has counted.
+
+    Args:
+        counted_elsewhere: what its `counts` were.
+    """
+    for fault, numbers in counted_elsewhere.items():
+        count = _counts.setdefault(fault, [0, 0])
+        count[:] = [one + more for one, more in zip(count, numbers, strict=True)]
+
+
 def table() -> list[str]:
-    """The lines of the table, without those of other test processes; none where no fault was counted."""
+    """The lines of the table; none where no fault was counted."""
     if not _counts:
         return []
     width = max(len(fault) for fault in _counts)
