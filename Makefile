@@ -7,6 +7,8 @@ VENV := .venv
 BENCH_VENV := .bench-venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+# Half of the tests wait for something: one process more than there are cores, and no more than four. 0 is without.
+TEST_PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 3 ? n + 1 : 4)))
 BENCH_ARGS ?=
 PIP_QUIET := --quiet --quiet --disable-pip-version-check
 
@@ -59,7 +61,7 @@ demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict
 	@echo "   . $(BIN)/activate         then 'chariots' and 'flask' are commands of this terminal"
 
 test: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Run every test (brings its own Redis and PostgreSQL).
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, formatting and the floors of the house.
 	$(BIN)/ruff check .

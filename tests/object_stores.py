@@ -173,7 +173,7 @@ def make_bucket(kind: str, url: str) -> str:
         text = f"PUT{12 * chr(10)}{stamped}/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/{name}\nrestype:container"
         digest = hmac.new(base64.b64decode(AZURE_KEY), text.encode(), hashlib.sha256).digest()
         headers["Authorization"] = f"SharedKey {AZURE_ACCOUNT}:{base64.b64encode(digest).decode()}"
-    answer = urllib3.request("PUT", address, headers=headers, retries=False)
+    answer = urllib3.request("PUT", address, headers=headers, retries=False, timeout=60)  # moto imports S3 first
     assert answer.status in (200, 201), answer.data
     return name
 
