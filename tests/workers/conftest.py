@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("tests.workers.contract")
 APP_MODULE = "tests.workers.apps.jobs"
 
 
-def _fresh_app(patch: pytest.MonkeyPatch, redis_url: str, folder: object) -> ModuleType:
+def fresh_app(patch: pytest.MonkeyPatch, redis_url: str, folder: object) -> ModuleType:
     """The app as it is when a process imports it with this environment."""
     patch.setenv("CHARIOTS_TEST_REDIS", redis_url)
     patch.setenv("CHARIOTS_TEST_FOLDER", str(folder))
@@ -28,7 +28,7 @@ def _fresh_app(patch: pytest.MonkeyPatch, redis_url: str, folder: object) -> Mod
 def jobs(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The app `tests.workers.apps.jobs` on the Redis of the session, with a store of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        yield _fresh_app(patch, redis_url, tmp_path_factory.mktemp("store"))
+        yield fresh_app(patch, redis_url, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")
@@ -48,4 +48,4 @@ def caller(jobs: ModuleType) -> Caller:
 def own_jobs(own_redis: RedisServer, tmp_path) -> Iterator[ModuleType]:
     """The same app on a Redis of the test's own."""
     with pytest.MonkeyPatch.context() as patch:
-        yield _fresh_app(patch, own_redis.url, tmp_path / "store")
+        yield fresh_app(patch, own_redis.url, tmp_path / "store")
