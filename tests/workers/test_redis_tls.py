@@ -52,12 +52,15 @@ class TLSFront:
 
     def _carry(self, connection: socket.socket) -> None:
         # Whoever trusts somebody else breaks off in the middle of the handshake; everybody may leave at any time.
-        with contextlib.suppress(OSError), self._context.wrap_socket(connection, server_side=True) as outside:
-            with socket.create_connection(("127.0.0.1", self._behind)) as inside:
-                back = threading.Thread(target=_pump, args=(inside, outside), daemon=True)
-                back.start()
-                _pump(outside, inside)
-                back.join()
+        with (
+            contextlib.suppress(OSError),
+            self._context.wrap_socket(connection, server_side=True) as outside,
+            socket.create_connection(("127.0.0.1", self._behind)) as inside,
+        ):
+            back = threading.Thread(target=_pump, args=(inside, outside), daemon=True)
+            back.start()
+            _pump(outside, inside)
+            back.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
