@@ -96,7 +96,7 @@ bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions, 
 	$(BENCH_VENV)/bin/python benchmarks/run.py --short $(BENCH_ARGS)
 
 faults: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Break things in the middle of their work, many times; print what was survived.
-	CHARIOTS_FAULT_ROUNDS=200 $(BIN)/python -m pytest -q tests/faults $(PYTEST_ARGS)
+	CHARIOTS_FAULT_ROUNDS=200 $(BIN)/python -m pytest -q --timeout=7200 tests/faults $(PYTEST_ARGS)
 
 faults-short: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## The same table from a few times each.
 	CHARIOTS_FAULT_ROUNDS=3 $(BIN)/python -m pytest -q tests/faults $(PYTEST_ARGS)
