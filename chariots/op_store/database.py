@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from chariots.errors import InputError, StoreError, StoreFullError, StoreUnavailableError
-from chariots.op_store.engines import BUSY_SECONDS, READ_ONLY, absolute, file_of, in_memory, make_engine
+from chariots.op_store.engines import BUSY_SECONDS, READ_ONLY, absolute, begin_writing, file_of, in_memory, make_engine
 from chariots.op_store.tables import SCHEMA_REVISION, metadata
 
 __all__ = ["MIGRATIONS", "Database"]
@@ -105,7 +105,7 @@ class Database:
                 driver = borrowed.dbapi_connection
                 assert driver is not None
                 if not read_only and self.engine.dialect.name == "sqlite":  # other drivers begin by themselves
-                    driver.cursor().execute("BEGIN IMMEDIATE")
+                    begin_writing(driver)  # type: ignore[arg-type]  # that of SQLite
                 yield driver
                 if not read_only:
                     driver.commit()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ import sqlalchemy as sa
 from chariots.errors import StoreUnavailableError
 from chariots.op_store import OpStoreServer, engines
 from chariots.op_store.database import Database
+from chariots.op_store.engines import begin_writing
 from chariots.op_store.savers import FileSaver
 from tests.op_store.support import ROOT, file_store, record, save_pair, version
 from tests.postgres_server import PostgresServer
@@ -273,6 +277,35 @@ def test_a_database_that_cannot_be_written_is_reported_and_kept(tmp_path: Path) 
     assert client.get_all_versions_of_op("pca") == {version("pca 1")}
     with pytest.raises(StoreUnavailableError, match="readonly database"):
         save_pair(client, 2)
+
+
+def test_writers_that_never_pause_all_get_their_turns(tmp_path: Path) -> None:
+    """SQLite's own way of waiting lets some of them write once while others write hundreds of times."""
+    turns = dict.fromkeys(range(6), 0)
+    is_over = threading.Event()
+
+    def write(number: int) -> None:
+        connection = sqlite3.connect(tmp_path / "db.sqlite", timeout=30, isolation_level=None)
+        while not is_over.is_set():
+            begin_writing(connection)
+            connection.execute("INSERT INTO turns VALUES (?)", (number,))
+            time.sleep(0.005)
+            connection.execute("COMMIT")
+            turns[number] += 1
+            if turns[number] == 100:
+                is_over.set()
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
+        connection.close()
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite")) as made:
+        made.execute("PRAGMA journal_mode = WAL")
+        made.execute("CREATE TABLE turns (number INTEGER)")
+    writers = [threading.Thread(target=write, args=(number,)) for number in turns]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert min(turns.values()) >= 5, turns
 
 
 def test_two_writers_that_save_the_same_ops_in_opposite_order_do_not_block_each_other(
