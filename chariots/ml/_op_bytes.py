@@ -1,7 +1,8 @@
 """What are the bytes of an op with a model, and what is checked before a model is built from them?
 
 A ZIP archive of two members: ``model``, as the op's serializer wrote it, and ``_meta.json``, which says when
-the model was trained and in which format it is. Archives of chariots 0.2 have the training time only.
+the model was trained and in which format it is. Archives of chariots 0.2 have the training time only. Where the op
+keeps some of the rows that it was trained on, ``rows.npy`` has them, as numpy writes an array of numbers.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ import json
 import math
 import zipfile
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from chariots.errors import StoreError
 
-__all__ = ["Manifest", "UnreadableOpError", "pack", "read_manifest", "unpack"]
+if TYPE_CHECKING:
+    import numpy
+
+__all__ = ["Manifest", "UnreadableOpError", "pack", "read_manifest", "unpack", "unpack_rows"]
 
 MODEL = "model"
 META = "_meta.json"
+ROWS = "rows.npy"
 NUMBER = 1
 # What we write is a few hundred bytes; a longer one is not ours and is not worth the memory.
 LONGEST_META = 2**20
+LARGEST_ROWS = 2**30  # a hundred rows of a million features
 
 
 class UnreadableOpError(StoreError, ValueError):
@@ -50,12 +57,13 @@ class Manifest:
     model: str | None = None
 
 
-def pack(model: bytes, manifest: Manifest) -> bytes:
+def pack(model: bytes, manifest: Manifest, rows: numpy.ndarray[Any, Any] | None = None) -> bytes:
     """Builds the bytes of an op; the same model and manifest always give the same bytes.
 
     Args:
         model: the serialized model.
         manifest: what to say about it.
+        rows: rows that it was trained on, if they are to be kept: numbers.
 
     Returns:
         the archive. The model is stored as it is: most formats are compressed or do not compress well.
@@ -73,6 +81,11 @@ def pack(model: bytes, manifest: Manifest) -> bytes:
         archive.writestr(zipfile.ZipInfo(META), json.dumps(meta))
         with archive.open(zipfile.ZipInfo(MODEL), "w", force_zip64=True) as member:
             member.write(model)
+        if rows is not None:
+            import numpy
+
+            with archive.open(zipfile.ZipInfo(ROWS), "w") as member:
+                numpy.save(member, rows, allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -103,6 +116,38 @@ def unpack(data: bytes, op: str) -> tuple[Manifest, bytes]:
             f"'{META}' ({type(error).__name__}: {error}). Load another version, or train and save the op "
             "again."
         ) from error
+
+
+def unpack_rows(data: bytes, op: str) -> numpy.ndarray[Any, Any] | None:
+    """Takes the rows out of an archive that `unpack` could read.
+
+    Args:
+        data: the archive.
+        op: the name of the op, for messages.
+
+    Returns:
+        the rows; None if there are none.
+
+    Raises:
+        UnreadableOpError: if they are no rows of numbers.
+    """
+    import numpy
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if ROWS not in archive.namelist():
+            return None
+        try:
+            if archive.getinfo(ROWS).file_size > LARGEST_ROWS:
+                raise ValueError(f"they claim more than {LARGEST_ROWS} bytes")
+            rows: numpy.ndarray[Any, Any] = numpy.load(io.BytesIO(archive.read(ROWS)), allow_pickle=False)
+            if rows.ndim != 2 or rows.dtype != numpy.float64 or not numpy.isfinite(rows).all():
+                raise ValueError(f"they are an array of {rows.dtype} of {rows.ndim} axes")
+        except Exception as error:  # as damaged archives do, it may fail in many ways
+            raise UnreadableOpError(
+                f"op {op!r} cannot be loaded: the rows that its model was trained on are damaged "
+                f"({type(error).__name__}: {error}). Load another version, or train and save the op again."
+            ) from error
+    return rows
 
 
 def read_manifest(data: bytes) -> Manifest:

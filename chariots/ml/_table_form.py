@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chariots.errors import InputError
+from chariots.ml._compiled import numbers
 
 __all__ = ["TableForm", "frame_of_records", "is_records"]
 
@@ -61,15 +62,36 @@ class TableForm:
             return self._model, X.set_axis(range(len(columns)), axis=1)
         return self._model, X
 
+    @property
+    def nameless(self) -> Any:
+        """The model, or its twin that knows no names; None where the names may matter to the result."""
+        if self._names is None:
+            return self._model
+        if self._nameless is UNKNOWN:
+            self._nameless = _nameless_twin(self._model)
+        return self._nameless
+
+    def numbers(self, X: Any) -> Any:
+        """A table that `fitting` gave as finite numbers, its columns as in the training; None if that is not possible.
+
+        Args:
+            X: the features.
+
+        Returns:
+            an array of float64, shape (rows, features).
+        """
+        columns = getattr(X, "columns", None)
+        if columns is not None and self._names is not None and list(columns) != self._names:
+            return None
+        found = numbers(X)
+        return found if found is not None and found.shape[1] == getattr(self._model, "n_features_in_", None) else None
+
     def _without_names(self, X: Any) -> tuple[Any, Any]:
         """The choice for features that have no column names."""
         if self._names is None:
             return self._model, X
-        if self._nameless is UNKNOWN:
-            self._nameless = _nameless_twin(self._model)
-        if self._nameless is not None:
-            return self._nameless, X
-        return self._model, self._named(X)
+        nameless = self.nameless
+        return (self._model, self._named(X)) if nameless is None else (nameless, X)
 
     def _named(self, X: Any) -> Any:
         """The features as a data frame; as they are where they do not have the right width, or are sparse."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from chariots.errors import NotLoadedError
+from chariots.ml import _compiled
 from chariots.ml._base_ml_op import BaseMLOp
+from chariots.ml._ml_mode import MLMode
+from chariots.ml._op_bytes import unpack_rows
 from chariots.ml._table_form import TableForm
 from chariots.pipelines import reporting
 from chariots.versioning import VersionedField, VersionedFieldDict, VersionType
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
     from chariots.ml._learned import Learned
 
 __all__ = ["BaseSKOp", "SKSupervisedOp", "SKUnsupervisedOp"]
+
+_logger = logging.getLogger(__name__)
 
 
 class BaseSKOp(BaseMLOp):
@@ -37,6 +44,14 @@ class BaseSKOp(BaseMLOp):
     #: The method of the model that `predict` calls.
     predict_function: Any = VersionedField("predict", VersionType.MAJOR)
 
+    #: Whether the model is compiled when it is loaded to predict: True, or the ways to try, of ``"numpy"`` and
+    #: ``"onnx"``. Some rows of the training data are then kept with the model, and the compiled form is used only where
+    #: it reproduces what the model predicts for them.
+    compiled: ClassVar[bool | Sequence[str]] = False
+
+    #: By how much the numbers that a compiled form predicts may differ, relative to their size and absolutely.
+    compiled_tolerance: ClassVar[float] = 1e-6
+
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Trains a new model, which takes over when that has succeeded.
 
@@ -47,6 +62,8 @@ class BaseSKOp(BaseMLOp):
         with self._training(args) as training:
             model = training.learned.model
             model.fit(*args, **{**_telling(model), **_values(self.fit_extra_parameters), **kwargs})
+            if self.compiled and args:
+                training.learned.rows = _compiled.sample(args[0])
 
     def predict(self, X: Any) -> Any:
         """Predicts with the model.
@@ -63,15 +80,69 @@ class BaseSKOp(BaseMLOp):
             ValueError: if the features are not those the model was trained on.
         """
         learned = self._current()
-        form = learned.view
-        if form is None:
-            form = learned.view = TableForm(learned.model)
-        model, X = form.fitting(X)
+        view = learned.view
+        if view is None:
+            view = learned.view = self._view_of(learned)
+        model, X = view.form.fitting(X)
+        if view.predictor is not None and (rows := view.form.numbers(X)) is not None:
+            return view.predictor(rows)
         try:
             method = getattr(model, self.predict_function)
         except AttributeError as error:
             raise self._cannot(model, error) from error
         return method(X)
+
+    def load(self, serialized_object: bytes) -> None:
+        """Takes over a trained model, and compiles it where the op says so.
+
+        Args:
+            serialized_object: what `serialize` of an op of this class returned.
+
+        Raises:
+            UnreadableOpError: if the bytes are damaged, or in another format than that of `serializer_cls`.
+        """
+        super().load(serialized_object)
+        learned = self._learned
+        if self.compiled and learned is not None:
+            learned.rows = unpack_rows(serialized_object, self.name)
+            learned.view = self._view_of(learned)
+
+    @property
+    def compiled_form(self) -> str | None:
+        """How the model in use was compiled, ``"numpy"`` or ``"onnx"``; None if it was not."""
+        learned = self._learned
+        if learned is None or not self.compiled:
+            return None
+        if learned.view is None:
+            learned.view = self._view_of(learned)
+        predictor: _compiled.CompiledPredictor | None = learned.view.predictor
+        return None if predictor is None else predictor.way
+
+    def _view_of(self, learned: Learned) -> _View:
+        predictor = None
+        if self.compiled and self.mode is MLMode.PREDICT:  # what trains would compile every model to use it once
+            predictor = self._compile(learned)
+        return _View(TableForm(learned.model), predictor)
+
+    def _compile(self, learned: Learned) -> _compiled.CompiledPredictor | None:
+        if learned.rows is None:
+            _logger.warning(
+                "op %r predicts with its model as it is: no rows of numbers were kept when it was trained. Train it "
+                "again, on a table of numbers, with compiled set",
+                self.name,
+            )
+            return None
+        ways = _compiled.WAYS if self.compiled is True else tuple(self.compiled or ())
+        model = TableForm(learned.model).nameless
+        try:
+            if model is None:
+                raise _compiled.NoFormError("parts of the model look at the names of columns")
+            found = _compiled.compiled(model, str(self.predict_function), learned.rows, self.compiled_tolerance, ways)
+        except _compiled.NoFormError as error:
+            _logger.warning("op %r predicts with its model as it is, no compiled form will do: %s", self.name, error)
+            return None
+        _logger.info("op %r predicts with a form of its model compiled to %s", self.name, found.way)
+        return found
 
     def _init_model(self) -> Any:
         model_class = _value(self.model_class)
@@ -98,6 +169,19 @@ class BaseSKOp(BaseMLOp):
             f"cannot do ({error}). Set the class attribute predict_function to a method it has, or use "
             "MLMode.FIT."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What is derived from a model at the first prediction, or when it is loaded.
+
+    Attributes:
+        form: the form in which the model wants its table.
+        predictor: its compiled form, if there is one.
+    """
+
+    form: TableForm
+    predictor: _compiled.CompiledPredictor | None
 
 
 class SKSupervisedOp(BaseSKOp):

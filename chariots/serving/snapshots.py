@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
     from chariots.pipelines.nodes import BaseNode
     from chariots.pipelines.ops import BaseOp
+    from chariots.versioning import Version
 
 __all__ = ["Snapshot", "learned_names", "pinned_names", "untrained_names", "waiting_names"]
 
@@ -41,7 +42,7 @@ class Snapshot:
     @classmethod
     def of(cls, pipeline: Pipeline, generation: int) -> Snapshot:
         """Describes the present state of a pipeline that nobody will change any more."""
-        versions = {name: str(version) for name, version in pipeline.versions().items()}
+        versions = {node.name: str(_shown_version(node)) for node in pipeline.graph_nodes}
         return cls(
             pipeline=pipeline,
             generation=generation,
@@ -50,6 +51,14 @@ class Snapshot:
             is_ready=pipeline.is_ready,
             trains=pipeline.trains,
         )
+
+
+def _shown_version(node: BaseNode) -> Version:
+    """The version of a node; one whose models were compiled says how."""
+    ops = [op for _, op in _ops_in([node])]
+    forms = sorted({form for op in ops if (form := getattr(op, "compiled_form", None)) is not None})
+    version = node.node_version
+    return version.in_form(".".join(forms)) if forms else version
 
 
 def waiting_names(pipeline: Pipeline) -> list[str]:
@@ -77,7 +86,11 @@ def pinned_names(pipeline: Pipeline) -> list[str]:
 
 def _ops(pipeline: Pipeline) -> Iterator[tuple[str, BaseOp | None]]:
     """Every node with its op, if it has one; those of nested pipelines included."""
-    waiting: list[BaseNode] = list(reversed(pipeline.pipeline_nodes))
+    return _ops_in(pipeline.pipeline_nodes)
+
+
+def _ops_in(nodes: Sequence[BaseNode]) -> Iterator[tuple[str, BaseOp | None]]:
+    waiting: list[BaseNode] = list(reversed(nodes))
     while waiting:
         node = waiting.pop()
         if isinstance(node, Node) and node.nested is not None:

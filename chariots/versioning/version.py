@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import math
+import re
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ __all__ = ["Version", "VersionType"]
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _HEX_LENGTH = 40
+_BUILD = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*")  # unlike the time zone of a date, and the exponent of a number
 _FORM = "<major>.<minor>.<patch>_<creation time>, three SHA-1 hex digests of 40 digits and a Unix time stamp"
 
 
@@ -53,7 +55,7 @@ class Version:
     created later; two different versions of the very same instant are therefore not ordered at all.
     """
 
-    __slots__ = ("_creation_time", "_major", "_minor", "_patch")
+    __slots__ = ("_build", "_creation_time", "_major", "_minor", "_patch")
 
     def __init__(
         self,
@@ -77,11 +79,13 @@ class Version:
         self._minor = _as_digest(minor, "minor")
         self._patch = _as_digest(patch, "patch")
         self._creation_time = time.time() if creation_time is None else _as_timestamp(creation_time)
+        self._build = ""
 
     @classmethod
-    def _of(cls, major: str, minor: str, patch: str, creation_time: float) -> Version:
+    def _of(cls, major: str, minor: str, patch: str, creation_time: float, build: str = "") -> Version:
         """Builds a version from parts that are known to be well formed."""
         version = cls.__new__(cls)
+        version._build = build
         version._major, version._minor, version._patch = major, minor, patch
         version._creation_time = creation_time
         return version
@@ -105,6 +109,32 @@ class Version:
     def creation_time(self) -> float:
         """When this version was put together, in seconds since 1970 (UTC)."""
         return self._creation_time
+
+    @property
+    def build(self) -> str:
+        """In which form the very same thing is used, such as ``"numpy"`` for a model compiled to numpy; else empty.
+
+        As in Semantic Versioning, where this part follows a plus sign, it counts in no comparison.
+        """
+        return self._build
+
+    def in_form(self, build: str) -> Version:
+        """This version of something that is used in another form.
+
+        Args:
+            build: the form: a letter, then letters, digits, dots and hyphens.
+
+        Returns:
+            an equal version that names the form.
+
+        Raises:
+            ValueError: if it has another form.
+        """
+        if not _BUILD.fullmatch(build):
+            raise ValueError(
+                f"{build!r} cannot follow the plus sign of a version; use letters, digits, dots and hyphens"
+            )
+        return Version._of(self._major, self._minor, self._patch, self._creation_time, build)
 
     def update(self, version_type: VersionType, input_bytes: bytes) -> Version:
         """Adds bytes to one subversion of this very object.
@@ -150,7 +180,8 @@ class Version:
         """Reads back what ``str(version)`` wrote.
 
         Args:
-            version_string: three digests and a time; the time may also be an ISO 8601 date and time.
+            version_string: three digests and a time, and a form after a plus sign if there is one; the time may also be
+                an ISO 8601 date and time.
 
         Returns:
             a version equal to the one that was written, with the same creation time.
@@ -159,6 +190,11 @@ class Version:
             ValueError: if the text has another form.
         """
         digests, underscore, moment = str(version_string).rpartition("_")
+        rest, _, build = moment.rpartition("+")
+        if rest and _BUILD.fullmatch(build):
+            moment = rest
+        else:
+            build = ""
         parts = digests.split(".")
         if not underscore or len(parts) != 3 or not all(map(_is_digest, parts)):
             raise _malformed(version_string)
@@ -166,7 +202,7 @@ class Version:
             creation_time = _parse_moment(moment)
         except ValueError as error:
             raise _malformed(version_string) from error
-        return cls._of(parts[0], parts[1], parts[2], creation_time)
+        return cls._of(parts[0], parts[1], parts[2], creation_time, build)
 
     def __add__(self, other: Version) -> Version:
         """The version of one thing followed by another; created when the later of the two was."""
@@ -211,7 +247,8 @@ class Version:
         return self == other or other > self
 
     def __str__(self) -> str:
-        return f"{self._major}.{self._minor}.{self._patch}_{self._creation_time!r}"
+        form = f"+{self._build}" if self._build else ""
+        return f"{self._major}.{self._minor}.{self._patch}_{self._creation_time!r}{form}"
 
     def __repr__(self) -> str:
         # The uneven spaces are part of the documented form.
