@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from chariots.errors import InputError
-from chariots.ml._compiled import numbers
 
 __all__ = ["TableForm", "frame_of_records", "is_records"]
 
@@ -80,6 +79,8 @@ class TableForm:
         Returns:
             an array of float64, shape (rows, features).
         """
+        from chariots.ml._compiled import numbers
+
         columns = getattr(X, "columns", None)
         if columns is not None and self._names is not None and list(columns) != self._names:
             return None

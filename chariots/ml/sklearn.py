@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chariots.errors import NotLoadedError
-from chariots.ml import _compiled
 from chariots.ml._base_ml_op import BaseMLOp
 from chariots.ml._ml_mode import MLMode
 from chariots.ml._op_bytes import unpack_rows
@@ -18,6 +17,7 @@ from chariots.pipelines import reporting
 from chariots.versioning import VersionedField, VersionedFieldDict, VersionType
 
 if TYPE_CHECKING:
+    from chariots.ml._compiled import CompiledPredictor
     from chariots.ml._learned import Learned
 
 __all__ = ["BaseSKOp", "SKSupervisedOp", "SKUnsupervisedOp"]
@@ -63,7 +63,9 @@ class BaseSKOp(BaseMLOp):
             model = training.learned.model
             model.fit(*args, **{**_telling(model), **_values(self.fit_extra_parameters), **kwargs})
             if self.compiled and args:
-                training.learned.rows = _compiled.sample(args[0])
+                from chariots.ml._compiled import sample
+
+                training.learned.rows = sample(args[0])
 
     def predict(self, X: Any) -> Any:
         """Predicts with the model.
@@ -115,7 +117,7 @@ class BaseSKOp(BaseMLOp):
             return None
         if learned.view is None:
             learned.view = self._view_of(learned)
-        predictor: _compiled.CompiledPredictor | None = learned.view.predictor
+        predictor: CompiledPredictor | None = learned.view.predictor
         return None if predictor is None else predictor.way
 
     def _view_of(self, learned: Learned) -> _View:
@@ -124,7 +126,9 @@ class BaseSKOp(BaseMLOp):
             predictor = self._compile(learned)
         return _View(TableForm(learned.model), predictor)
 
-    def _compile(self, learned: Learned) -> _compiled.CompiledPredictor | None:
+    def _compile(self, learned: Learned) -> CompiledPredictor | None:
+        from chariots.ml import _compiled
+
         if learned.rows is None:
             _logger.warning(
                 "op %r predicts with its model as it is: no rows of numbers were kept when it was trained. Train it "
@@ -181,7 +185,7 @@ class _View:
     """
 
     form: TableForm
-    predictor: _compiled.CompiledPredictor | None
+    predictor: CompiledPredictor | None
 
 
 class SKSupervisedOp(BaseSKOp):
