@@ -60,11 +60,14 @@ class ServedPipeline:
         self.is_loadable = any(node.is_loadable for node in pipeline.pipeline_nodes)
         #: Why the store's versions are not in service; None when they are, or nothing was to be loaded.
         self.obstacle: str | None = None
+        #: Why this process does not serve what was put into service last; None where it does.
+        self.behind: str | None = None
         #: Whether the store could not be asked yet what to load.
         self.start_is_pending = False
         self._pristine = self.current.pipeline
         self._served_before = False
         self._deployment: Mapping[str, int] = {}  # the versions that were put into service
+        self._unsaved: Snapshot | None = None  # what was trained here, and nobody has saved or replaced
         self._refused: Mapping[str, int] | None = None  # those that could not be
         self._logger = logger
         self._swap = threading.Lock()  # held while a snapshot is replaced
@@ -79,12 +82,13 @@ class ServedPipeline:
 
     # -- replacing the snapshot -----------------------------------------------------------------------------------
 
-    def publish(self, pipeline: Pipeline, instead_of: Snapshot | None = None) -> Snapshot:
+    def publish(self, pipeline: Pipeline, instead_of: Snapshot | None = None, *, is_saved: bool = False) -> Snapshot:
         """Puts a pipeline that was loaded or trained in place of the current one.
 
         Args:
             pipeline: a copy that nobody else uses.
             instead_of: the only snapshot that it may replace; any, if None.
+            is_saved: whether it came from the store, so that nothing is lost when another takes its place.
 
         Returns:
             its snapshot; the current one, if that was not to be replaced.
@@ -94,8 +98,9 @@ class ServedPipeline:
                 return self.current
             # Whatever the store has for the start is older than this.
             self.start_is_pending = False
-            self.obstacle = None
+            self.obstacle = self.behind = None
             self.current = Snapshot.of(pipeline, self.current.generation + 1)
+            self._unsaved = None if is_saved else self.current
             return self.current
 
     def load(self, store: OpStoreProtocol) -> None:
@@ -129,9 +134,11 @@ class ServedPipeline:
             ConflictError: if there is nothing to save: the pipeline trains, and neither was it trained in this
                 process nor did a worker save what it has trained.
         """
-        pipeline = self.current.pipeline
-        if not untrained_names(pipeline):
-            pipeline.save(store)
+        saved = self.current
+        if not untrained_names(saved.pipeline):
+            saved.pipeline.save(store)
+            if self._unsaved is saved:
+                self._unsaved = None
             return
         with self._loading:
             fresh = self._pristine.clone()
@@ -145,7 +152,7 @@ class ServedPipeline:
                     "a worker. Call the pipeline first; where several processes serve, let a worker train, "
                     "or train where only one process serves."
                 )
-            self.publish(fresh)
+            self.publish(fresh, is_saved=True)
 
     def restore(self, store: OpStoreProtocol) -> None:
         """Loads what the alias stands for; where it stands for nothing, brings back what served before a restart.
@@ -182,11 +189,12 @@ class ServedPipeline:
             self.obstacle = told(error)
             self._logger.warning("pipeline %r is not loaded yet: %s", self.name, self.obstacle)
 
-    def follow(self, store: OpStoreProtocol) -> None:
+    def follow(self, store: OpStoreProtocol, patience: float | None = None) -> None:
         """Loads what the alias stands for, or else what any server on this store deployed last, if it is not served.
 
         Args:
             store: the op store.
+            patience: how many seconds the store may take to say what that is; None for as long as it takes.
 
         Raises:
             VersionError: if those versions do not fit the code that runs here.
@@ -194,10 +202,45 @@ class ServedPipeline:
         if not self.is_loadable:
             return
         with self._loading:
-            promoted = self._promoted(store)
-            pinned = promoted or store.last_deployment(self.name)
+            before = self.current  # what is trained here meanwhile exists nowhere else
+            with web.deadline.scope(patience):
+                promoted = self._promoted(store)
+                pinned = promoted or store.last_deployment(self.name)
             if pinned and pinned != self._deployment:
-                self._load_pinned(store, pinned, is_promoted=pinned is promoted)
+                instead_of = before if before.trains else None
+                self._load_pinned(store, pinned, instead_of, is_promoted=pinned is promoted)
+            else:
+                self.behind = None
+
+    def catch_up(self, store: OpStoreProtocol, versions: Mapping[str, int]) -> bool:
+        """Follows what was put into service, unless that would cost what was trained here and not saved yet.
+
+        What cannot be loaded leaves the old snapshot in service; why is logged, and kept in `behind`.
+
+        Args:
+            store: the op store.
+            versions: what the store has just said is to be served.
+
+        Returns:
+            whether nothing is left to do before something else is put into service.
+
+        Raises:
+            ChariotsError: if the store does not answer.
+        """
+        if versions == self._deployment:
+            self.behind = None
+            return True
+        if self.start_is_pending or self._unsaved is not None:
+            return False
+        try:
+            self.follow(store, PATIENCE_SECONDS)
+        except Exception as error:
+            if passes(error):
+                raise
+            if not self.current.is_ready:
+                self._blocked(error)
+            self._stays_behind(error)
+        return True
 
     def ready(self, store: OpStoreProtocol | None) -> Snapshot:
         """Returns a snapshot that can answer.
@@ -299,12 +342,12 @@ class ServedPipeline:
             raise
         if is_promoted:
             self._remember(fresh, store)
-        if self.publish(fresh, instead_of).pipeline is fresh:
+        if self.publish(fresh, instead_of, is_saved=True).pipeline is fresh:
             self._deployment = pinned
 
     def _deploy(self, fresh: Pipeline, store: OpStoreProtocol, instead_of: Snapshot | None = None) -> None:
         loaded = self._remember(fresh, store)
-        if self.publish(fresh, instead_of).pipeline is fresh:
+        if self.publish(fresh, instead_of, is_saved=True).pipeline is fresh:
             self._deployment = loaded
 
     def _remember(self, fresh: Pipeline, store: OpStoreProtocol) -> Mapping[str, int]:
@@ -314,6 +357,17 @@ class ServedPipeline:
             with contextlib.suppress(ForbiddenError):  # a token that may only read is enough to serve
                 store.record_deployment(self.name, loaded)
         return loaded
+
+    def _stays_behind(self, error: Exception) -> None:
+        """Notes why what was put into service last is not served here."""
+        known, self.behind = self.behind, told(error)
+        if self.behind != known and self.current.is_ready:
+            self._logger.warning(
+                "pipeline %r goes on with the versions it served before, because what was put into service since "
+                "cannot be loaded here: %s",
+                self.name,
+                self.behind,
+            )
 
     def _blocked(self, error: Exception) -> None:
         """Notes why the saved ops cannot be used, which asking again would not change."""
