@@ -14,6 +14,7 @@ from chariots.versioning import Version
 
 IN, OUT = "__pipeline_input__", "__pipeline_output__"
 POISON = "poison"
+PREDICTING = ("pred", "loaded", "poisoned")
 
 
 class Marked(LoadableOp):
@@ -55,12 +56,14 @@ class Second(Marked):
         return {"marks": [first, self.mark], "process": os.getpid()}
 
 
+def pipeline(name, *, learns=False):
+    """A pipeline of the two ops."""
+    return Pipeline([Node(First(learns), [IN], "first"), Node(Second(learns), ["first"], OUT)], name)
+
+
 def pipelines():
-    """One pipeline that trains and one that predicts."""
-    return tuple(
-        Pipeline([Node(First(learns), [IN], "first"), Node(Second(learns), ["first"], OUT)], name)
-        for name, learns in (("train", True), ("pred", False))
-    )
+    """One pipeline that trains and several that predict, each with decisions of its own."""
+    return [pipeline("train", learns=True), *map(pipeline, PREDICTING)]
 
 
 def make_app():
@@ -72,9 +75,9 @@ def trained(store, mark):
     """Trains and saves both ops, and puts nothing into service.
 
     Returns:
-        the numbers of their versions, and the versions.
+        the numbers of their versions.
     """
-    train, _ = pipelines()
+    train = pipeline("train", learns=True)
     SequentialRunner().run(train, mark)
     train.save(store)
-    return {name: store.versions(name)[0].id for name in ("first", "second")}, train.versions()
+    return {name: store.versions(name)[0].id for name in ("first", "second")}
