@@ -155,7 +155,7 @@ class Follower:
             for name, standing in found.pipelines.items():
                 if self._handled.get(name) == standing.entry:
                     continue
-                if self._served[name].catch_up(store, standing.versions):
+                if _catch_up(self._served[name], store, standing.versions, self._logger):
                     self._handled[name] = standing.entry
                 else:
                     is_done = False
@@ -174,6 +174,40 @@ class Follower:
                 self.trouble,
                 exc_info=unexpected,
             )
+
+
+def _catch_up(
+    served: ServedPipeline, store: OpStoreProtocol, versions: Mapping[str, int], logger: logging.Logger
+) -> bool:
+    """Brings a pipeline to what was put into service; what cannot be loaded leaves the old snapshot there.
+
+    Returns:
+        whether nothing is left to do before something else is put into service.
+
+    Raises:
+        ChariotsError: if the store does not answer.
+    """
+    if versions == served.deployment:
+        served.behind = None
+        return True
+    if served.start_is_pending or served.unsaved is not None:  # what was trained here exists nowhere else
+        return False
+    try:
+        served.follow(store, _PATIENCE_SECONDS)
+    except Exception as error:
+        if passes(error):
+            raise
+        if not served.current.is_ready:
+            served.blocked(error)
+        known, served.behind = served.behind, told(error)
+        if served.behind != known and served.current.is_ready:
+            logger.warning(
+                "pipeline %r goes on with the versions it served before, because what was put into service since "
+                "cannot be loaded here: %s",
+                served.name,
+                served.behind,
+            )
+    return True
 
 
 def _follow(reference: weakref.ref[Follower], stop: threading.Event) -> None:

@@ -62,12 +62,14 @@ class ServedPipeline:
         self.obstacle: str | None = None
         #: Why this process does not serve what was put into service last; None where it does.
         self.behind: str | None = None
+        #: The store's numbers of the versions that were put into service here.
+        self.deployment: Mapping[str, int] = {}
+        #: What was trained here, and nobody has saved or replaced since.
+        self.unsaved: Snapshot | None = None
         #: Whether the store could not be asked yet what to load.
         self.start_is_pending = False
         self._pristine = self.current.pipeline
         self._served_before = False
-        self._deployment: Mapping[str, int] = {}  # the versions that were put into service
-        self._unsaved: Snapshot | None = None  # what was trained here, and nobody has saved or replaced
         self._refused: Mapping[str, int] | None = None  # those that could not be
         self._logger = logger
         self._swap = threading.Lock()  # held while a snapshot is replaced
@@ -100,7 +102,7 @@ class ServedPipeline:
             self.start_is_pending = False
             self.obstacle = self.behind = None
             self.current = Snapshot.of(pipeline, self.current.generation + 1)
-            self._unsaved = None if is_saved else self.current
+            self.unsaved = None if is_saved else self.current
             return self.current
 
     def load(self, store: OpStoreProtocol) -> None:
@@ -137,8 +139,8 @@ class ServedPipeline:
         saved = self.current
         if not untrained_names(saved.pipeline):
             saved.pipeline.save(store)
-            if self._unsaved is saved:
-                self._unsaved = None
+            if self.unsaved is saved:
+                self.unsaved = None
             return
         with self._loading:
             fresh = self._pristine.clone()
@@ -176,7 +178,7 @@ class ServedPipeline:
             except Exception as error:
                 if passes(error):
                     raise
-                self._blocked(error)  # the other pipelines are served all the same
+                self.blocked(error)  # the other pipelines are served all the same
 
     def postpone(self, error: ChariotsError) -> None:
         """Notes that the store did not answer when the server started; the next call asks it again.
@@ -206,41 +208,11 @@ class ServedPipeline:
             with web.deadline.scope(patience):
                 promoted = self._promoted(store)
                 pinned = promoted or store.last_deployment(self.name)
-            if pinned and pinned != self._deployment:
+            if pinned and pinned != self.deployment:
                 instead_of = before if before.trains else None
                 self._load_pinned(store, pinned, instead_of, is_promoted=pinned is promoted)
             else:
                 self.behind = None
-
-    def catch_up(self, store: OpStoreProtocol, versions: Mapping[str, int]) -> bool:
-        """Follows what was put into service, unless that would cost what was trained here and not saved yet.
-
-        What cannot be loaded leaves the old snapshot in service; why is logged, and kept in `behind`.
-
-        Args:
-            store: the op store.
-            versions: what the store has just said is to be served.
-
-        Returns:
-            whether nothing is left to do before something else is put into service.
-
-        Raises:
-            ChariotsError: if the store does not answer.
-        """
-        if versions == self._deployment:
-            self.behind = None
-            return True
-        if self.start_is_pending or self._unsaved is not None:
-            return False
-        try:
-            self.follow(store, PATIENCE_SECONDS)
-        except Exception as error:
-            if passes(error):
-                raise
-            if not self.current.is_ready:
-                self._blocked(error)
-            self._stays_behind(error)
-        return True
 
     def ready(self, store: OpStoreProtocol | None) -> Snapshot:
         """Returns a snapshot that can answer.
@@ -278,13 +250,13 @@ class ServedPipeline:
             if self.start_is_pending:
                 self._describe(store)
                 self._restore(store, promoted)
-            elif pinned and pinned not in (self._deployment, self._refused):
+            elif pinned and pinned not in (self.deployment, self._refused):
                 self._load_pinned(store, pinned, is_promoted=pinned is promoted)
         except Exception as error:  # noqa: BLE001  # whatever it is: nothing is loaded, and this is why
             if passes(error):
                 self.obstacle = told(error)
             else:
-                self._blocked(error)
+                self.blocked(error)
         finally:
             self._loading.release()
 
@@ -343,12 +315,12 @@ class ServedPipeline:
         if is_promoted:
             self._remember(fresh, store)
         if self.publish(fresh, instead_of, is_saved=True).pipeline is fresh:
-            self._deployment = pinned
+            self.deployment = pinned
 
     def _deploy(self, fresh: Pipeline, store: OpStoreProtocol, instead_of: Snapshot | None = None) -> None:
         loaded = self._remember(fresh, store)
         if self.publish(fresh, instead_of, is_saved=True).pipeline is fresh:
-            self._deployment = loaded
+            self.deployment = loaded
 
     def _remember(self, fresh: Pipeline, store: OpStoreProtocol) -> Mapping[str, int]:
         """Tells the store which versions go into service."""
@@ -358,19 +330,12 @@ class ServedPipeline:
                 store.record_deployment(self.name, loaded)
         return loaded
 
-    def _stays_behind(self, error: Exception) -> None:
-        """Notes why what was put into service last is not served here."""
-        known, self.behind = self.behind, told(error)
-        if self.behind != known and self.current.is_ready:
-            self._logger.warning(
-                "pipeline %r goes on with the versions it served before, because what was put into service since "
-                "cannot be loaded here: %s",
-                self.name,
-                self.behind,
-            )
+    def blocked(self, error: Exception) -> None:
+        """Notes why the saved ops cannot be used, which asking again would not change.
 
-    def _blocked(self, error: Exception) -> None:
-        """Notes why the saved ops cannot be used, which asking again would not change."""
+        Args:
+            error: what came of loading them.
+        """
         self.start_is_pending = False
         known, self.obstacle = self.obstacle, told(error)
         if self.obstacle == known:

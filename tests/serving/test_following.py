@@ -1,7 +1,7 @@
 """Do all processes and replicas on one op store serve what was put into service last, wherever that was done?
 
-Every server here is one or several processes of its own, behind a real port. What is waited for is waited for as long as
-it takes; `tests.faults.test_reloads` looks at the clock.
+Every server here is one or several processes of its own, behind a real port. What is waited for is waited for as long
+as it takes; `tests.faults.test_reloads` looks at the clock.
 """
 
 from __future__ import annotations
