@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FOLLOW_SECONDS", "STILL", "Follower"]
 
-FOLLOW_SECONDS: Final = 1.0  # the longest pause between two questions while the store answers
+FOLLOW_SECONDS: Final = 0.75  # the longest pause between two questions: two seconds less what a busy process takes
 STILL: Final = "chariots.still"
 """The key of a WSGI environment that says: this request is no reason to begin following."""
 

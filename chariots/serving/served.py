@@ -210,7 +210,10 @@ class ServedPipeline:
                 pinned = promoted or store.last_deployment(self.name)
             if pinned and pinned != self.deployment:
                 instead_of = before if before.trains else None
-                self._load_pinned(store, pinned, instead_of, is_promoted=pinned is promoted)
+                is_promoted = pinned is promoted
+                fresh = self._load_pinned(store, pinned, instead_of, is_promoted=is_promoted, is_noted=False)
+                if is_promoted:
+                    self._remember(fresh, store)  # when it serves: many processes do this at the same moment
             else:
                 self.behind = None
 
@@ -303,7 +306,8 @@ class ServedPipeline:
         instead_of: Snapshot | None = None,
         *,
         is_promoted: bool = False,
-    ) -> None:
+        is_noted: bool = True,
+    ) -> Pipeline:
         fresh = self._pristine.clone()
         try:
             load_pipeline(fresh, store, pinned)
@@ -312,10 +316,11 @@ class ServedPipeline:
             if is_promoted and isinstance(error, VersionError):
                 raise unfit(error, self.name, str(self.alias), pinned) from error
             raise
-        if is_promoted:
+        if is_promoted and is_noted:
             self._remember(fresh, store)
         if self.publish(fresh, instead_of, is_saved=True).pipeline is fresh:
             self.deployment = pinned
+        return fresh
 
     def _deploy(self, fresh: Pipeline, store: OpStoreProtocol, instead_of: Snapshot | None = None) -> None:
         loaded = self._remember(fresh, store)
