@@ -184,7 +184,9 @@ def _tell(event: Event) -> None:
         f"{event.alias} of {event.pipeline} stands for {_listed(event.after)} (event {event.id}; before: "
         f"{_listed(event.before)})."
     )
-    click.echo(f"`chariots load {event.pipeline}` puts them into service; a server that starts takes them by itself.")
+    click.echo(
+        f"Servers take them up by themselves, within two seconds; `chariots load {event.pipeline}` does not wait."
+    )
 
 
 def _listed(versions: Mapping[str, int] | None) -> str:

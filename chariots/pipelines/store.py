@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from chariots.pipelines.standings import Standings, asked_one_by_one
+
 __all__ = [
     "Cause",
     "FieldChange",
@@ -259,6 +261,15 @@ class OpStoreProtocol(Protocol):
         A store without aliases may leave this out, if its class derives from this one.
         """
         return None
+
+    def standings(self, pipelines: Sequence[str], alias: str | None, seen: str | None = None) -> Standings | None:
+        """Returns what pipelines are to serve: what an alias stands for, or else what was deployed last.
+
+        A server asks this about once a second. ``seen`` is the mark of the answer it knows; None comes back where
+        that still holds. A store may leave this out, if its class derives from this one; it is then asked about
+        each pipeline.
+        """
+        return asked_one_by_one(self, pipelines, alias, seen)
 
     def describe_pipeline(self, pipeline: str, nodes: Sequence[NodeQuery], edges: Sequence[tuple[str, str]]) -> None:
         """Notes what a pipeline is made of, so that versions for it can be chosen where its code is not.

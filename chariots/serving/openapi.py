@@ -75,7 +75,14 @@ def _pipeline_paths(name: str, served: ServedPipeline, key: str, schemas: dict[s
     }
     nothing = {"type": "object", "properties": {}}
     versions = {"$ref": "#/components/schemas/Versions"}
-    loaded = {"type": "object", "required": ["is_loaded"], "properties": {"is_loaded": {"type": "boolean"}}}
+    loaded = {
+        "type": "object",
+        "required": ["is_loaded"],
+        "properties": {
+            "is_loaded": {"type": "boolean"},
+            "behind": {"type": "string", "description": "Why what was put into service last is not served here."},
+        },
+    }
     failures = ["400", "409", "410", "413", "419", "422", "500", "503"]
     store_failures = ["409", "413", "419", "500", "503"]
     return {

@@ -21,9 +21,11 @@ from chariots.workers.job_options import JobOptions
 if TYPE_CHECKING:
     from chariots.serving.served import ServedPipeline
     from chariots.serving.server import PipelinesServer
+    from chariots.serving.snapshots import Snapshot
 
 __all__ = ["register"]
 
+GENERATION_HEADER = "X-Chariots-Generation"
 _JSON = "application/json"
 
 
@@ -90,7 +92,8 @@ class _Views:
 
     def versions(self, name: str) -> Response:
         """Shows the version of every node of a pipeline."""
-        return Response(self._app.served_pipeline(name).current.versions_json, 200, content_type=_JSON)
+        snapshot = self._app.served_pipeline(name).current
+        return _with_generation(Response(snapshot.versions_json, 200, content_type=_JSON), snapshot)
 
     def load(self, name: str) -> Response:
         """Puts the versions that were promoted into service, or the newest that fit where none were."""
@@ -104,8 +107,10 @@ class _Views:
 
     def health_check(self, name: str) -> Response:
         """Says whether a pipeline can answer."""
-        self._app.served_pipeline(name).ready(self._app.op_store_client)
-        return web.json_response({"is_loaded": True})
+        served = self._app.served_pipeline(name)
+        snapshot = served.ready(self._app.op_store_client)
+        told = {"is_loaded": True} if served.behind is None else {"is_loaded": True, "behind": served.behind}
+        return _with_generation(web.json_response(told), snapshot)
 
     def health_checks(self) -> Response:
         """Says of every pipeline whether it can answer."""
@@ -135,6 +140,12 @@ class _Views:
         """Whether a call can become a job, so that a large input need not be read here."""
         app = self._app
         return knows_jobs(app.worker_pool) and False not in (served.use_worker, app.use_workers)
+
+
+def _with_generation(response: Response, snapshot: Snapshot) -> Response:
+    """Says which of the states that this process has served is meant."""
+    response.headers[GENERATION_HEADER] = str(snapshot.generation)
+    return response
 
 
 def _is_handled(app: PipelinesServer, error: Exception) -> bool:

@@ -60,11 +60,16 @@ class ServedPipeline:
         self.is_loadable = any(node.is_loadable for node in pipeline.pipeline_nodes)
         #: Why the store's versions are not in service; None when they are, or nothing was to be loaded.
         self.obstacle: str | None = None
+        #: Why this process does not serve what was put into service last; None where it does.
+        self.behind: str | None = None
+        #: The store's numbers of the versions that were put into service here.
+        self.deployment: Mapping[str, int] = {}
+        #: What was trained here, and nobody has saved or replaced since.
+        self.unsaved: Snapshot | None = None
         #: Whether the store could not be asked yet what to load.
         self.start_is_pending = False
         self._pristine = self.current.pipeline
         self._served_before = False
-        self._deployment: Mapping[str, int] = {}  # the versions that were put into service
         self._refused: Mapping[str, int] | None = None  # those that could not be
         self._logger = logger
         self._swap = threading.Lock()  # held while a snapshot is replaced
@@ -79,12 +84,13 @@ class ServedPipeline:
 
     # -- replacing the snapshot -----------------------------------------------------------------------------------
 
-    def publish(self, pipeline: Pipeline, instead_of: Snapshot | None = None) -> Snapshot:
+    def publish(self, pipeline: Pipeline, instead_of: Snapshot | None = None, *, is_saved: bool = False) -> Snapshot:
         """Puts a pipeline that was loaded or trained in place of the current one.
 
         Args:
             pipeline: a copy that nobody else uses.
             instead_of: the only snapshot that it may replace; any, if None.
+            is_saved: whether it came from the store, so that nothing is lost when another takes its place.
 
         Returns:
             its snapshot; the current one, if that was not to be replaced.
@@ -94,8 +100,9 @@ class ServedPipeline:
                 return self.current
             # Whatever the store has for the start is older than this.
             self.start_is_pending = False
-            self.obstacle = None
+            self.obstacle = self.behind = None
             self.current = Snapshot.of(pipeline, self.current.generation + 1)
+            self.unsaved = None if is_saved else self.current
             return self.current
 
     def load(self, store: OpStoreProtocol) -> None:
@@ -129,9 +136,11 @@ class ServedPipeline:
             ConflictError: if there is nothing to save: the pipeline trains, and neither was it trained in this
                 process nor did a worker save what it has trained.
         """
-        pipeline = self.current.pipeline
-        if not untrained_names(pipeline):
-            pipeline.save(store)
+        saved = self.current
+        if not untrained_names(saved.pipeline):
+            saved.pipeline.save(store)
+            if self.unsaved is saved:
+                self.unsaved = None
             return
         with self._loading:
             fresh = self._pristine.clone()
@@ -145,7 +154,7 @@ class ServedPipeline:
                     "a worker. Call the pipeline first; where several processes serve, let a worker train, "
                     "or train where only one process serves."
                 )
-            self.publish(fresh)
+            self.publish(fresh, is_saved=True)
 
     def restore(self, store: OpStoreProtocol) -> None:
         """Loads what the alias stands for; where it stands for nothing, brings back what served before a restart.
@@ -169,7 +178,7 @@ class ServedPipeline:
             except Exception as error:
                 if passes(error):
                     raise
-                self._blocked(error)  # the other pipelines are served all the same
+                self.blocked(error)  # the other pipelines are served all the same
 
     def postpone(self, error: ChariotsError) -> None:
         """Notes that the store did not answer when the server started; the next call asks it again.
@@ -182,11 +191,12 @@ class ServedPipeline:
             self.obstacle = told(error)
             self._logger.warning("pipeline %r is not loaded yet: %s", self.name, self.obstacle)
 
-    def follow(self, store: OpStoreProtocol) -> None:
+    def follow(self, store: OpStoreProtocol, patience: float | None = None) -> None:
         """Loads what the alias stands for, or else what any server on this store deployed last, if it is not served.
 
         Args:
             store: the op store.
+            patience: how many seconds the store may take to say what that is; None for as long as it takes.
 
         Raises:
             VersionError: if those versions do not fit the code that runs here.
@@ -194,10 +204,18 @@ class ServedPipeline:
         if not self.is_loadable:
             return
         with self._loading:
-            promoted = self._promoted(store)
-            pinned = promoted or store.last_deployment(self.name)
-            if pinned and pinned != self._deployment:
-                self._load_pinned(store, pinned, is_promoted=pinned is promoted)
+            before = self.current  # what is trained here meanwhile exists nowhere else
+            with web.deadline.scope(patience):
+                promoted = self._promoted(store)
+                pinned = promoted or store.last_deployment(self.name)
+            if pinned and pinned != self.deployment:
+                instead_of = before if before.trains else None
+                is_promoted = pinned is promoted
+                fresh = self._load_pinned(store, pinned, instead_of, is_promoted=is_promoted, is_noted=False)
+                if is_promoted:
+                    self._remember(fresh, store)  # when it serves: many processes do this at the same moment
+            else:
+                self.behind = None
 
     def ready(self, store: OpStoreProtocol | None) -> Snapshot:
         """Returns a snapshot that can answer.
@@ -235,13 +253,13 @@ class ServedPipeline:
             if self.start_is_pending:
                 self._describe(store)
                 self._restore(store, promoted)
-            elif pinned and pinned not in (self._deployment, self._refused):
+            elif pinned and pinned not in (self.deployment, self._refused):
                 self._load_pinned(store, pinned, is_promoted=pinned is promoted)
         except Exception as error:  # noqa: BLE001  # whatever it is: nothing is loaded, and this is why
             if passes(error):
                 self.obstacle = told(error)
             else:
-                self._blocked(error)
+                self.blocked(error)
         finally:
             self._loading.release()
 
@@ -288,7 +306,8 @@ class ServedPipeline:
         instead_of: Snapshot | None = None,
         *,
         is_promoted: bool = False,
-    ) -> None:
+        is_noted: bool = True,
+    ) -> Pipeline:
         fresh = self._pristine.clone()
         try:
             load_pipeline(fresh, store, pinned)
@@ -297,15 +316,16 @@ class ServedPipeline:
             if is_promoted and isinstance(error, VersionError):
                 raise unfit(error, self.name, str(self.alias), pinned) from error
             raise
-        if is_promoted:
+        if is_promoted and is_noted:
             self._remember(fresh, store)
-        if self.publish(fresh, instead_of).pipeline is fresh:
-            self._deployment = pinned
+        if self.publish(fresh, instead_of, is_saved=True).pipeline is fresh:
+            self.deployment = pinned
+        return fresh
 
     def _deploy(self, fresh: Pipeline, store: OpStoreProtocol, instead_of: Snapshot | None = None) -> None:
         loaded = self._remember(fresh, store)
-        if self.publish(fresh, instead_of).pipeline is fresh:
-            self._deployment = loaded
+        if self.publish(fresh, instead_of, is_saved=True).pipeline is fresh:
+            self.deployment = loaded
 
     def _remember(self, fresh: Pipeline, store: OpStoreProtocol) -> Mapping[str, int]:
         """Tells the store which versions go into service."""
@@ -315,8 +335,12 @@ class ServedPipeline:
                 store.record_deployment(self.name, loaded)
         return loaded
 
-    def _blocked(self, error: Exception) -> None:
-        """Notes why the saved ops cannot be used, which asking again would not change."""
+    def blocked(self, error: Exception) -> None:
+        """Notes why the saved ops cannot be used, which asking again would not change.
+
+        Args:
+            error: what came of loading them.
+        """
         self.start_is_pending = False
         known, self.obstacle = self.obstacle, told(error)
         if self.obstacle == known:

@@ -13,6 +13,7 @@ from chariots.errors import ChariotsError, ConflictError, UnknownNameError, near
 from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
 from chariots.serving import execution, openapi, routes
+from chariots.serving.following import FOLLOW_SECONDS, STILL, Follower
 from chariots.serving.response import PipelineResponse
 from chariots.serving.served import ServedPipeline
 from chariots.serving.snapshots import learned_names
@@ -61,6 +62,8 @@ class PipelinesServer(Flask):
             it; False: none; None: those of pipelines and requests that ask for it.
         alias: whose versions are served: those that were last promoted to it, for every pipeline that has it in the op
             store; the newest that fit for all others. None: the newest for all.
+        follow_seconds: how many seconds pass at most before a process that answers requests asks the op store again
+            what was promoted, rolled back or loaded elsewhere, and takes it up; None to take up nothing by itself.
         **kwargs: further arguments of `flask.Flask`; ``import_name`` is ``"chariots"`` by default.
 
     Raises:
@@ -78,6 +81,7 @@ class PipelinesServer(Flask):
         worker_pool: BaseWorkerPool | None = None,
         use_workers: bool | None = None,
         alias: str | None = "production",
+        follow_seconds: float | None = FOLLOW_SECONDS,
         **kwargs: Any,
     ) -> None:
         if not args:
@@ -99,12 +103,20 @@ class PipelinesServer(Flask):
             worker_pool.adopt(self)
         self._restore()
         self._is_serving = False
+        #: What keeps this process on what the op store says is in service.
+        self.follower = Follower(self.served, self.op_store_client, alias, follow_seconds, self.logger)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answers a request; before the first one, the pool goes on with what an earlier process has left."""
+        """Answers a request.
+
+        Before the first one, the pool goes on with what an earlier process has left, and this process begins to follow
+        what others put into service.
+        """
         if not self._is_serving:
             self._is_serving = True
             self._resume_jobs()
+        if STILL not in environ:
+            self.follower.ensure_running()
         return super().wsgi_app(environ, start_response)
 
     # -- what it serves -------------------------------------------------------------------------------------------
@@ -236,7 +248,7 @@ class PipelinesServer(Flask):
                 served.try_again(self.op_store_client)
         pending = [name for name, served in self.served.items() if served.start_is_pending]
         if not pending:
-            return None
+            return self.follower.obstacle()
         reason = self.served[pending[0]].obstacle
         return {
             "detail": f"The saved ops of {', '.join(pending)} could not be fetched yet: {reason}.",

@@ -9,6 +9,7 @@ from chariots.op_store import LocalOpStoreClient, OpStoreServer
 from chariots.op_store.folder import StoreFolder
 from chariots.op_store.savers import FileSaver
 from chariots.serving.client import AbstractPipelinesClient
+from chariots.serving.following import STILL
 from chariots.web import Reply
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class TestOpStoreClient(LocalOpStoreClient):
 class TestPipelinesClient(AbstractPipelinesClient):
     """Does what a `PipelinesClient` does, to an app in the same process.
 
+    The app takes up what was promoted when it is asked to load, and never by itself between two calls of a test.
+
     Args:
         app: the server.
     """
@@ -63,5 +66,6 @@ class TestPipelinesClient(AbstractPipelinesClient):
             data=body,
             content_type=None if body is None else "application/json",
             buffered=True,
+            environ_overrides={STILL: True},
         )
         return Reply(answer.status_code, dict(answer.headers), answer.data, f"{method} {path}")

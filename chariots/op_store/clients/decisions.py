@@ -6,12 +6,16 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from chariots.errors import UnknownNameError
 from chariots.op_store.decisions.events import Event
 from chariots.op_store.origin import present_origin
+from chariots.pipelines.standings import Standing, Standings, asked_one_by_one
 from chariots.pipelines.store import NodeQuery
+
+if TYPE_CHECKING:
+    from chariots.pipelines.store import OpStoreProtocol
 
 __all__ = ["HistoryQuestions"]
 
@@ -157,6 +161,29 @@ class HistoryQuestions(ABC):
         except UnknownNameError:
             return None  # a store of an earlier release has no such route, and no aliases
         return versions
+
+    def standings(self, pipelines: Sequence[str], alias: str | None, seen: str | None = None) -> Standings | None:
+        """Returns what pipelines are to serve: what an alias stands for, or else what was deployed last.
+
+        Args:
+            pipelines: the names of the pipelines.
+            alias: the name of the alias; None if only deployments count.
+            seen: the mark of the answer that is known.
+
+        Returns:
+            what they are to serve, as the store's number for the version of each node; None if that is what is known.
+        """
+        asked = {"pipelines": list(pipelines), "alias": alias, "seen": seen}
+        try:
+            answer = self.post("/v2/standings", asked)
+        except UnknownNameError:  # a store of an earlier release has no such route
+            return asked_one_by_one(cast("OpStoreProtocol", self), pipelines, alias, seen)
+        if answer["pipelines"] is None:
+            return None
+        return Standings(
+            answer["mark"],
+            {name: Standing(one["entry"], one["versions"]) for name, one in answer["pipelines"].items()},
+        )
 
     def aliases(self, pipeline: str | None = None) -> list[Event]:
         """Returns what every alias stands for, by name, each as the event that says so.

@@ -9,6 +9,7 @@ from chariots.op_store.clients.base import BaseOpStoreClient
 from chariots.op_store.clients.files import pieces_of
 from chariots.op_store.origin import present_origin
 from chariots.op_store.trusting.trust import Trust
+from chariots.pipelines.standings import Standings
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, SaveKey, VersionRecord
 from chariots.web import Reply
 from chariots.web.access import INSIDE
@@ -92,6 +93,10 @@ class LocalOpStoreClient(BaseOpStoreClient):
     def alias(self, pipeline: str, name: str) -> Mapping[str, int] | None:
         """Returns what an alias stands for; see `BaseOpStoreClient`."""
         return self.server.registry.history.alias(pipeline, name)
+
+    def standings(self, pipelines: Sequence[str], alias: str | None, seen: str | None = None) -> Standings | None:
+        """Returns what pipelines are to serve; see `BaseOpStoreClient`."""
+        return self.server.registry.history.standings(pipelines, alias, seen)
 
     def describe_pipeline(self, pipeline: str, nodes: Sequence[NodeQuery], edges: Sequence[tuple[str, str]]) -> None:
         """Tells the store what a pipeline is made of; see `BaseOpStoreClient`."""

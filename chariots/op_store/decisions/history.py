@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from chariots.errors import ConflictError, UnknownNameError, nearest
 from chariots.op_store import rows, tables
 from chariots.op_store.checks import check_name, check_names, check_nodes, check_numbers, check_page, invalid
-from chariots.op_store.decisions import deployments, events, shapes
+from chariots.op_store.decisions import deployments, events, shapes, standings
 from chariots.op_store.decisions.acceptances import Acceptance
 from chariots.op_store.decisions.events import Event, NewEvent
 from chariots.op_store.decisions.promotions import Resolve, fitting, not_described, pins_for
 from chariots.op_store.decisions.rollbacks import target_of
 from chariots.op_store.decisions.sets import check_live, described
 from chariots.op_store.decisions.shapes import Shape
+from chariots.pipelines.standings import Standings
 from chariots.pipelines.store import NodeQuery
 
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ class History:
             number = _number(connection, pipeline)
             found = None if number is None else events.newest(connection, number, name)
             return None if found is None else dict(found.after)
+
+    def standings(self, pipelines: Sequence[str], alias: str | None, seen: str | None = None) -> Standings | None:
+        """What pipelines are to serve, in one answer; see `BaseOpStoreClient.standings`."""
+        check_names(pipelines, "pipelines")
+        check_names([] if alias is None else [alias], "alias")
+        with self._database.reading() as connection:
+            return standings.read(connection, pipelines, alias, seen)
 
     def aliases(self, pipeline: str | None = None) -> list[Event]:
         """What every alias of a pipeline stands for, by name; the aliases of all pipelines if none is given.

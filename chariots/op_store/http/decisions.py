@@ -72,6 +72,15 @@ class AliasOf:
 
 
 @dataclass(frozen=True)
+class StandingsOf:
+    """What are pipelines to serve: what an alias stands for, or else what was deployed last?"""
+
+    pipelines: list[str]
+    alias: str | None = None
+    seen: str | None = None
+
+
+@dataclass(frozen=True)
 class Aliases:
     """What do all aliases stand for?"""
 
@@ -109,6 +118,11 @@ def _alias(registry: Registry, asked: AliasOf) -> Any:
     return {"versions": registry.history.alias(asked.pipeline, asked.alias)}
 
 
+def _standings(registry: Registry, asked: StandingsOf) -> Any:
+    found = registry.history.standings(asked.pipelines, asked.alias, asked.seen)
+    return {"mark": asked.seen, "pipelines": None} if found is None else found
+
+
 def _aliases(registry: Registry, asked: Aliases) -> Any:
     return {"aliases": [event.as_json() for event in registry.history.aliases(asked.pipeline)]}
 
@@ -124,6 +138,7 @@ ROUTES = (
     Route("/v2/rollbacks", "Let an alias stand for the set before.", Rollback, _roll_back, scope="write"),
     Route("/v2/acceptances", "Vouch that two versions may run together.", Accept, _accept, scope="write"),
     *both_ways("/v2/alias", "What does an alias stand for?", AliasOf, _alias),
+    *both_ways("/v2/standings", "What are pipelines to serve?", StandingsOf, _standings),
     *both_ways("/v2/aliases", "What do all aliases stand for?", Aliases, _aliases),
     *both_ways("/v2/history", "What was promoted, rolled back and accepted, newest first?", HistoryOf, _history),
 )
