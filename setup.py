@@ -42,6 +42,7 @@ OBJECT_STORES = ["obstore>=0.12"]  # one library for S3, Google Cloud Storage an
 POSTGRESQL = ["psycopg[binary]>=3.2"]
 GRAPHQL = ["strawberry-graphql>=0.341"]
 SIGNING = ["cryptography>=43"]  # for Ed25519; HMAC needs nothing
+ARROW = ["pyarrow>=16"]  # reading a stream no longer runs code of the sender's choice (CVE-2023-47248)
 DOCS = ["sphinx>=8.0", "furo>=2024.8", "myst-parser>=4.0"]
 LINT = [
     "ruff>=0.9",
@@ -68,6 +69,8 @@ TEST = [
     *POSTGRESQL,
     *GRAPHQL,
     *SIGNING,
+    *ARROW,
+    "tritonclient[http]>=2.50",  # calls the routes of the Open Inference Protocol
 ]
 
 setup(
@@ -114,6 +117,7 @@ setup(
         "postgresql": POSTGRESQL,
         "graphql": GRAPHQL,
         "signing": SIGNING,
+        "arrow": ARROW,
         "docs": DOCS,
         "lint": LINT,
         "test": TEST,

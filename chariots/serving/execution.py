@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.exceptions import HTTPException
+
 from chariots import schema, web
 from chariots.errors import BackendError, ChariotsError
 
@@ -13,9 +15,10 @@ if TYPE_CHECKING:
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.runners import BaseRunner
     from chariots.serving.served import ServedPipeline
+    from chariots.serving.server import PipelinesServer
     from chariots.serving.snapshots import Snapshot
 
-__all__ = ["OutputError", "answer_json", "queued_json", "run", "wants_worker"]
+__all__ = ["OutputError", "answer_json", "call", "queued_json", "run", "wants_worker"]
 
 _LONGEST_DETAIL = 2000  # characters of an op's own message that go into the sentence; the stack has all of it
 
@@ -37,6 +40,30 @@ def wants_worker(*wishes: bool | None) -> bool:
         True if somebody says so and nobody forbids it.
     """
     return True in wishes and False not in wishes
+
+
+def call(app: PipelinesServer, served: ServedPipeline, value: Any) -> tuple[Any, Snapshot]:
+    """Executes a pipeline for a request, whatever its protocol.
+
+    Args:
+        app: the server.
+        served: the pipeline.
+        value: the input, converted.
+
+    Returns:
+        the output, and the snapshot that describes the ops that made it.
+
+    Raises:
+        NotLoadedError: if an op must be loaded first.
+        BackendError: if an op failed in a way that the user has no error handler for.
+    """
+    snapshot = served.ready(app.op_store_client)
+    try:
+        return run(served, snapshot, value, app.runner)
+    except Exception as error:
+        if _is_handled(app, error):
+            raise
+        raise op_failure(served.name, error) from error
 
 
 def run(
@@ -144,3 +171,11 @@ def queued_json(job_id: str, snapshot: Snapshot, status: str = "queued", hint: s
         schema.dumps(status),
         b"" if hint is None else b',"hint":%b' % schema.dumps(hint),
     )
+
+
+def _is_handled(app: PipelinesServer, error: Exception) -> bool:
+    """Whether the user registered an error handler for just this kind of exception, as Flask lets one do."""
+    if isinstance(error, ChariotsError | HTTPException):
+        return False  # an op may itself call a server; what that answered is not what we answer
+    handlers = app.error_handler_spec[None][None]
+    return any(kind in handlers for kind in type(error).__mro__ if kind is not Exception)

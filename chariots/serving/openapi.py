@@ -10,6 +10,7 @@ from urllib.parse import quote
 from chariots import schema, web
 from chariots.pipelines.nodes import Node, ReservedNodes
 from chariots.serving import job_openapi
+from chariots.serving.media_openapi import with_other_forms
 from chariots.serving.openapi_operations import operation
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ def _pipeline_paths(name: str, served: ServedPipeline, key: str, schemas: dict[s
     store_failures = ["409", "413", "419", "500", "503"]
     return {
         f"{base}/main": {
-            "post": operation(f"Call {name}.", _response(output), failures, body=call, body_required=needs_input)
+            "post": with_other_forms(
+                operation(f"Call {name}.", _response(output), failures, body=call, body_required=needs_input)
+            )
         },
         f"{base}/versions": {"post": operation(f"Which versions of its ops does {name} run?", versions, ["413"])},
         f"{base}/load": {

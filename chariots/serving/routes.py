@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
-from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
-from chariots.errors import ChariotsError
-from chariots.serving import execution
-from chariots.serving.bodies import Body, read_object
+from chariots.serving import execution, media
+from chariots.serving.bodies import Body
 from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_json import hint_for
 from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, refuse_options, submit
@@ -71,7 +69,7 @@ class _Views:
         """Executes a pipeline."""
         app = self._app
         served = self._served.get(name) or app.served_pipeline(name)
-        body = read_object(INPUT_KEY, may_stay_raw=self._may_stay_raw(served))
+        body = media.read_call(INPUT_KEY, may_stay_raw=self._may_stay_raw(served))
         wish = read_wish(body.members)
         if wish.has_options:
             refuse_options(wish, served, app.use_workers)
@@ -79,14 +77,8 @@ class _Views:
             return self._hand_over(served, body, wish)
         value = body.members.get(INPUT_KEY, ABSENT) if body.raw is None else schema.loads(body.raw)
         converted = served.inputs.read(value)
-        snapshot = served.ready(app.op_store_client)
-        try:
-            output, snapshot = execution.run(served, snapshot, converted, app.runner)
-        except Exception as error:
-            if _is_handled(app, error):
-                raise
-            raise execution.op_failure(name, error) from error
-        return Response(execution.answer_json(name, output, snapshot), 200, content_type=_JSON)
+        output, snapshot = execution.call(app, served, converted)
+        return media.answer(name, output, snapshot)
 
     def versions(self, name: str) -> Response:
         """Shows the version of every node of a pipeline."""
@@ -118,6 +110,7 @@ class _Views:
     def _hand_over(self, served: ServedPipeline, body: Body, wish: Wish) -> Response:
         """Asks the pool to execute a call; what is read here is checked here, and converted where it is used."""
         snapshot, app = served.current, self._app
+        media.refuse_for_a_worker(body, served.name, INPUT_KEY)
         pool = pool_of(app, f"pipeline {served.name!r} was to be executed by a worker")
         if knows_jobs(pool) or wish.has_options or served.job_options != JobOptions():
             job = submit(app, served, "pipeline", body, INPUT_KEY, wish.options)
@@ -135,11 +128,3 @@ class _Views:
         """Whether a call can become a job, so that a large input need not be read here."""
         app = self._app
         return knows_jobs(app.worker_pool) and False not in (served.use_worker, app.use_workers)
-
-
-def _is_handled(app: PipelinesServer, error: Exception) -> bool:
-    """Whether the user registered an error handler for just this kind of exception, as Flask lets one do."""
-    if isinstance(error, ChariotsError | HTTPException):
-        return False  # an op may itself call a server; what that answered is not what we answer
-    handlers = app.error_handler_spec[None][None]
-    return any(kind in handlers for kind in type(error).__mro__ if kind is not Exception)

@@ -12,6 +12,8 @@ from chariots.serving.client import AbstractPipelinesClient
 from chariots.web import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Flask
 
     from chariots.op_store.savers import BaseSaver
@@ -53,7 +55,14 @@ class TestPipelinesClient(AbstractPipelinesClient):
         self.app = app
 
     def send(
-        self, method: str, path: str, body: bytes | None = None, *, idempotent: bool = True, quick: bool = False
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        idempotent: bool = True,
+        quick: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Hands one request to the app; see `AbstractPipelinesClient.send`."""
         # A client for each request: werkzeug's are not to be shared between threads.
@@ -61,7 +70,7 @@ class TestPipelinesClient(AbstractPipelinesClient):
             path,
             method=method,
             data=body,
-            content_type=None if body is None else "application/json",
+            headers=({} if body is None else {"Content-Type": "application/json"}) | dict(headers or {}),
             buffered=True,
         )
         return Reply(answer.status_code, dict(answer.headers), answer.data, f"{method} {path}")
