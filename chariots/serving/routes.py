@@ -14,6 +14,7 @@ from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_json import hint_for
 from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, refuse_options, submit
 from chariots.serving.job_routes import JobViews
+from chariots.serving.open_inference import V2Views, in_their_words
 from chariots.workers.job_options import JobOptions
 
 if TYPE_CHECKING:
@@ -41,11 +42,15 @@ def register(app: PipelinesServer) -> None:
         ("/health_check", "GET", views.health_checks),
         ("/available_pipelines", "GET", views.available_pipelines),
         *JobViews(app).routes(),
+        *V2Views(app).routes(),
     )
+    plain: dict[str, Callable[..., Any]] = {}  # a view may have two routes
     for path, method, view in routes:
         # Dotted endpoints cannot clash with the user's own routes, which are called like their functions.
         endpoint = f"chariots.{view.__name__}"
-        app.add_url_rule(path, endpoint, _plain(view), methods=[method], strict_slashes=False)
+        called = plain.setdefault(endpoint, _plain(view))
+        app.add_url_rule(path, endpoint, called, methods=[method], strict_slashes=False)
+    app.after_request(in_their_words)
 
 
 def _plain(view: Callable[..., Any]) -> Callable[..., Any]:
