@@ -9,6 +9,7 @@ from urllib.parse import quote
 from chariots import schema, web
 from chariots.serving import job_openapi
 from chariots.serving.media_openapi import with_other_forms
+from chariots.serving.open_inference import openapi as open_inference_openapi
 from chariots.serving.openapi_operations import operation
 from chariots.serving.outputs import output_hint
 
@@ -52,6 +53,8 @@ def document(title: str, served: Mapping[str, ServedPipeline]) -> dict[str, Any]
     }
     schemas.update(job_openapi.schemas())
     paths.update(job_openapi.paths())
+    schemas.update(open_inference_openapi.schemas())
+    paths.update(open_inference_openapi.paths(served))
     return web.openapi_document(title, paths, schemas)
 
 
