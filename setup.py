@@ -83,7 +83,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["chariots", "chariots.*"]),
-    package_data={"chariots": ["py.typed"], "chariots.op_store": ["migrations/*", "migrations/versions/*"]},
+    package_data={
+        "chariots": ["py.typed"],
+        "chariots.web": ["page.html"],
+        "chariots.op_store": ["migrations/*", "migrations/versions/*"],
+    },
     cmdclass={"build_py": BuildWithTemplate},
     zip_safe=False,
     install_requires=[
