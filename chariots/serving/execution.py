@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
     from chariots.serving.server import PipelinesServer
     from chariots.serving.snapshots import Snapshot
 
-__all__ = ["OutputError", "answer_json", "call", "queued_json", "run", "wants_worker"]
+__all__ = [
+    "OutputError",
+    "answer_json",
+    "call",
+    "is_handled",
+    "op_failure",
+    "output_json",
+    "queued_json",
+    "run",
+    "wants_worker",
+]
 
 _LONGEST_DETAIL = 2000  # characters of an op's own message that go into the sentence; the stack has all of it
 
@@ -61,7 +72,7 @@ def call(app: PipelinesServer, served: ServedPipeline, value: Any) -> tuple[Any,
     try:
         return run(served, snapshot, value, app.runner)
     except Exception as error:
-        if _is_handled(app, error):
+        if is_handled(app, error):
             raise
         raise op_failure(served.name, error) from error
 
@@ -141,16 +152,39 @@ def answer_json(name: str, output: Any, snapshot: Snapshot) -> bytes:
     Raises:
         OutputError: if the output has no form in JSON.
     """
-    try:
-        body = schema.dumps(output, where="pipeline_output")
-    except TypeError as error:
-        raise OutputError(
-            f"pipeline {name!r} ran, but its output cannot be sent: {error}", versions=dict(snapshot.versions)
-        ) from error
     return b'{"pipeline_output":%b,"versions":%b,"job_id":null,"job_status":"done"}' % (
-        body,
+        output_json(name, output, snapshot),
         snapshot.versions_json,
     )
+
+
+def output_json(name: str, output: Any, snapshot: Snapshot) -> bytes:
+    """Writes an output, or a part of one.
+
+    Args:
+        name: the pipeline.
+        output: what it returned.
+        snapshot: what made it.
+
+    Returns:
+        JSON.
+
+    Raises:
+        OutputError: if it has no form in JSON.
+    """
+    try:
+        return schema.dumps(output, where="pipeline_output")
+    except TypeError as error:
+        raise OutputError(
+            f"pipeline {name!r} ran, but its output cannot be sent: {error}{_way_out(output)}",
+            versions=dict(snapshot.versions),
+        ) from error
+
+
+def _way_out(output: Any) -> str:
+    if not isinstance(output, Iterator):
+        return ""
+    return " Or let the client accept its pieces, as they are made: application/x-ndjson or text/event-stream."
 
 
 def queued_json(job_id: str, snapshot: Snapshot, status: str = "queued", hint: str | None = None) -> bytes:
@@ -173,8 +207,13 @@ def queued_json(job_id: str, snapshot: Snapshot, status: str = "queued", hint: s
     )
 
 
-def _is_handled(app: PipelinesServer, error: Exception) -> bool:
-    """Whether the user registered an error handler for just this kind of exception, as Flask lets one do."""
+def is_handled(app: PipelinesServer, error: Exception) -> bool:
+    """Whether the user registered an error handler for just this kind of exception, as Flask lets one do.
+
+    Args:
+        app: the server.
+        error: what an op raised.
+    """
     if isinstance(error, ChariotsError | HTTPException):
         return False  # an op may itself call a server; what that answered is not what we answer
     handlers = app.error_handler_spec[None][None]

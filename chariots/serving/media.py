@@ -7,6 +7,7 @@ body is the value alone, the rest of the answer is in the headers, and the rest 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
@@ -15,10 +16,11 @@ from chariots import web
 from chariots.errors import MediaTypeError, NotAcceptableError
 from chariots.schema.forms import JSON, Form, form_of_media_type
 from chariots.schema.places import UnsupportedError
-from chariots.serving import execution
+from chariots.serving import execution, streams
 from chariots.serving.bodies import Body, checked_members, read_object
 
 if TYPE_CHECKING:
+    from chariots.serving.server import PipelinesServer
     from chariots.serving.snapshots import Snapshot
 
 __all__ = ["STATUS_HEADER", "VERSIONS_HEADER", "answer", "is_plain", "read_call", "refuse_for_a_worker", "tell"]
@@ -92,10 +94,11 @@ def refuse_for_a_worker(body: Body, name: str, input_key: str) -> None:
     )
 
 
-def answer(name: str, output: Any, snapshot: Snapshot) -> Response:
+def answer(app: PipelinesServer, name: str, output: Any, snapshot: Snapshot) -> Response:
     """Answers a call that was executed here, in the first form that the request accepts and the output has.
 
     Args:
+        app: the server.
         name: the pipeline.
         output: what it returned.
         snapshot: what made it.
@@ -103,9 +106,15 @@ def answer(name: str, output: Any, snapshot: Snapshot) -> Response:
     Raises:
         OutputError: if the output has no form in JSON, and JSON is accepted.
         NotAcceptableError: if it has none of the forms that are accepted.
+        BackendError: if it comes piece by piece, and the op fails before the first of them.
     """
     refusals: list[str] = []
-    for form in _wanted(request.environ.get("HTTP_ACCEPT")):
+    wanted = _wanted(request.environ.get("HTTP_ACCEPT"))
+    if isinstance(output, Iterator):  # it has no other form; it is better sent in a stream that is wanted less
+        wanted = [form for form in wanted if isinstance(form, str)] or wanted
+    for form in wanted:
+        if isinstance(form, str):
+            return streams.stream(app, name, output, snapshot, form, tell(snapshot))
         if form is None:
             return Response(execution.answer_json(name, output, snapshot), 200, content_type=JSON)
         try:
@@ -146,13 +155,23 @@ def _members(output: Any, snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _wanted(accept: str | None) -> list[Form | None]:
-    """The forms that a request accepts, best first; JSON (None) where it says nothing that is known here."""
+def _wanted(accept: str | None) -> list[Form | str | None]:
+    """The forms that a request accepts, best first: a form, the type of a stream, or None for JSON.
+
+    It is JSON where nothing is said that is known here.
+    """
     if accept in _PLAIN:
-        return [None]
-    found: list[Form | None] = []
+        return [None] if accept != "*/*" else [None, streams.LINES]
+    found: list[Form | str | None] = []
     for media_type, quality in request.accept_mimetypes:
-        form = form_of_media_type(media_type)
-        if quality > 0 and (form is not None or media_type.partition(";")[0].strip().lower() in (JSON, *_ANY)):
+        if quality <= 0:
+            continue
+        kind = media_type.partition(";")[0].strip().lower()
+        form = form_of_media_type(kind)
+        if form is not None or kind == JSON:
             found.append(form)
+        elif kind in _ANY:
+            found += [None, streams.LINES]
+        elif kind in (streams.EVENTS, streams.LINES):
+            found.append(kind)
     return found or [None]

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from chariots.schema.forms import FORMS, JSON
+from chariots.serving.streams import EVENTS, LINES
 
 __all__ = ["with_other_forms"]
 
+_STREAMS = {
+    LINES: "A line {pipeline_output} for each value of a generator; the last line has versions, or error.",
+    EVENTS: "An event named output for each value of a generator; the last one is named done, or problem.",
+}
 _FAILURES = {
     "406": "The output has none of the forms that are accepted.",
     "415": "The input came in a form that cannot be used here.",
@@ -30,6 +35,8 @@ def with_other_forms(operation: dict[str, Any]) -> dict[str, Any]:
     for form in FORMS:
         for content in (asked, answered):
             content[form.media_type] = {"schema": content[JSON]["schema"] if form.is_object else _binary(form.holds)}
+    for stream, words in _STREAMS.items():
+        answered[stream] = {"schema": {"description": words}}
     responses |= {status: {"description": words, "content": problem} for status, words in _FAILURES.items()}
     return operation
 

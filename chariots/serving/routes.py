@@ -83,7 +83,7 @@ class _Views:
         value = body.members.get(INPUT_KEY, ABSENT) if body.raw is None else schema.loads(body.raw)
         converted = served.inputs.read(value)
         output, snapshot = execution.call(app, served, converted)
-        return media.answer(name, output, snapshot)
+        return media.answer(app, name, output, snapshot)
 
     def versions(self, name: str) -> Response:
         """Shows the version of every node of a pipeline."""

@@ -19,8 +19,8 @@ checks.positive_data_acceptance.enabled = false
 """
 
 
-# These routes are the same for every pipeline, and fuzzed on one.
-ALL_BUT_ONE = "/pipelines/(?!total).*/(versions|load|save|health_check)"
+# These routes are the same for every pipeline, and fuzzed on one; those with a version are the same as those without.
+ALL_BUT_ONE = "/pipelines/(?!total).*/(versions|load|save|health_check)|/v2/models/.*/versions"
 
 
 def fuzz(url, folder, *options):
@@ -51,7 +51,7 @@ def test_schemathesis_finds_nothing(tmp_path):
     with live(make_app(tmp_path / "store")) as url:
         done = fuzz(url, tmp_path / "outside", "--max-examples", "12", "--exclude-path-regex", ALL_BUT_ONE)
         assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-        assert "Tested: 37" in done.stdout, done.stdout[-2000:]
+        assert "Tested: 34" in done.stdout, done.stdout[-2000:]
         assert Http(url).request("GET", "/livez").status == 200
     assert sorted(path.name for path in tmp_path.iterdir()) == ["outside", "store"]
 
