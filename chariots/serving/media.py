@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from chariots import web
 from chariots.errors import MediaTypeError, NotAcceptableError
@@ -34,7 +36,7 @@ _WISHES = {"true": True, "false": False, "null": None}
 
 
 def is_plain(content_type: str | None, accept: str | None) -> bool:
-    """Whether a request brings JSON and wants JSON.
+    """Whether a request brings JSON and wants JSON first; needs no request to be under way.
 
     Args:
         content_type: its header of that name.
@@ -163,7 +165,7 @@ def _wanted(accept: str | None) -> list[Form | str | None]:
     if accept in _PLAIN:
         return [None] if accept != "*/*" else [None, streams.LINES]
     found: list[Form | str | None] = []
-    for media_type, quality in request.accept_mimetypes:
+    for media_type, quality in parse_accept_header(accept, MIMEAccept):
         if quality <= 0:
             continue
         kind = media_type.partition(";")[0].strip().lower()

@@ -17,6 +17,7 @@ from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
 from chariots.schema import arrow_tables, npy
+from chariots.serving import media
 from chariots.testing import TestPipelinesClient
 from chariots.workers import JobStatus
 from tests.serving.support import IN, OUT, AddOneOp, Boom, Constant, Echo, one_op
@@ -196,6 +197,21 @@ def test_versions_that_fill_a_header_are_left_out_of_it(http):
     answer = send(http(Pipeline(nodes, "long")), "long", npy.dumps([1]), NPY, NPY)
     assert answer.status == 200
     assert "X-Chariots-Versions" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("content_type", "accept", "is_plain"),
+    [
+        (None, None, True),
+        ("application/json; charset=utf-8", "*/*", True),
+        ("application/x-www-form-urlencoded", "text/html, application/json;q=0.9", True),
+        (f"{NPY}; version=1", None, False),
+        ("application/json", f"{MSGPACK}, application/json;q=0.9", False),
+        ("application/json", "text/event-stream", False),
+    ],
+)
+def test_a_plain_call_is_told_apart_by_two_headers_alone(content_type, accept, is_plain):
+    assert media.is_plain(content_type, accept) is is_plain
 
 
 # -- the client ---------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def schemas() -> dict[str, Any]:
     """The schemas that these descriptions refer to."""
     text, whole = {"type": "string"}, {"type": "integer"}
     name, datatype = {"type": "string", "minLength": 1}, {"enum": list(_DATATYPES)}
-    parameters = {"type": "object"}
+    parameters = {"type": ["object", "null"]}
     length = {"type": "integer", "minimum": 0}
     described = _object(name=text, datatype=datatype, shape={"type": "array", "items": whole})
     asked = _object(name=name, datatype=datatype, shape={"type": "array", "items": length, "maxItems": 32})
@@ -79,9 +79,9 @@ def schemas() -> dict[str, Any]:
     answered["properties"] |= {"parameters": parameters, "data": {"type": "array"}}
     request = _object(inputs={"type": "array", "items": asked})
     request["properties"] |= {
-        "id": text,
+        "id": {"type": ["string", "null"]},
         "parameters": parameters,
-        "outputs": {"type": "array", "items": {**_object(name=name), "additionalProperties": False}},
+        "outputs": {"type": ["array", "null"], "items": {**_object(name=name), "additionalProperties": False}},
     }
     response = _object(model_name=text, model_version=text, outputs={"type": "array", "items": answered})
     response["properties"] |= {"id": text}
