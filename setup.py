@@ -43,6 +43,7 @@ OBJECT_STORES = ["obstore>=0.12"]  # one library for S3, Google Cloud Storage an
 POSTGRESQL = ["psycopg[binary]>=3.2"]
 GRAPHQL = ["strawberry-graphql>=0.341"]
 SIGNING = ["cryptography>=43"]  # for Ed25519; HMAC needs nothing
+ARROW = ["pyarrow>=16"]  # reading a stream no longer runs code of the sender's choice (CVE-2023-47248)
 DOCS = ["sphinx>=8.0", "furo>=2024.8", "myst-parser>=4.0"]
 LINT = [
     "ruff>=0.9",
@@ -72,6 +73,8 @@ TEST = [
     *POSTGRESQL,
     *GRAPHQL,
     *SIGNING,
+    *ARROW,
+    "tritonclient[http]>=2.50",  # calls the routes of the Open Inference Protocol
 ]
 
 setup(
@@ -84,7 +87,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["chariots", "chariots.*"]),
-    package_data={"chariots": ["py.typed"], "chariots.op_store": ["migrations/*", "migrations/versions/*"]},
+    package_data={
+        "chariots": ["py.typed"],
+        "chariots.web": ["page.html"],
+        "chariots.op_store": ["migrations/*", "migrations/versions/*"],
+    },
     cmdclass={"build_py": BuildWithTemplate},
     zip_safe=False,
     install_requires=[
@@ -119,6 +126,7 @@ setup(
         "postgresql": POSTGRESQL,
         "graphql": GRAPHQL,
         "signing": SIGNING,
+        "arrow": ARROW,
         "docs": DOCS,
         "lint": LINT,
         "test": TEST,

@@ -22,6 +22,9 @@ __all__ = [
     "InputError",
     "MalformedRequestError",
     "BodyTooLargeError",
+    "MediaTypeError",
+    "NotAcceptableError",
+    "MissingExtraError",
     "ConflictError",
     "NoWorkerPoolError",
     "JobTimeoutError",
@@ -185,6 +188,29 @@ class BodyTooLargeError(ChariotsError, ValueError):
     status = 413
     slug = "body-too-large"
     title = "Body too large"
+
+
+class MediaTypeError(ChariotsError, ValueError):
+    """Raised when a request is sent in a form that cannot be used for what it asks."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "Unsupported media type"
+
+
+class NotAcceptableError(ChariotsError, ValueError):
+    """Raised when an answer has no form among those that the request accepts."""
+
+    status = 406
+    slug = "not-acceptable"
+    title = "Not acceptable"
+
+
+class MissingExtraError(MediaTypeError, ImportError):
+    """Raised when a form needs a library that is not installed; the message names the extra that brings it."""
+
+    slug = "missing-extra"
+    title = "Missing extra"
 
 
 class ConflictError(ChariotsError, ValueError):

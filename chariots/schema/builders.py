@@ -43,7 +43,7 @@ def to_array(value: Any, dtype: Any = None) -> Any:
     import numpy as np
 
     if isinstance(value, np.ndarray):
-        return value if dtype is None else value.astype(dtype)
+        return value if dtype is None or value.dtype == dtype else _cast(value, np.dtype(dtype))
     if not isinstance(value, list):
         raise FormError("a list (of lists, for more dimensions)")
     try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import types
+import typing
 from typing import Any, NoReturn
 
 import pydantic
@@ -11,13 +14,14 @@ from chariots.errors import InputError
 from chariots.schema.builders import FormError
 from chariots.schema.decode import loads
 from chariots.schema.encode import dumps
-from chariots.schema.handlers import handler_of, with_handlers
+from chariots.schema.handlers import Handler, handler_of, with_handlers
 from chariots.schema.places import describe, place
 
 __all__ = ["adapter", "Adapter"]
 
 _MOST_FINDINGS = 20
 _MOST_SENTENCES = 3
+_NATIVE = (dict, list, str, int, float, bool, type(None))
 
 
 def adapter(hint: Any) -> Adapter:
@@ -46,6 +50,7 @@ class Adapter:
     def __init__(self, hint: Any) -> None:
         self.hint = hint
         self._direct = handler_of(hint)
+        self._inner = _only_handler(hint)
         is_open = hint is Any or hint is object  # whatever comes fits, as it is
         self._pydantic = None if self._direct is not None or is_open else _type_adapter(hint)
         self.typed = self._direct is not None or self._pydantic is not None
@@ -54,7 +59,7 @@ class Adapter:
         """Builds the declared type from a JSON value.
 
         Args:
-            value: what `loads` returned.
+            value: what `loads` returned, or an array or a data frame that came as one.
             where: the place of the value in the request, for messages.
 
         Returns:
@@ -71,11 +76,15 @@ class Adapter:
                 _complain([_finding(inside, error.expected, error.got or describe(found))], where)
         if self._pydantic is None:
             return value
+        if self._inner is not None and type(value) not in _NATIVE:
+            with contextlib.suppress(FormError):
+                return self._inner.build(value)  # an array or a table that was sent as one
+        text = _written(value, where)
         try:
             # Strict, and from JSON: "5" is no number, but a list may become a tuple and text a date.
-            return self._pydantic.validate_json(dumps(value), strict=True)
+            return self._pydantic.validate_json(text, strict=True)
         except pydantic.ValidationError as error:
-            _complain(_findings(error, value), where)
+            _complain(_findings(error, value if type(value) in _NATIVE else loads(text)), where)
 
     def encode(self, value: Any) -> Any:
         """Brings a Python value into the form a client sees: dicts, lists, text, numbers, booleans, None.
@@ -111,6 +120,22 @@ class Adapter:
 
 
 _adapter = functools.lru_cache(maxsize=1024)(Adapter)
+
+
+def _only_handler(hint: Any) -> Handler | None:
+    """The handler of X in ``X | None``."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return None
+    members = [member for member in typing.get_args(hint) if member is not type(None)]
+    return handler_of(members[0]) if len(members) == 1 else None
+
+
+def _written(value: Any, where: tuple[str | int, ...]) -> bytes:
+    """A value as JSON, which pydantic reads; the values of other forms may have none."""
+    try:
+        return dumps(value)
+    except TypeError as error:
+        _complain([_finding((), "something with a form in JSON", describe(value))], where, error)
 
 
 def _type_adapter(hint: Any) -> pydantic.TypeAdapter[Any] | None:
@@ -173,10 +198,10 @@ def _expectation(kind: str, message: str) -> str:
     return message.removeprefix("Input should be ").removeprefix("Value error, ")
 
 
-def _complain(findings: list[dict[str, Any]], where: tuple[str | int, ...]) -> NoReturn:
+def _complain(findings: list[dict[str, Any]], where: tuple[str | int, ...], cause: Exception | None = None) -> NoReturn:
     for finding in findings:
         finding["loc"] = [*where, *finding["loc"]]
     shown = findings[:_MOST_SENTENCES]
     sentences = [f"{place(one['loc'])} should be {one['expected']}, not {one['got']}" for one in shown]
     more = f" (and {len(findings) - len(shown)} more)" if len(findings) > len(shown) else ""
-    raise InputError(f"{'; '.join(sentences)}{more}. Correct the input and send it again.", errors=findings)
+    raise InputError(f"{'; '.join(sentences)}{more}. Correct the input and send it again.", errors=findings) from cause

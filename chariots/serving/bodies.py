@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import request
 
 from chariots import schema, web
 from chariots.errors import InputError
+from chariots.schema.places import printable
 
-__all__ = ["LARGE", "Body", "read_object"]
+if TYPE_CHECKING:
+    from chariots.schema.forms import Form
+
+__all__ = ["LARGE", "Body", "checked_members", "read_object"]
 
 LARGE = 2**20  # bytes; below, reading costs less than it would to do without
 _PIECE = 2**20
@@ -23,15 +27,17 @@ _PIECE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The JSON object that a request sent.
+    """The object that a request sent.
 
     Attributes:
         members: its members by name, as Python values.
         raw: the JSON of the input, where it was left as it came; then it is not among the members.
+        form: how it was sent; None for JSON.
     """
 
     members: dict[str, Any]
     raw: bytes | None = None
+    form: Form | None = None
 
 
 def read_object(input_key: str, *, may_stay_raw: bool = False) -> Body:
@@ -52,15 +58,27 @@ def read_object(input_key: str, *, may_stay_raw: bool = False) -> Body:
         found = _split(text, input_key)
         if found is not None:
             return found
-    members = schema.loads(text) if text else {}
-    if type(members) is not dict:
-        got = schema.dumps(members)[:40].decode("utf-8", "ignore")
-        raise InputError(
-            f'the body should be a JSON object such as {{"{input_key}": ...}}, not {got}. '
-            f"Put what you sent under {input_key!r}.",
-            errors=[{"loc": [], "expected": "an object", "got": type(members).__name__}],
-        )
-    return Body(members)
+    return Body(checked_members(schema.loads(text) if text else {}, input_key))
+
+
+def checked_members(sent: Any, input_key: str) -> dict[str, Any]:
+    """Lets an object pass whose members have names.
+
+    Args:
+        sent: what a body holds.
+        input_key: which member is the input.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if type(sent) is dict and all(type(name) is str for name in sent):
+        return sent
+    got = printable(sent)[:40] if type(sent) is dict else schema.dumps(sent)[:40].decode("utf-8", "ignore")
+    raise InputError(
+        f'the body should be a JSON object such as {{"{input_key}": ...}}, not {got}. '
+        f"Put what you sent under {input_key!r}.",
+        errors=[{"loc": [], "expected": "an object", "got": type(sent).__name__}],
+    )
 
 
 def _split(text: bytes, input_key: str) -> Body | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,25 @@ class Carrier(ABC):
 
     @abstractmethod
     def send(
-        self, method: str, path: str, body: bytes | None = None, *, idempotent: bool = True, quick: bool = False
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        idempotent: bool = True,
+        quick: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Carries one request to the server.
 
         Args:
             method: of HTTP.
             path: the route, quoted.
-            body: JSON.
+            body: JSON, where the headers say nothing else.
             idempotent: whether sending it twice does no harm.
             quick: whether the answer never takes long.
+            headers: further headers; they win over those that are sent anyway. Given only where another form than JSON
+                is sent or asked for.
 
         Returns:
             the answer, whatever its status.

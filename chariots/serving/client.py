@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 from uuid import uuid4
 
 from chariots import schema
 from chariots.errors import ConflictError, InputError, NoWorkerPoolError, VersionError
 from chariots.pipelines import Pipeline
+from chariots.serving import calling
+from chariots.serving.calling import FormName, route
 from chariots.serving.carrying import object_of
 from chariots.serving.job_client import JobClient
 from chariots.serving.job_names import AnyJob, given_options
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AbstractPipelinesClient", "PipelinesClient"]
 
+_PLAIN = (("json", None), ("json", "json"))
 QUICK_SECONDS = 60.0  # for what does not run, load or save anything
 QUIET_SECONDS = 30.0  # a stream that says nothing for so long, not even that it is there, is lost
 
@@ -49,6 +51,8 @@ class AbstractPipelinesClient(JobClient):
         after: AnyJob | Iterable[AnyJob] | None = None,
         idempotency_key: str | None = None,
         result_ttl: float | None = None,
+        format: FormName = "json",
+        answer_format: FormName | None = None,
     ) -> PipelineResponse:
         """Executes a pipeline on the server.
 
@@ -65,6 +69,9 @@ class AbstractPipelinesClient(JobClient):
             after: the job, or the jobs, that must be done first.
             idempotency_key: asking again with the same key gives the first job.
             result_ttl: how many seconds the result, or the failure, is kept.
+            format: how the input is sent: ``"json"``, ``"npy"`` (one array), ``"arrow"`` (one table) or ``"msgpack"``.
+            answer_format: how the output is asked for; as the input is sent by default. It comes as JSON where it has
+                no such form. Arrays come as arrays in ``"npy"``, tables as data frames in ``"arrow"``.
 
         Returns:
             the response; `PipelineResponse.value` is the output.
@@ -75,7 +82,9 @@ class AbstractPipelinesClient(JobClient):
                 be, or no worker may be used.
             NotLoadedError: if the pipeline must be loaded first.
             BackendError: (a ValueError) if an op failed; its cause shows the stack on the server.
-            TypeError: if the input has no form in JSON.
+            TypeError: if the input has no such form, or a job was asked for with one that a worker cannot get.
+            ValueError: if there is no form of that name.
+            MissingExtraError: if a library is not installed that writes or reads it.
         """
         options = given_options(
             priority=priority,
@@ -87,6 +96,10 @@ class AbstractPipelinesClient(JobClient):
             idempotency_key=idempotency_key,
             result_ttl=result_ttl,
         )
+        if (format, answer_format) not in _PLAIN:
+            return calling.call_in_forms(
+                self, pipeline, pipeline_input, use_worker, options, (format, answer_format or format)
+            )
         text = schema.dumps(pipeline_input, where="pipeline_input")
         if idempotency_key is not None or use_worker is False or not (use_worker or options):
             return self._call(pipeline, text, use_worker, options)
@@ -121,7 +134,7 @@ class AbstractPipelinesClient(JobClient):
         rest = schema.dumps({"use_worker": use_worker, **options}, where="")
         body = b'{"pipeline_input":%b,%b' % (text, rest[1:])
         # Under a key there is one job, however often it is asked for.
-        reply = self.send("POST", _route(pipeline, "main"), body, idempotent="idempotency_key" in options)
+        reply = self.send("POST", route(pipeline, "main"), body, idempotent="idempotency_key" in options)
         return PipelineResponse.from_request(object_of(self._checked(reply)), pipeline)
 
     def is_pipeline_loaded(self, pipeline: Pipeline | str) -> bool:
@@ -133,7 +146,7 @@ class AbstractPipelinesClient(JobClient):
         Raises:
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
-        reply = self.send("GET", _route(pipeline, "health_check"), quick=True)
+        reply = self.send("GET", route(pipeline, "health_check"), quick=True)
         if reply.status == VersionError.status:
             return False
         return bool(object_of(self._checked(reply)).get("is_loaded"))
@@ -148,7 +161,7 @@ class AbstractPipelinesClient(JobClient):
             VersionError: if they do not; the message names the nodes and versions.
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
-        self._checked(self.send("POST", _route(pipeline, "load"), b"{}"))
+        self._checked(self.send("POST", route(pipeline, "load"), b"{}"))
 
     def save_pipeline(self, pipeline: Pipeline | str) -> None:
         """Lets the server save what a pipeline has learned; changes to the pipeline in this process do not count.
@@ -159,7 +172,7 @@ class AbstractPipelinesClient(JobClient):
         Raises:
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
-        self._checked(self.send("POST", _route(pipeline, "save"), b"{}"))
+        self._checked(self.send("POST", route(pipeline, "save"), b"{}"))
 
     def pipeline_versions(self, pipeline: Pipeline | str) -> dict[str, Version]:
         """Asks which versions the server runs, which are those it has loaded or trained.
@@ -173,7 +186,7 @@ class AbstractPipelinesClient(JobClient):
         Raises:
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
-        reply = self._checked(self.send("POST", _route(pipeline, "versions"), b"{}", quick=True))
+        reply = self._checked(self.send("POST", route(pipeline, "versions"), b"{}", quick=True))
         return {name: Version.parse(text) for name, text in object_of(reply).items()}
 
 
@@ -204,7 +217,14 @@ class PipelinesClient(AbstractPipelinesClient):
             self.longest_wait = min(self.longest_wait, timeout / 2)
 
     def send(
-        self, method: str, path: str, body: bytes | None = None, *, idempotent: bool = True, quick: bool = False
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        idempotent: bool = True,
+        quick: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Carries one request; see `AbstractPipelinesClient.send`.
 
@@ -216,7 +236,7 @@ class PipelinesClient(AbstractPipelinesClient):
             method,
             path,
             body=body,
-            headers={"Content-Type": "application/json"} if body is not None else None,
+            headers=({} if body is None else {"Content-Type": "application/json"}) | dict(headers or {}),
             idempotent=idempotent,
             timeout=QUICK_SECONDS if quick and timeout is None else timeout,
         )
@@ -237,11 +257,6 @@ class PipelinesClient(AbstractPipelinesClient):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.backend_url}>"
-
-
-def _route(pipeline: Pipeline | str, action: str) -> str:
-    name = pipeline.name if isinstance(pipeline, Pipeline) else pipeline
-    return f"/pipelines/{quote(name, safe='')}/{action}"
 
 
 def _is_about_the_key(error: InputError | ConflictError, options: Mapping[str, Any]) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
 from chariots.errors import BackendError, ChariotsError
@@ -13,9 +16,20 @@ if TYPE_CHECKING:
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.runners import BaseRunner
     from chariots.serving.served import ServedPipeline
+    from chariots.serving.server import PipelinesServer
     from chariots.serving.snapshots import Snapshot
 
-__all__ = ["OutputError", "answer_json", "queued_json", "run", "wants_worker"]
+__all__ = [
+    "OutputError",
+    "answer_json",
+    "call",
+    "is_handled",
+    "op_failure",
+    "output_json",
+    "queued_json",
+    "run",
+    "wants_worker",
+]
 
 _LONGEST_DETAIL = 2000  # characters of an op's own message that go into the sentence; the stack has all of it
 
@@ -37,6 +51,30 @@ def wants_worker(*wishes: bool | None) -> bool:
         True if somebody says so and nobody forbids it.
     """
     return True in wishes and False not in wishes
+
+
+def call(app: PipelinesServer, served: ServedPipeline, value: Any) -> tuple[Any, Snapshot]:
+    """Executes a pipeline for a request, whatever its protocol.
+
+    Args:
+        app: the server.
+        served: the pipeline.
+        value: the input, converted.
+
+    Returns:
+        the output, and the snapshot that describes the ops that made it.
+
+    Raises:
+        NotLoadedError: if an op must be loaded first.
+        BackendError: if an op failed in a way that the user has no error handler for.
+    """
+    snapshot = served.ready(app.op_store_client)
+    try:
+        return run(served, snapshot, value, app.runner)
+    except Exception as error:
+        if is_handled(app, error):
+            raise
+        raise op_failure(served.name, error) from error
 
 
 def run(
@@ -114,16 +152,39 @@ def answer_json(name: str, output: Any, snapshot: Snapshot) -> bytes:
     Raises:
         OutputError: if the output has no form in JSON.
     """
-    try:
-        body = schema.dumps(output, where="pipeline_output")
-    except TypeError as error:
-        raise OutputError(
-            f"pipeline {name!r} ran, but its output cannot be sent: {error}", versions=dict(snapshot.versions)
-        ) from error
     return b'{"pipeline_output":%b,"versions":%b,"job_id":null,"job_status":"done"}' % (
-        body,
+        output_json(name, output, snapshot),
         snapshot.versions_json,
     )
+
+
+def output_json(name: str, output: Any, snapshot: Snapshot) -> bytes:
+    """Writes an output, or a part of one.
+
+    Args:
+        name: the pipeline.
+        output: what it returned.
+        snapshot: what made it.
+
+    Returns:
+        JSON.
+
+    Raises:
+        OutputError: if it has no form in JSON.
+    """
+    try:
+        return schema.dumps(output, where="pipeline_output")
+    except TypeError as error:
+        raise OutputError(
+            f"pipeline {name!r} ran, but its output cannot be sent: {error}{_way_out(output)}",
+            versions=dict(snapshot.versions),
+        ) from error
+
+
+def _way_out(output: Any) -> str:
+    if not isinstance(output, Iterator):
+        return ""
+    return " Or let the client accept its pieces, as they are made: application/x-ndjson or text/event-stream."
 
 
 def queued_json(job_id: str, snapshot: Snapshot, status: str = "queued", hint: str | None = None) -> bytes:
@@ -144,3 +205,16 @@ def queued_json(job_id: str, snapshot: Snapshot, status: str = "queued", hint: s
         schema.dumps(status),
         b"" if hint is None else b',"hint":%b' % schema.dumps(hint),
     )
+
+
+def is_handled(app: PipelinesServer, error: Exception) -> bool:
+    """Whether the user registered an error handler for just this kind of exception, as Flask lets one do.
+
+    Args:
+        app: the server.
+        error: what an op raised.
+    """
+    if isinstance(error, ChariotsError | HTTPException):
+        return False  # an op may itself call a server; what that answered is not what we answer
+    handlers = app.error_handler_spec[None][None]
+    return any(kind in handlers for kind in type(error).__mro__ if kind is not Exception)

@@ -63,6 +63,8 @@ class InputReader:
                 if found.typed and all(found.hint != other.hint for other in adapters):
                     adapters.append(found)
         self._adapters = adapters
+        #: What the readers declare, where they agree; ``Any`` where they do not, or say nothing.
+        self.hint: Any = adapters[0].hint if len(adapters) == 1 else Any
 
     def read(self, value: Any) -> Any:
         """Returns what the nodes shall get for a value that was sent.

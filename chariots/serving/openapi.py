@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from chariots import schema, web
-from chariots.pipelines.nodes import Node, ReservedNodes
 from chariots.serving import job_openapi
+from chariots.serving.media_openapi import with_other_forms
+from chariots.serving.open_inference import openapi as open_inference_openapi
 from chariots.serving.openapi_operations import operation
+from chariots.serving.outputs import output_hint
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
@@ -52,6 +53,8 @@ def document(title: str, served: Mapping[str, ServedPipeline]) -> dict[str, Any]
     }
     schemas.update(job_openapi.schemas())
     paths.update(job_openapi.paths())
+    schemas.update(open_inference_openapi.schemas())
+    paths.update(open_inference_openapi.paths(served))
     return web.openapi_document(title, paths, schemas)
 
 
@@ -87,7 +90,9 @@ def _pipeline_paths(name: str, served: ServedPipeline, key: str, schemas: dict[s
     store_failures = ["409", "413", "419", "500", "503"]
     return {
         f"{base}/main": {
-            "post": operation(f"Call {name}.", _response(output), failures, body=call, body_required=needs_input)
+            "post": with_other_forms(
+                operation(f"Call {name}.", _response(output), failures, body=call, body_required=needs_input)
+            )
         },
         f"{base}/versions": {"post": operation(f"Which versions of its ops does {name} run?", versions, ["413"])},
         f"{base}/load": {
@@ -132,26 +137,7 @@ def _hoisted(describe: Callable[[str], dict[str, Any]], key: str, schemas: dict[
 
 def _output_schema(pipeline: Pipeline, ref_template: str) -> dict[str, Any]:
     """What the signature of the last op says about the output; empty where it says nothing."""
-    ends = ReservedNodes.pipeline_output.value
-    while True:
-        node = next(
-            (
-                node
-                for node in pipeline.pipeline_nodes
-                if any(reference.reference == ends for reference in node.output_references)
-            ),
-            None,
-        )
-        if not isinstance(node, Node) or len(node.output_references) > 1:
-            return {}
-        if node.nested is None:
-            break
-        pipeline = node.nested
-    try:
-        hint = typing.get_type_hints(node.op.execute, include_extras=True).get("return", Any)
-    except (NameError, TypeError, AttributeError, SyntaxError):
-        return {}  # an annotation that names something which only exists for the type checker
-    described: dict[str, Any] = _nullable(schema.adapter(hint).json_schema(ref_template))
+    described: dict[str, Any] = _nullable(schema.adapter(output_hint(pipeline)).json_schema(ref_template))
     return described
 
 

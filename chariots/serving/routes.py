@@ -6,16 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
-from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
-from chariots.errors import ChariotsError
-from chariots.serving import execution
-from chariots.serving.bodies import Body, read_object
+from chariots.serving import execution, media
+from chariots.serving.bodies import Body
 from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_json import hint_for
 from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, refuse_options, submit
 from chariots.serving.job_routes import JobViews
+from chariots.serving.open_inference import V2Views, in_their_words
 from chariots.workers.job_options import JobOptions
 
 if TYPE_CHECKING:
@@ -45,11 +44,15 @@ def register(app: PipelinesServer) -> None:
         ("/health_check", "GET", views.health_checks),
         ("/available_pipelines", "GET", views.available_pipelines),
         *JobViews(app).routes(),
+        *V2Views(app).routes(),
     )
+    plain: dict[str, Callable[..., Any]] = {}  # a view may have two routes
     for path, method, view in routes:
         # Dotted endpoints cannot clash with the user's own routes, which are called like their functions.
         endpoint = f"chariots.{view.__name__}"
-        app.add_url_rule(path, endpoint, _plain(view), methods=[method], strict_slashes=False)
+        called = plain.setdefault(endpoint, _plain(view))
+        app.add_url_rule(path, endpoint, called, methods=[method], strict_slashes=False)
+    app.after_request(in_their_words)
 
 
 def _plain(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +76,7 @@ class _Views:
         """Executes a pipeline."""
         app = self._app
         served = self._served.get(name) or app.served_pipeline(name)
-        body = read_object(INPUT_KEY, may_stay_raw=self._may_stay_raw(served))
+        body = media.read_call(INPUT_KEY, may_stay_raw=self._may_stay_raw(served))
         wish = read_wish(body.members)
         if wish.has_options:
             refuse_options(wish, served, app.use_workers)
@@ -81,14 +84,8 @@ class _Views:
             return self._hand_over(served, body, wish)
         value = body.members.get(INPUT_KEY, ABSENT) if body.raw is None else schema.loads(body.raw)
         converted = served.inputs.read(value)
-        snapshot = served.ready(app.op_store_client)
-        try:
-            output, snapshot = execution.run(served, snapshot, converted, app.runner)
-        except Exception as error:
-            if _is_handled(app, error):
-                raise
-            raise execution.op_failure(name, error) from error
-        return Response(execution.answer_json(name, output, snapshot), 200, content_type=_JSON)
+        output, snapshot = execution.call(app, served, converted)
+        return media.answer(app, name, output, snapshot)
 
     def versions(self, name: str) -> Response:
         """Shows the version of every node of a pipeline."""
@@ -123,6 +120,7 @@ class _Views:
     def _hand_over(self, served: ServedPipeline, body: Body, wish: Wish) -> Response:
         """Asks the pool to execute a call; what is read here is checked here, and converted where it is used."""
         snapshot, app = served.current, self._app
+        media.refuse_for_a_worker(body, served.name, INPUT_KEY)
         pool = pool_of(app, f"pipeline {served.name!r} was to be executed by a worker")
         if knows_jobs(pool) or wish.has_options or served.job_options != JobOptions():
             job = submit(app, served, "pipeline", body, INPUT_KEY, wish.options)
@@ -146,11 +144,3 @@ def _with_generation(response: Response, snapshot: Snapshot) -> Response:
     """Says which of the states that this process has served is meant."""
     response.headers[GENERATION_HEADER] = str(snapshot.generation)
     return response
-
-
-def _is_handled(app: PipelinesServer, error: Exception) -> bool:
-    """Whether the user registered an error handler for just this kind of exception, as Flask lets one do."""
-    if isinstance(error, ChariotsError | HTTPException):
-        return False  # an op may itself call a server; what that answered is not what we answer
-    handlers = app.error_handler_spec[None][None]
-    return any(kind in handlers for kind in type(error).__mro__ if kind is not Exception)

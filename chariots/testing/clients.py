@@ -13,6 +13,8 @@ from chariots.serving.following import STILL
 from chariots.web import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Flask
 
     from chariots.op_store.savers import BaseSaver
@@ -56,7 +58,14 @@ class TestPipelinesClient(AbstractPipelinesClient):
         self.app = app
 
     def send(
-        self, method: str, path: str, body: bytes | None = None, *, idempotent: bool = True, quick: bool = False
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        idempotent: bool = True,
+        quick: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Hands one request to the app; see `AbstractPipelinesClient.send`."""
         # A client for each request: werkzeug's are not to be shared between threads.
@@ -64,7 +73,7 @@ class TestPipelinesClient(AbstractPipelinesClient):
             path,
             method=method,
             data=body,
-            content_type=None if body is None else "application/json",
+            headers=({} if body is None else {"Content-Type": "application/json"}) | dict(headers or {}),
             buffered=True,
             environ_overrides={STILL: True},
         )

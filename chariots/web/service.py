@@ -17,6 +17,7 @@ from chariots.schema import dumps, loads
 from chariots.schema.places import printable
 from chariots.web import deadline, request_ids
 from chariots.web.access import INSIDE, Access, open_to_all
+from chariots.web.page import show_page
 from chariots.web.problems import PROBLEM_TYPE, problem_of
 
 __all__ = [
@@ -45,7 +46,8 @@ def install(
     """Gives a flask application what every service has.
 
     Request ids in and out, every error as ``application/problem+json`` (error handlers of the application
-    itself still come first), a limit on bodies, ``/livez``, ``/readyz`` and ``/openapi.json``.
+    itself still come first), a limit on bodies, ``/livez``, ``/readyz``, ``/openapi.json`` and a page, ``/docs``,
+    that shows it.
 
     Args:
         app: the application.
@@ -55,8 +57,8 @@ def install(
             sentence); None or an empty mapping when nothing is.
         max_body: the largest request body in bytes, None for no limit; ``MAX_CONTENT_LENGTH`` in the
             configuration of the application comes first.
-        access: who may ask what, and from where; ``/livez`` and ``/readyz`` stay open. Everybody may ask anything
-            where it is None.
+        access: who may ask what, and from where; ``/livez``, ``/readyz`` and ``/docs`` stay open. Everybody may ask
+            anything where it is None.
 
     Raises:
         ValueError: when the application has been through this before.
@@ -92,6 +94,7 @@ def install(
     app.add_url_rule("/livez", "chariots_livez", open_to_all(livez))
     app.add_url_rule("/readyz", "chariots_readyz", open_to_all(readyz))
     app.add_url_rule("/openapi.json", "chariots_openapi", document)
+    app.add_url_rule("/docs", "chariots_page", open_to_all(show_page))  # it tells nothing but what it asks for
 
 
 def read_json(empty: Any = None) -> Any:

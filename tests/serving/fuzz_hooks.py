@@ -17,6 +17,9 @@ def before_load_schema(context, raw_schema):
     """
     for path, operations in raw_schema["paths"].items():
         if "post" in operations and (path.endswith("/main") or path == "/jobs"):
-            asked = operations["post"]["requestBody"]["content"]["application/json"]["schema"]
+            content = operations["post"]["requestBody"]["content"]
+            asked = content["application/json"]["schema"]
             are_tried = path in ("/pipelines/total/main", "/jobs")
+            if not are_tried:  # the other forms are read by the same code for every pipeline
+                operations["post"]["requestBody"]["content"] = {"application/json": content["application/json"]}
             asked["properties"].update(dict.fromkeys({"at"} if are_tried else OPTION_NAMES, NOTHING))

@@ -10,16 +10,17 @@ from chariots.serving import PipelinesServer
 from tests.serving.fuzz_app import make_app
 from tests.serving.support import Http, is_odd, live
 
-# Lists of lists need equal lengths and records equal keys, which JSON Schema cannot say: such input may be refused.
+# Lists of lists need equal lengths, records equal keys, and tensors as many elements as their shape says. JSON Schema
+# cannot say that, so such input may be refused.
 CONFIG = """
 [[operations]]
-include-path-regex = "/pipelines/(array|frame)"
+include-path-regex = "/pipelines/(array|frame)|/infer$"
 checks.positive_data_acceptance.enabled = false
 """
 
 
-# These routes are the same for every pipeline, and fuzzed on one.
-ALL_BUT_ONE = "/pipelines/(?!total).*/(versions|load|save|health_check)"
+# These routes are the same for every pipeline, and fuzzed on one; those under /v2 have a test of their own.
+ALL_BUT_ONE = "/pipelines/(?!total).*/(versions|load|save|health_check)|/v2"
 
 
 def fuzz(url, folder, *options):
@@ -53,6 +54,15 @@ def test_schemathesis_finds_nothing(tmp_path):
         assert "Tested: 28" in done.stdout, done.stdout[-2000:]
         assert Http(url).request("GET", "/livez").status == 200
     assert sorted(path.name for path in tmp_path.iterdir()) == ["outside", "store"]
+
+
+def test_schemathesis_finds_nothing_in_the_open_inference_protocol(tmp_path):
+    (tmp_path / "outside").mkdir()
+    with live(make_app(tmp_path / "store")) as url:
+        wanted = ("--include-path-regex", "/v2", "--exclude-path-regex", "/versions/")  # the same views with a version
+        done = fuzz(url, tmp_path / "outside", "--max-examples", "12", *wanted)
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+        assert "Tested: 6" in done.stdout, done.stdout[-2000:]
 
 
 def test_the_fuzzer_would_notice_a_server_failure(tmp_path):

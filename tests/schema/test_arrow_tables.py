@@ -1,0 +1,118 @@
+"""Does a table travel as an Arrow stream unchanged, and is everything refused that is none, or would blow up?"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from chariots.errors import MalformedRequestError
+from chariots.schema import arrow_tables
+from chariots.schema.places import UnsupportedError
+
+TABLE = pd.DataFrame(
+    {
+        "number": [1.5, 2.0],
+        "text": ["x", None],
+        "when": pd.to_datetime(["2020-01-01", "2021-01-01"]),
+        "kind": pd.Categorical(["u", "v"]),
+        "nothing": [None, None],
+    },
+    index=["first", "second"],
+)
+
+
+def written(table, **options):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def test_a_data_frame_comes_back_with_its_types_and_its_index():
+    pd.testing.assert_frame_equal(arrow_tables.loads(arrow_tables.dumps(TABLE)), TABLE)
+
+
+def test_what_arrow_itself_writes_is_read():
+    pd.testing.assert_frame_equal(arrow_tables.loads(written(pa.Table.from_pandas(TABLE))), TABLE)
+    assert arrow_tables.loads(written(pa.table({"a": [1, 2]}))).to_dict("list") == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("value", "columns"),
+    [
+        (np.array([1, 2]), {"output": [1, 2]}),
+        (np.array([[1, 2], [3, 4]]), {"output_0": [1, 3], "output_1": [2, 4]}),
+        (pd.Series([1, 2], name="price"), {"price": [1, 2]}),
+        ([{"a": 1}, {"a": 2}], {"a": [1, 2]}),
+        (pa.table({"a": [1, 2]}), {"a": [1, 2]}),
+    ],
+)
+def test_what_is_nearly_a_table_is_written_as_one(value, columns):
+    assert arrow_tables.loads(arrow_tables.dumps(value)).to_dict("list") == columns
+
+
+@pytest.mark.parametrize("value", [1, "text", {"a": 1}, np.zeros((1, 1, 1)), pd.DataFrame({"a": [object()]})])
+def test_what_is_no_table_is_not_written(value):
+    with pytest.raises(UnsupportedError):
+        arrow_tables.dumps(value)
+
+
+@pytest.mark.parametrize("columns", [["number"], ["kind"], ["text"]])
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_compressed_batches_are_refused_before_they_take_any_memory(compression, columns):
+    body = written(pa.Table.from_pandas(TABLE[columns]), compression=compression)
+    with pytest.raises(MalformedRequestError, match="compressed"):
+        arrow_tables.loads(body)
+
+
+def test_a_table_with_far_more_cells_than_bytes_is_refused():
+    with pytest.raises(MalformedRequestError, match="1,000,000,000 rows of 1 columns cannot be in"):
+        arrow_tables.loads(written(pa.table({"nothing": pa.nulls(10**9)})))
+
+
+@pytest.mark.parametrize("body", [b"", b"xx", b"\xff" * 40, written(pa.table({"a": [1]}))[:-20], b"PAR1"])
+def test_a_body_that_is_no_stream_is_refused(body):
+    with pytest.raises(MalformedRequestError, match="as an Arrow stream and cannot be read"):
+        arrow_tables.loads(body)
+
+
+def test_a_message_of_negative_length_does_not_keep_the_reader_busy():
+    body = bytearray(written(pa.table({"a": pa.array([1], pa.int64())})))
+    # The length of the schema's body is the only eight bytes of zero in its message; any place may be it.
+    for at in range(0, 200, 4):
+        changed = bytearray(body)
+        changed[at : at + 8] = (-400).to_bytes(8, "little", signed=True)
+        try:
+            arrow_tables.loads(bytes(changed))
+        except MalformedRequestError:
+            continue
+
+
+def test_flipped_bytes_are_read_or_refused_and_nothing_else():
+    dice, body = random.Random(3), arrow_tables.dumps(TABLE)
+    for _ in range(500):
+        changed = bytearray(body)
+        for _ in range(dice.randint(1, 4)):
+            changed[dice.randrange(len(changed))] = dice.randrange(256)
+        try:
+            arrow_tables.loads(bytes(changed))
+        except MalformedRequestError:
+            continue
+
+
+def test_a_missing_pyarrow_is_named_with_the_extra_that_brings_it():
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from chariots.schema import arrow_tables\n"
+        "try: arrow_tables.loads(b'')\n"
+        "except ImportError as error: print(error.status, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("415 ")
+    assert "pip install 'chariots[arrow]'" in done.stdout
