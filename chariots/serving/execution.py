@@ -10,12 +10,13 @@ from chariots.errors import BackendError, ChariotsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.runners import BaseRunner
     from chariots.serving.served import ServedPipeline
     from chariots.serving.snapshots import Snapshot
 
-__all__ = ["OutputError", "answer_json", "queued_json", "run", "wants_worker"]
+__all__ = ["OutputError", "answer_json", "queued_json", "run", "run_as_it_is", "run_request", "wants_worker"]
 
 _LONGEST_DETAIL = 2000  # characters of an op's own message that go into the sentence; the stack has all of it
 
@@ -63,18 +64,59 @@ def run(
     Raises:
         RuntimeError: if an op tries to end the process.
     """
+    if not snapshot.trains:
+        watched = snapshot.pipeline.watched(callbacks) if callbacks else snapshot.pipeline
+        return _run(watched, value, runner), snapshot
+    learner = snapshot.pipeline.clone()
+    output = _run(learner.watched(callbacks) if callbacks else learner, value, runner)
+    return output, served.publish(learner)
+
+
+def run_request(served: ServedPipeline, snapshot: Snapshot, value: Any, runner: BaseRunner) -> tuple[Any, Snapshot]:
+    """Runs a pipeline for a request, together with others that wait where the pipeline allows it.
+
+    Args:
+        served: the pipeline.
+        snapshot: the state to run on.
+        value: the input, converted.
+        runner: who runs it.
+
+    Returns:
+        the output, and the snapshot that describes the ops that made it.
+
+    Raises:
+        RuntimeError: if an op tries to end the process.
+    """
+    if snapshot.trains or served.batcher is None:
+        return run(served, snapshot, value, runner)
+    return served.batcher.run(snapshot, value, runner), snapshot
+
+
+def run_as_it_is(snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
+    """Runs a pipeline that does not train.
+
+    Args:
+        snapshot: the state to run on.
+        value: the input, converted.
+        runner: who runs it.
+
+    Returns:
+        the output.
+
+    Raises:
+        RuntimeError: if an op tries to end the process.
+    """
+    return _run(snapshot.pipeline, value, runner)
+
+
+def _run(pipeline: Pipeline, value: Any, runner: BaseRunner) -> Any:
     try:
-        if not snapshot.trains:
-            watched = snapshot.pipeline.watched(callbacks) if callbacks else snapshot.pipeline
-            return runner.run(watched, value), snapshot
-        learner = snapshot.pipeline.clone()
-        output = runner.run(learner.watched(callbacks) if callbacks else learner, value)
+        return runner.run(pipeline, value)
     except SystemExit as error:
         raise RuntimeError(
-            f"an op of pipeline {served.name!r} called sys.exit({error.code!r}), which would have ended the server; "
+            f"an op of pipeline {pipeline.name!r} called sys.exit({error.code!r}), which would have ended the server; "
             "raise an ordinary exception instead"
         ) from error
-    return output, served.publish(learner)
 
 
 def op_failure(name: str, error: Exception) -> BackendError:
