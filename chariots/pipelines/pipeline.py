@@ -53,8 +53,8 @@ class Pipeline(BaseOp):
             ``retries``, ``concurrency`` and ``result_ttl``, as `chariots.workers.JobOptions` has them. A server checks
             them when it is made.
         batchable: whether a server may run it once for several requests: row n of the output must depend on row n of
-            the input and on nothing else. None finds out: where every op says so of itself, as those of scikit-learn and
-            Keras do in the mode PREDICT, and no callback watches.
+            the input and on nothing else. None finds out: it may where every op says so of itself, as those of
+            scikit-learn and Keras do in the mode PREDICT, and no callback watches.
 
     Raises:
         ValueError: if the nodes do not form a graph that can run, or the name does not fit into a URL.

@@ -40,7 +40,9 @@ _LARGEST = 2**16  # bytes of a body; what is larger takes longer than Flask's di
 _MEMBERS = ({INPUT_KEY}, {INPUT_KEY, WORKER_KEY}, {WORKER_KEY}, set[str]())
 _TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
 _ACCEPTED = frozenset({"*/*", "application/json", "application/json, text/plain, */*", "application/json, */*"})
-_ORDINARY_HOST = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,9}\.?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_ORDINARY_HOST = re.compile(
+    r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,9}\.?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?"
+)
 _UNUSUAL = (
     "HTTP_COOKIE",  # a session may be in it
     "HTTP_IDEMPOTENCY_KEY",
@@ -99,11 +101,12 @@ class FastPath:
         Returns:
             the body; None where the request is to go through Flask.
         """
-        served = self._served.get(environ.get("PATH_INFO", ""))
-        if served is None or not (self._may_pass(environ) and _is_ordinary(environ)):
+        path = environ.get("PATH_INFO", "")
+        if path not in self._served or not (self._may_pass(environ) and _is_ordinary(environ)):
             return None
-        call = self._read(environ, served)
-        if call is None:
+        served = self._served.get(path)  # only now: the judgement may have taken it out
+        call = None if served is None else self._read(environ, served)
+        if served is None or call is None:
             return None
         request_id = request_ids.accepted(environ.get("HTTP_X_REQUEST_ID")) or request_ids.new_request_id()
         answer = self._run(environ, served, call, request_id)
@@ -136,7 +139,7 @@ class FastPath:
             app.teardown_appcontext_funcs
             or app.url_value_preprocessors.get(None)
             or app.view_functions.get(_ENDPOINT) is not self._view
-            or any(signal.receivers for signal in _SIGNALS)
+            or any(signal.receivers and signal.has_receivers_for(app) for signal in _SIGNALS)
         )
 
     def _judge(self) -> None:

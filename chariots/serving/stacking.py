@@ -131,7 +131,9 @@ def _rows_of_lists(rows: list[list[Any]]) -> Rows | None:
     if array.ndim != 2:
         return None
     types = tuple(map(type, rows[0]))
-    if any(tuple(map(type, row)) != types for row in rows) or not all(kind in _SCALARS or kind is str for kind in types):
+    if any(tuple(map(type, row)) != types for row in rows) or not all(
+        kind in _SCALARS or kind is str for kind in types
+    ):
         return None
     return Rows(("lists", types), len(rows), _ITEM_BYTES * array.size)
 
