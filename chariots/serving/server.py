@@ -124,6 +124,11 @@ class PipelinesServer(Flask):
         """The pipelines by name, as they are served at this moment."""
         return {name: served.current.pipeline for name, served in self.served.items()}
 
+    @property
+    def has_fast_path(self) -> bool:
+        """Whether ordinary calls may go beneath Flask's dispatch."""
+        return self._fast_path is not None
+
     def served_pipeline(self, name: str) -> ServedPipeline:
         """Finds a pipeline.
 
