@@ -6,6 +6,7 @@ same time, and all but the one that is measured are stopped (SIGSTOP), so that t
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -16,7 +17,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.http_prediction import FLOWERS, FOLDER, PATH, ROOT, train
@@ -57,7 +57,7 @@ class Served:
             ask(self.port, BODY)
         self._send(signal.SIGSTOP)
 
-    @contextmanager
+    @contextlib.contextmanager
     def awake(self) -> Iterator[None]:
         """Lets it run inside the block."""
         self._send(signal.SIGCONT)
@@ -77,10 +77,8 @@ class Served:
             self._process.wait()
 
     def _send(self, number: int) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself, which the next request tells
             os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            pass  # it has ended by itself, which the next request tells
 
 
 def main(short: bool = False) -> list[Row]:
@@ -93,7 +91,7 @@ def main(short: bool = False) -> list[Row]:
         the rows of the table.
     """
     rounds, seconds = (1, 0.8) if short else (5, 3.0)
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         train(folder)
         names = list(commands(0))
@@ -108,7 +106,7 @@ def main(short: bool = False) -> list[Row]:
         return rows
 
 
-def start(name: str, folder: str, stack: ExitStack) -> Served:
+def start(name: str, folder: str, stack: contextlib.ExitStack) -> Served:
     """Starts a server on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

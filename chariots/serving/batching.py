@@ -34,7 +34,8 @@ class Batching:
         max_rows: the rows of one run. A request with more than a quarter of them runs alone and beside the others: it
             would gain nothing.
         max_bytes: the bytes that the inputs of one run may take; the same holds.
-        max_wait: the seconds after which a request that still waits for the run before it runs alone.
+        max_wait: the seconds after which a request waits no longer for the run before it: it begins the next one beside
+            that, and takes along whoever waits with it.
 
     Raises:
         ValueError: if one of them is not positive.
@@ -130,7 +131,7 @@ class Batcher:
         self._logger = logger
         self._lock = threading.Lock()  # held for moments, never while anything runs
         self._waiting: deque[_Call] = deque()
-        self._is_running = False
+        self._leader: _Call | None = None  # whoever hands on when it is done; None where nobody runs
         self._judged: tuple[Snapshot | None, bool] = (None, False)  # the last snapshot asked about, and the answer
         self._is_refuted = False
 
@@ -151,11 +152,11 @@ class Batcher:
             return self._run(snapshot, value, runner)
         call = _Call(snapshot, value, rows)
         with self._lock:
-            if self._is_running:
+            if self._leader is None:
+                self._leader, call.is_leader = call, True
+            else:
                 call.is_waiting = True
                 self._waiting.append(call)
-            else:
-                self._is_running = call.is_leader = True
         if not call.is_leader:
             self._wait(call)
         if call.is_leader:
@@ -173,12 +174,13 @@ class Batcher:
         return execution.run_as_it_is(snapshot, value, runner)
 
     def _wait(self, call: _Call) -> None:
-        """Waits until a leader has run the call, or made it the leader; leaves when it takes too long."""
+        """Waits until a leader has run the call, or made it the leader; takes over when that takes too long."""
         if call.turn.acquire(timeout=self._limits.max_wait):
             return
         with self._lock:
             if call.is_waiting:
                 self._waiting.remove(call)
+                self._appoint(call)
                 return
         call.turn.acquire()  # it is running, together with others
 
@@ -194,7 +196,7 @@ class Batcher:
         finally:
             for call in batch[1:]:
                 call.turn.release()
-            self._hand_on()
+            self._hand_on(first)
 
     def _companions(self, first: _Call) -> list[_Call]:
         """Takes out of those that wait whoever can run with the leader; the others keep their order."""
@@ -236,15 +238,20 @@ class Batcher:
             call.has_output = True
             start = end
 
-    def _hand_on(self) -> None:
+    def _hand_on(self, call: _Call) -> None:
         with self._lock:
+            if self._leader is not call:
+                return  # it took too long, and another has taken over
             if not self._waiting:
-                self._is_running = False
+                self._leader = None
                 return
             following = self._waiting.popleft()
-            following.is_waiting = False
-            following.is_leader = True
+            self._appoint(following)
         following.turn.release()
+
+    def _appoint(self, call: _Call) -> None:
+        call.is_waiting, call.is_leader = False, True
+        self._leader = call
 
     def _refute(self, rows: int, output: Any, found: int | None) -> None:
         self._is_refuted = True

@@ -155,7 +155,7 @@ def test_a_large_request_neither_waits_nor_is_waited_for():
         assert first.result() == [[2]]
 
 
-def test_who_has_waited_too_long_runs_alone():
+def test_who_has_waited_too_long_takes_over_so_that_an_op_that_hangs_keeps_nobody():
     op = Gated()
     batches = batcher(max_wait=0.01)
     snapshot = snapshot_of(op)
@@ -163,10 +163,27 @@ def test_who_has_waited_too_long_runs_alone():
         first = pool.submit(batches.run, snapshot, [[1]], SequentialRunner())
         assert op.entered.wait(20)
         assert batches.run(snapshot, [[2]], SequentialRunner()) == [[4]]
+        assert batches._leader is None  # the next one need not wait at all
+        assert not first.done()
+        op.gate.set()
+        assert first.result() == [[2]]
+    assert batches._leader is None
+    assert op.sizes == [1, 1]
+
+
+def test_who_takes_over_takes_along_those_that_wait_with_it():
+    op = Gated()
+    batches = batcher(max_wait=1.0)
+    snapshot = snapshot_of(op)
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(batches.run, snapshot, [[0]], SequentialRunner())
+        assert op.entered.wait(20)
+        others = [pool.submit(batches.run, snapshot, [[at]], SequentialRunner()) for at in range(1, 5)]
+        assert [other.result() for other in others] == [[[2 * at]] for at in range(1, 5)]
         assert not first.done()
         op.gate.set()
         first.result()
-    assert op.sizes == [1, 1]
+    assert sum(op.sizes) == 5
 
 
 @pytest.mark.parametrize("wrong", [[7], [1, 2, 3, 4, 5], {"rows": 3}, (1, 2, 3), None], ids=repr)
