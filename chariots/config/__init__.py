@@ -119,6 +119,8 @@ class ChariotsConfig:
             use_workers=True if workers.use_for_all else None,
             import_name=self.pipelines_config.import_name,
             alias=self.pipelines_config.alias,
+            batching=self.pipelines_config.batching,
+            fast_path=self.pipelines_config.fast_path,
         )
 
 

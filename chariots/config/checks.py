@@ -165,6 +165,8 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
         "server_port": port,
         "import_name": text,
         "alias": text,
+        "batching": flag,
+        "fast_path": flag,
     },
     "pipelines_workers": {
         "use_for_all": flag,

@@ -184,6 +184,8 @@ class PipelinesConfig(_Section):
         pipeline_callbacks: Iterable[PipelineCallback] | None = None,
         import_name: str | None = None,
         alias: str | None = None,
+        batching: bool | None = None,
+        fast_path: bool | None = None,
     ) -> None:
         """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_...`` or is the default.
 
@@ -195,6 +197,8 @@ class PipelinesConfig(_Section):
             pipeline_callbacks: callbacks for every pipeline of the server.
             import_name: the import name of the Flask app (``chariots_app``).
             alias: the alias whose versions are served, of every pipeline that has it (``production``).
+            batching: whether requests that wait for one pipeline run together, where it maps rows to rows (True).
+            fast_path: whether ordinary calls go around Flask's dispatch, where nobody could tell (True).
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -207,6 +211,8 @@ class PipelinesConfig(_Section):
                 "server_port": server_port,
                 "import_name": import_name,
                 "alias": alias,
+                "batching": batching,
+                "fast_path": fast_path,
             },
             {
                 "runner": "sequential-runner",
@@ -214,6 +220,8 @@ class PipelinesConfig(_Section):
                 "server_port": 5000,
                 "import_name": "chariots_app",
                 "alias": "production",
+                "batching": True,
+                "fast_path": True,
             },
         )
         self.runner: str | BaseRunner = settled["runner"]
@@ -221,6 +229,8 @@ class PipelinesConfig(_Section):
         self.server_port: int = settled["server_port"]
         self.import_name: str = settled["import_name"]
         self.alias: str = settled["alias"]
+        self.batching: bool = settled["batching"]
+        self.fast_path: bool = settled["fast_path"]
         self.pipelines: list[Pipeline] = list(pipelines or ())
         self.pipeline_callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from chariots.errors import InputError
 
-__all__ = ["TableForm", "frame_of_records", "is_records"]
+__all__ = ["UNKNOWN", "TableForm", "frame_of_records", "is_records", "parts_of"]
 
 # Models with parts that look at column names, and how far to search others: a forest has some hundred trees.
 LOOKS_AT_NAMES = frozenset({"ColumnTransformer", "FunctionTransformer"})
@@ -162,7 +162,7 @@ def _nameless_twin(model: Any) -> Any:
     own = type(model).__module__.partition(".")[0] == "sklearn" and "feature_names_in_" in vars(model)
     if not own or type(model).__name__ in LOOKS_AT_NAMES or _outputs_frames(model):
         return None
-    if any(part is UNKNOWN or "feature_names_in_" in vars(part) for part in _parts(model)):
+    if any(part is UNKNOWN or "feature_names_in_" in vars(part) for part in parts_of(model)):
         return None
     twin = copy.copy(model)
     del twin.feature_names_in_
@@ -175,7 +175,7 @@ def _outputs_frames(model: Any) -> bool:
     return "_sklearn_output_config" in vars(model) or sklearn.get_config()["transform_output"] != "default"
 
 
-def _parts(model: Any) -> Iterator[Any]:
+def parts_of(model: Any) -> Iterator[Any]:
     """Every object with attributes inside a model; `UNKNOWN` at the end if there are too many to look at."""
     waiting: list[Any] = list(vars(model).values())
     seen: set[int] = set()

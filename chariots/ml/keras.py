@@ -55,6 +55,16 @@ class KerasOp(BaseMLOp):
         super().__init__(mode, op_callbacks)
         self.verbose = verbose
 
+    @property
+    def batchable(self) -> bool:
+        """Whether the op predicts row by row: it does where `predict` is not overridden."""
+        kind = type(self)
+        if self._mode is not MLMode.PREDICT or kind.predict is not KerasOp.predict:
+            return False
+        model = self._current().model
+        is_simple = _count(model, "inputs") == 1 and _count(model, "outputs") == 1
+        return is_simple and kind.execute is BaseMLOp.execute
+
     def fit(self, input_data_sets: Any, output_datasets: Any) -> None:
         """Trains a new model, which takes over when that has succeeded.
 

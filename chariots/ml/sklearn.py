@@ -12,6 +12,7 @@ from chariots.errors import NotLoadedError
 from chariots.ml._base_ml_op import BaseMLOp
 from chariots.ml._ml_mode import MLMode
 from chariots.ml._op_bytes import unpack_rows
+from chariots.ml._row_wise import METHODS, is_row_wise
 from chariots.ml._table_form import TableForm
 from chariots.pipelines import reporting
 from chariots.versioning import VersionedField, VersionedFieldDict, VersionType
@@ -51,6 +52,16 @@ class BaseSKOp(BaseMLOp):
 
     #: By how much the numbers that a compiled form predicts may differ, relative to their size and absolutely.
     compiled_tolerance: ClassVar[float] = 1e-6
+
+    @property
+    def batchable(self) -> bool:
+        """Whether the op predicts row by row: a model of scikit-learn does, where `predict` is not overridden."""
+        kind, learned = type(self), self._learned
+        if self._mode is not MLMode.PREDICT or learned is None or self.predict_function not in METHODS:
+            return False
+        if kind.predict is not BaseSKOp.predict or kind.execute is not BaseMLOp.execute:
+            return False
+        return is_row_wise(learned.model)
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Trains a new model, which takes over when that has succeeded.

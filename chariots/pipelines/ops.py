@@ -187,6 +187,15 @@ class BaseOp(metaclass=VersionableMeta):
         """Whether this op may be loaded in any version, because it is going to learn again."""
         return False
 
+    @property
+    def batchable(self) -> bool:
+        """Whether `execute` maps rows to rows, so that a server may run it once for several requests.
+
+        Row n of what it returns must depend on row n of what it is given, and on nothing else: not on the other rows,
+        not on how many there are, and not on who asks. Declare it with ``batchable = True`` in the class.
+        """
+        return False
+
     def __str__(self) -> str:
         return f"<OP {self.name}>"
 

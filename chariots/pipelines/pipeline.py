@@ -52,6 +52,9 @@ class Pipeline(BaseOp):
         job_options: how the jobs of this pipeline are run where a call does not say: ``priority``, ``timeout``,
             ``retries``, ``concurrency`` and ``result_ttl``, as `chariots.workers.JobOptions` has them. A server checks
             them when it is made.
+        batchable: whether a server may run it once for several requests: row n of the output must depend on row n of
+            the input and on nothing else. None finds out: it may where every op says so of itself, as those of
+            scikit-learn and Keras do in the mode PREDICT, and no callback watches.
 
     Raises:
         ValueError: if the nodes do not form a graph that can run, or the name does not fit into a URL.
@@ -59,6 +62,7 @@ class Pipeline(BaseOp):
     """
 
     holds_nodes = True
+    batchable: bool | None = None  # type: ignore[assignment]  # an op knows it of itself, a pipeline is given it
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Pipeline(BaseOp):
         use_worker: bool | None = None,
         mismatch_on: VersionType | str | None = None,
         job_options: Mapping[str, Any] | None = None,
+        batchable: bool | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(name, str) or not name or _FORBIDDEN_IN_NAMES & set(name) or name in (".", ".."):
@@ -83,6 +88,7 @@ class Pipeline(BaseOp):
         self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]  # an op's are of another kind
         self.use_worker = use_worker
         self.job_options: Mapping[str, Any] = dict(job_options or {})
+        self.batchable = batchable
         self.mismatch_on = None if mismatch_on is None else level(mismatch_on, f"Pipeline(..., {name!r})")  # type: ignore[misc]  # an op declares it, a pipeline is given it
         #: Every version that `load` chose, by node name; empty before the first load.
         self.loaded: Mapping[str, StoredVersion] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from chariots.serving.batching import Batching
     from chariots.serving.client import AbstractPipelinesClient, PipelinesClient
     from chariots.serving.embedded import Chariots
     from chariots.serving.job_events import JobEvent
@@ -22,6 +23,7 @@ __getattr__, __dir__, _ = lazy_names(
     __name__,
     {
         "PipelinesServer": "chariots.serving.server",
+        "Batching": "chariots.serving.batching",
         "Chariots": "chariots.serving.embedded",
         "PipelinesClient": "chariots.serving.client",
         "AbstractPipelinesClient": "chariots.serving.client",
@@ -36,6 +38,7 @@ __all__ = [
     "Chariots",
     "PipelinesClient",
     "AbstractPipelinesClient",
+    "Batching",
     "PipelineResponse",
     "JobEvent",
     "load_app",

@@ -13,6 +13,7 @@ from chariots.errors import BackendError, ChariotsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.runners import BaseRunner
     from chariots.serving.served import ServedPipeline
@@ -28,6 +29,8 @@ __all__ = [
     "output_json",
     "queued_json",
     "run",
+    "run_as_it_is",
+    "run_request",
     "wants_worker",
 ]
 
@@ -53,13 +56,16 @@ def wants_worker(*wishes: bool | None) -> bool:
     return True in wishes and False not in wishes
 
 
-def call(app: PipelinesServer, served: ServedPipeline, value: Any) -> tuple[Any, Snapshot]:
+def call(
+    app: PipelinesServer, served: ServedPipeline, value: Any, failure: Exception | None = None
+) -> tuple[Any, Snapshot]:
     """Executes a pipeline for a request, whatever its protocol.
 
     Args:
         app: the server.
         served: the pipeline.
         value: the input, converted.
+        failure: what came of executing it, if that was done before, and it failed.
 
     Returns:
         the output, and the snapshot that describes the ops that made it.
@@ -70,7 +76,9 @@ def call(app: PipelinesServer, served: ServedPipeline, value: Any) -> tuple[Any,
     """
     snapshot = served.ready(app.op_store_client)
     try:
-        return run(served, snapshot, value, app.runner)
+        if failure is not None:
+            raise failure
+        return run_request(served, snapshot, value, app.runner)
     except Exception as error:
         if is_handled(app, error):
             raise
@@ -101,18 +109,59 @@ def run(
     Raises:
         RuntimeError: if an op tries to end the process.
     """
+    if not snapshot.trains:
+        watched = snapshot.pipeline.watched(callbacks) if callbacks else snapshot.pipeline
+        return _run(watched, value, runner), snapshot
+    learner = snapshot.pipeline.clone()
+    output = _run(learner.watched(callbacks) if callbacks else learner, value, runner)
+    return output, served.publish(learner)
+
+
+def run_request(served: ServedPipeline, snapshot: Snapshot, value: Any, runner: BaseRunner) -> tuple[Any, Snapshot]:
+    """Runs a pipeline for a request, together with others that wait where the pipeline allows it.
+
+    Args:
+        served: the pipeline.
+        snapshot: the state to run on.
+        value: the input, converted.
+        runner: who runs it.
+
+    Returns:
+        the output, and the snapshot that describes the ops that made it.
+
+    Raises:
+        RuntimeError: if an op tries to end the process.
+    """
+    if snapshot.trains or served.batcher is None:
+        return run(served, snapshot, value, runner)
+    return served.batcher.run(snapshot, value, runner), snapshot
+
+
+def run_as_it_is(snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
+    """Runs a pipeline that does not train.
+
+    Args:
+        snapshot: the state to run on.
+        value: the input, converted.
+        runner: who runs it.
+
+    Returns:
+        the output.
+
+    Raises:
+        RuntimeError: if an op tries to end the process.
+    """
+    return _run(snapshot.pipeline, value, runner)
+
+
+def _run(pipeline: Pipeline, value: Any, runner: BaseRunner) -> Any:
     try:
-        if not snapshot.trains:
-            watched = snapshot.pipeline.watched(callbacks) if callbacks else snapshot.pipeline
-            return runner.run(watched, value), snapshot
-        learner = snapshot.pipeline.clone()
-        output = runner.run(learner.watched(callbacks) if callbacks else learner, value)
+        return runner.run(pipeline, value)
     except SystemExit as error:
         raise RuntimeError(
-            f"an op of pipeline {served.name!r} called sys.exit({error.code!r}), which would have ended the server; "
+            f"an op of pipeline {pipeline.name!r} called sys.exit({error.code!r}), which would have ended the server; "
             "raise an ordinary exception instead"
         ) from error
-    return output, served.publish(learner)
 
 
 def op_failure(name: str, error: Exception) -> BackendError:

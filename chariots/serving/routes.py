@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import Response
+from flask import Response, request
 
 from chariots import schema, web
 from chariots.serving import execution, media
 from chariots.serving.bodies import Body
+from chariots.serving.fast_path import FAILURE, MAIN, OUTCOME
 from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_json import hint_for
 from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, refuse_options, submit
@@ -36,7 +37,7 @@ def register(app: PipelinesServer) -> None:
     """
     views = _Views(app)
     routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
-        ("/pipelines/<name>/main", "POST", views.main),
+        (MAIN, "POST", views.main),
         ("/pipelines/<name>/versions", "POST", views.versions),
         ("/pipelines/<name>/load", "POST", views.load),
         ("/pipelines/<name>/save", "POST", views.save),
@@ -84,7 +85,9 @@ class _Views:
             return self._hand_over(served, body, wish)
         value = body.members.get(INPUT_KEY, ABSENT) if body.raw is None else schema.loads(body.raw)
         converted = served.inputs.read(value)
-        output, snapshot = execution.call(app, served, converted)
+        done = request.environ.pop(OUTCOME, None)  # the fast path has run it, and cannot answer with what came of it
+        failure = request.environ.pop(FAILURE, None)
+        output, snapshot = done or execution.call(app, served, converted, failure)
         return media.answer(app, name, output, snapshot)
 
     def versions(self, name: str) -> Response:

@@ -18,6 +18,7 @@ from chariots import web
 from chariots.errors import ChariotsError, ConflictError, ForbiddenError, VersionError
 from chariots.pipelines.loading import load_pipeline
 from chariots.pipelines.questions import questions
+from chariots.serving.batching import Batcher, Batching
 from chariots.serving.inputs import InputReader
 from chariots.serving.job_requests import pipeline_defaults
 from chariots.serving.obstacles import not_loaded, passes, told, unfit
@@ -42,6 +43,7 @@ class ServedPipeline:
         callbacks: callbacks that the served copies get beside their own.
         logger: who is told why a pipeline could not be loaded.
         alias: whose versions are served, where the store has it for this pipeline; None to serve the newest always.
+        batching: how far requests may run together; None if each is to run alone.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class ServedPipeline:
         callbacks: Iterable[PipelineCallback],
         logger: logging.Logger,
         alias: str | None = None,
+        batching: Batching | None = None,
     ) -> None:
         self.name = pipeline.name
         self.alias = alias
@@ -57,6 +60,7 @@ class ServedPipeline:
         self.job_options = pipeline_defaults(pipeline)
         self.current = Snapshot.of(pipeline.clone(callbacks), 1)
         self.inputs = InputReader(pipeline)
+        self.batcher = None if batching is None else Batcher(pipeline.name, batching, logger)
         self.is_loadable = any(node.is_loadable for node in pipeline.pipeline_nodes)
         #: Why the store's versions are not in service; None when they are, or nothing was to be loaded.
         self.obstacle: str | None = None

@@ -13,6 +13,8 @@ from chariots.errors import ChariotsError, ConflictError, UnknownNameError, near
 from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
 from chariots.serving import execution, openapi, routes
+from chariots.serving.batching import Batching
+from chariots.serving.fast_path import FastPath
 from chariots.serving.following import FOLLOW_SECONDS, STILL, Follower
 from chariots.serving.response import PipelineResponse
 from chariots.serving.served import ServedPipeline
@@ -64,6 +66,9 @@ class PipelinesServer(Flask):
             store; the newest that fit for all others. None: the newest for all.
         follow_seconds: how many seconds pass at most before a process that answers requests asks the op store again
             what was promoted, rolled back or loaded elsewhere, and takes it up; None to take up nothing by itself.
+        batching: whether requests that wait for the same pipeline run together, where it maps rows to rows; a
+            `Batching` says how far. False: each runs alone.
+        fast_path: whether ordinary calls of a pipeline go around Flask's dispatch, where nobody could tell.
         **kwargs: further arguments of `flask.Flask`; ``import_name`` is ``"chariots"`` by default.
 
     Raises:
@@ -82,6 +87,8 @@ class PipelinesServer(Flask):
         use_workers: bool | None = None,
         alias: str | None = "production",
         follow_seconds: float | None = FOLLOW_SECONDS,
+        batching: bool | Batching = True,
+        fast_path: bool = True,
         **kwargs: Any,
     ) -> None:
         if not args:
@@ -94,11 +101,13 @@ class PipelinesServer(Flask):
         self.alias = alias
         #: ``"module:app"``, where this app was loaded from; None if it was made by hand.
         self.location: str | None = None
+        callbacks, limits = list(default_pipeline_callbacks or ()), Batching.read(batching)
         self.served: Mapping[str, ServedPipeline] = MappingProxyType(
-            self._served(_checked(app_pipelines), list(default_pipeline_callbacks or ()))
+            self._served(_checked(app_pipelines), callbacks, limits)
         )
         web.install(self, title=self.name, openapi=self._openapi, ready=self._obstacles)
         routes.register(self)
+        self._fast_path = FastPath(self) if fast_path else None
         if worker_pool is not None:
             worker_pool.adopt(self)
         self._restore()
@@ -117,7 +126,8 @@ class PipelinesServer(Flask):
             self._resume_jobs()
         if STILL not in environ:
             self.follower.ensure_running()
-        return super().wsgi_app(environ, start_response)
+        answer = None if self._fast_path is None else self._fast_path.answer(environ, start_response)
+        return super().wsgi_app(environ, start_response) if answer is None else answer
 
     # -- what it serves -------------------------------------------------------------------------------------------
 
@@ -125,6 +135,11 @@ class PipelinesServer(Flask):
     def pipelines(self) -> dict[str, Pipeline]:
         """The pipelines by name, as they are served at this moment."""
         return {name: served.current.pipeline for name, served in self.served.items()}
+
+    @property
+    def has_fast_path(self) -> bool:
+        """Whether ordinary calls may go beneath Flask's dispatch."""
+        return self._fast_path is not None
 
     def served_pipeline(self, name: str) -> ServedPipeline:
         """Finds a pipeline.
@@ -206,8 +221,13 @@ class PipelinesServer(Flask):
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    def _served(self, pipelines: list[Pipeline], callbacks: list[PipelineCallback]) -> dict[str, ServedPipeline]:
-        return {pipeline.name: ServedPipeline(pipeline, callbacks, self.logger, self.alias) for pipeline in pipelines}
+    def _served(
+        self, pipelines: list[Pipeline], callbacks: list[PipelineCallback], batching: Batching | None
+    ) -> dict[str, ServedPipeline]:
+        return {
+            pipeline.name: ServedPipeline(pipeline, callbacks, self.logger, self.alias, batching)
+            for pipeline in pipelines
+        }
 
     def _store(self, verb: str, name: str) -> OpStoreProtocol:
         if self.op_store_client is None:

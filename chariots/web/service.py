@@ -17,6 +17,7 @@ from chariots.schema import dumps, loads
 from chariots.schema.places import printable
 from chariots.web import deadline, request_ids
 from chariots.web.access import INSIDE, Access, open_to_all
+from chariots.web.bypass import bypassed
 from chariots.web.page import show_page
 from chariots.web.problems import PROBLEM_TYPE, problem_of
 
@@ -217,6 +218,7 @@ def openapi_document(
     }
 
 
+@bypassed
 def _take_deadline() -> None:
     text = request.environ.get("HTTP_X_REQUEST_DEADLINE")
     if text is not None:
@@ -226,11 +228,13 @@ def _take_deadline() -> None:
             deadline.moment.set(deadline.earlier(g.chariots_outer_deadline, seconds))
 
 
+@bypassed
 def _drop_deadline(_: BaseException | None) -> None:
     if "chariots_outer_deadline" in g:
         deadline.moment.set(g.pop("chariots_outer_deadline"))
 
 
+@bypassed
 def _add_request_id(response: flask.Response) -> flask.Response:
     response.headers[request_ids.HEADER] = request_ids.of_flask_request()
     return response

@@ -161,3 +161,19 @@ def test_every_documented_spelling_of_the_runner_is_known(name: str) -> None:
 def test_every_documented_spelling_of_the_workers_is_known(name: str) -> None:
     pool = WorkersConfig(worker_type=name, worker_pool_kwargs={"redis_kwargs": {"host": "localhost"}})
     assert isinstance(pool.get_worker_pool(), RQWorkerPool)
+
+
+def test_batching_and_the_fast_path_are_switched_off_by_configuration(
+    config: ChariotsConfig, is_odd: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(section: PipelinesConfig) -> tuple[bool, bool]:
+        section.pipelines.append(is_odd)
+        config.pipelines_config = section
+        config.pipelines_workers_config.use_for_all = False
+        server = config.get_pipelines_server()
+        return server.served["is_odd"].batcher is not None, server.has_fast_path
+
+    assert made(PipelinesConfig()) == (True, True)
+    monkeypatch.setenv("CHARIOTS_PIPELINES_BATCHING", "false")
+    assert made(PipelinesConfig()) == (False, True)
+    assert made(PipelinesConfig(batching=True, fast_path=False)) == (True, False)

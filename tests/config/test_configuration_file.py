@@ -65,6 +65,8 @@ def test_the_documented_file_fills_all_three_sections(tmp_path: Path) -> None:
         "runner": "sequential-runner",
         "server_host": "localhost",
         "server_port": 80,
+        "batching": True,
+        "fast_path": True,
         "pipelines": [],
         "pipeline_callbacks": [],
     }

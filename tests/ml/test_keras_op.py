@@ -323,3 +323,17 @@ def test_epochs_are_told_to_whoever_wants_to_know_beside_the_callbacks_of_the_op
         op.execute(ARRAY, ONE_HOT)
     assert told == [(1, 2, "epochs"), (2, 2, "epochs")]
     assert ended == [0, 1]
+
+
+def test_predictions_may_be_batched_where_there_is_one_input_and_one_output(trained: KerasLinear) -> None:
+    class Best(KerasLinear):
+        def predict(self, input_datasets: Any) -> Any:
+            return super().predict(input_datasets).max()
+
+    def served(kind: type[KerasOp]) -> bool:
+        return kind(MLMode.PREDICT).batchable
+
+    assert served(KerasLinear)
+    assert not served(Best)
+    assert not served(TwoInputs)
+    assert not trained.batchable  # it learns

@@ -11,6 +11,7 @@ from chariots import schema, web
 from chariots._version import __version__
 from chariots.errors import ConflictError, InputError, MediaTypeError, UnknownNameError, VersionError
 from chariots.serving import execution, media
+from chariots.web.bypass import bypassed_when
 from chariots.web.problems import PROBLEM_TYPE
 
 if TYPE_CHECKING:
@@ -136,6 +137,11 @@ class V2Views:
         return text
 
 
+def _is_ours(path: str) -> bool:
+    return path == "/v2" or path.startswith("/v2/")
+
+
+@bypassed_when(lambda environ: not _is_ours(environ.get("PATH_INFO", "")))
 def in_their_words(response: Response) -> Response:
     """Turns the problem body that a failure left into the error object of the protocol.
 
@@ -145,8 +151,8 @@ def in_their_words(response: Response) -> Response:
     Returns:
         the same response, changed where it answers a route of the protocol with a problem.
     """
-    asked_v2 = request.path == "/v2" or request.path.startswith("/v2/")
-    if not asked_v2 or response.mimetype != PROBLEM_TYPE or not (request.endpoint or _PREFIX).startswith(_PREFIX):
+    is_problem = _is_ours(request.path) and response.mimetype == PROBLEM_TYPE
+    if not is_problem or not (request.endpoint or _PREFIX).startswith(_PREFIX):
         return response
     problem = schema.loads(response.get_data())
     response.status_code = _STATUSES.get(response.status_code, response.status_code)

@@ -1,0 +1,275 @@
+"""Which calls of a pipeline can be answered beneath Flask's dispatch, so that nobody can tell?
+
+Flask makes a request object, matches a route, opens a session and calls hooks; that takes longer than many a model. The
+ordinary call of a pipeline, a small JSON object with an input, needs none of it. What is not ordinary, or looked at by
+something of the user's, goes through Flask as ever: nothing of it has happened here yet, but that its body was read,
+which can be read again. An op that failed is not run again there: its exception is raised where it would have been.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import flask
+from flask.sessions import SecureCookieSessionInterface
+
+from chariots import schema
+from chariots.errors import ChariotsError
+from chariots.serving import execution
+from chariots.serving.inputs import ABSENT, INPUT_KEY
+from chariots.serving.job_requests import WORKER_KEY
+from chariots.serving.looking_at_flask import is_about_context, looks_at_flask
+from chariots.web import bypass, deadline, request_ids
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from chariots.serving.served import ServedPipeline
+    from chariots.serving.server import PipelinesServer
+
+__all__ = ["FAILURE", "MAIN", "OUTCOME", "FastPath"]
+
+FAILURE = "chariots.failure"  # in the WSGI environment: what an op has raised here
+OUTCOME = "chariots.outcome"  # there as well: an output that has no simple form in JSON, and the snapshot that made it
+MAIN = "/pipelines/<name>/main"
+
+_ENDPOINT = "chariots.main"
+_LARGEST = 2**16  # bytes of a body; what is larger takes longer than Flask's dispatch
+_MEMBERS = ({INPUT_KEY}, {INPUT_KEY, WORKER_KEY}, {WORKER_KEY}, set[str]())
+_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
+_ACCEPTED = frozenset({"*/*", "application/json", "application/json, text/plain, */*", "application/json, */*"})
+_ORDINARY_HOST = re.compile(
+    r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,9}\.?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?"
+)
+_UNUSUAL = (
+    "HTTP_COOKIE",  # a session may be in it
+    "HTTP_IDEMPOTENCY_KEY",
+    "HTTP_TRANSFER_ENCODING",
+    "HTTP_CONTENT_ENCODING",
+    "werkzeug.debug.preserve_context",  # a test client keeps the context of the request
+)
+_METHODS = (
+    "app_context",
+    "create_url_adapter",
+    "dispatch_request",
+    "do_teardown_appcontext",
+    "do_teardown_request",
+    "ensure_sync",
+    "finalize_request",
+    "full_dispatch_request",
+    "make_response",
+    "preprocess_request",
+    "process_response",
+    "request_context",
+)
+_SIGNALS = (
+    flask.appcontext_popped,
+    flask.appcontext_pushed,
+    flask.appcontext_tearing_down,
+    flask.request_finished,
+    flask.request_started,
+    flask.request_tearing_down,
+)
+
+
+class FastPath:
+    """Answers the ordinary calls of the pipelines of one server.
+
+    Args:
+        app: the server, its routes in place.
+    """
+
+    def __init__(self, app: PipelinesServer) -> None:
+        self._app = app
+        self._view = app.view_functions[_ENDPOINT]
+        # As WSGI has paths: the bytes of the text, each as a character.
+        self._served = {
+            f"/pipelines/{name}/main".encode().decode("latin-1"): served for name, served in app.served.items()
+        }
+        self._is_first = True
+        self._is_judged = False
+
+    def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
+        """Answers a request.
+
+        Args:
+            environ: of the request; as good as new if this is not the way to answer it.
+            start_response: as WSGI has it.
+
+        Returns:
+            the body; None where the request is to go through Flask.
+        """
+        path = environ.get("PATH_INFO", "")
+        if path not in self._served or not (self._may_pass(environ) and _is_ordinary(environ)):
+            return None
+        served = self._served.get(path)  # only now: the judgement may have taken it out
+        call = None if served is None else self._read(environ, served)
+        if served is None or call is None:
+            return None
+        request_id = request_ids.accepted(environ.get("HTTP_X_REQUEST_ID")) or request_ids.new_request_id()
+        answer = self._run(environ, served, call, request_id)
+        if answer is None:
+            return None
+        start_response(
+            "200 OK",
+            [
+                ("Content-Type", "application/json"),
+                ("Content-Length", str(len(answer))),
+                (request_ids.HEADER, request_id),
+            ],
+        )
+        return (answer,)
+
+    def _may_pass(self, environ: WSGIEnvironment) -> bool:
+        """Whether nobody but us has a say in how requests are answered."""
+        app = self._app
+        if not self._is_judged:
+            if self._is_first:
+                # It goes through Flask, which then refuses to be set up any further.
+                self._is_first = False
+                return False
+            self._judge()
+            self._is_judged = True
+        for hooks in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs):
+            if not bypass.all_bypassed(hooks.get(None, ()), environ):
+                return False
+        return not (
+            app.teardown_appcontext_funcs
+            or app.url_value_preprocessors.get(None)
+            or app.view_functions.get(_ENDPOINT) is not self._view
+            or any(signal.receivers and signal.has_receivers_for(app) for signal in _SIGNALS)
+        )
+
+    def _judge(self) -> None:
+        """Keeps what is served as it would be by Flask; all of it is settled when the first request comes."""
+        app = self._app
+        untouched = (
+            all(getattr(getattr(app, name), "__func__", None) is getattr(flask.Flask, name) for name in _METHODS)
+            and app.request_class is flask.Request
+            and app.response_class is flask.Response
+            and type(app.session_interface) is SecureCookieSessionInterface
+            and not (app.url_map.host_matching or app.subdomain_matching)
+            and app.config["SERVER_NAME"] is None
+            and app.config.get("TRUSTED_HOSTS") is None
+        )
+        urls = app.url_map.bind("localhost")
+        self._served = {
+            path: served
+            for path, served in self._served.items()
+            if untouched and not looks_at_flask(served.current.pipeline, app.runner) and _leads_here(urls, served.name)
+        }
+
+    def _read(self, environ: WSGIEnvironment, served: ServedPipeline) -> dict[str, Any] | None:
+        """The members of the body; None where Flask must look at it, or the pipeline cannot run here and now."""
+        if served.start_is_pending or not served.current.is_ready or served.current.trains:
+            return None
+        body = self._body(environ)
+        if body is None:
+            return None
+        try:
+            members = schema.loads(body)
+        except ChariotsError:
+            return None
+        if type(members) is not dict or members.keys() not in _MEMBERS:
+            return None
+        wish = members.get(WORKER_KEY)
+        if not (wish is None or wish is False):
+            return None
+        if execution.wants_worker(wish, served.use_worker, self._app.use_workers):
+            return None
+        return members
+
+    def _body(self, environ: WSGIEnvironment) -> bytes | None:
+        """Reads the body, and leaves it to be read again."""
+        length = environ.get("CONTENT_LENGTH", "")
+        if not (length.isascii() and length.isdigit()) or len(length) > 6:
+            return None
+        limit = self._app.config["MAX_CONTENT_LENGTH"]
+        size = int(length)
+        if not 0 < size <= (_LARGEST if limit is None else min(_LARGEST, limit)):
+            return None
+        source, body = environ["wsgi.input"], b""
+        try:
+            while len(body) < size:
+                piece = source.read(size - len(body))
+                if not piece:
+                    break
+                body += piece
+        except Exception as error:  # noqa: BLE001  # whatever it is, it comes again where Flask reads
+            environ["wsgi.input"] = _Broken(error)
+            return None
+        environ["wsgi.input"] = io.BytesIO(body)
+        return body if len(body) == size else None
+
+    def _run(
+        self, environ: WSGIEnvironment, served: ServedPipeline, members: dict[str, Any], request_id: str
+    ) -> bytes | None:
+        app = self._app
+        try:
+            value = served.inputs.read(members.get(INPUT_KEY, ABSENT))
+        except ChariotsError:
+            return None
+        snapshot = served.current
+        if not snapshot.is_ready or snapshot.trains:
+            return None
+        text = environ.get("HTTP_X_REQUEST_DEADLINE")
+        token = request_ids.outside.set(request_id)
+        try:
+            with deadline.scope(None if text is None else deadline.parse(text)):
+                output, snapshot = execution.run_request(served, snapshot, value, app.runner)
+        except Exception as error:  # noqa: BLE001  # it is raised again within Flask
+            if is_about_context(error):
+                # The op looks at Flask's request after all; there it finds one.
+                self._served = {path: other for path, other in self._served.items() if other is not served}
+                return None
+            environ[FAILURE] = error
+            environ["HTTP_X_REQUEST_ID"] = request_id
+            return None
+        finally:
+            request_ids.outside.reset(token)
+        if not isinstance(output, Iterator):  # which is sent piece by piece
+            with contextlib.suppress(ChariotsError):  # the same is raised within Flask
+                return execution.answer_json(served.name, output, snapshot)
+        environ[OUTCOME] = output, snapshot
+        environ["HTTP_X_REQUEST_ID"] = request_id
+        return None
+
+
+class _Broken(io.RawIOBase):
+    """A body that broke off when it was read."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, _buffer: Any, /) -> int:
+        raise self._error
+
+
+def _is_ordinary(environ: WSGIEnvironment) -> bool:
+    return (
+        environ["REQUEST_METHOD"] == "POST"
+        and environ.get("CONTENT_TYPE", "").lower() in _TYPES
+        and environ.get("HTTP_ACCEPT", "*/*") in _ACCEPTED
+        and not any(name in environ for name in _UNUSUAL)
+        and _ORDINARY_HOST.fullmatch(environ.get("HTTP_HOST", "")) is not None
+    )
+
+
+def _leads_here(urls: Any, name: str) -> bool:
+    """Whether the path of a pipeline leads to our view, and not to a rule of the user's."""
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.routing import RequestRedirect
+
+    try:
+        found: tuple[str, dict[str, Any]] = urls.match(f"/pipelines/{name}/main", method="POST")
+    except (HTTPException, RequestRedirect):
+        return False
+    return found == (_ENDPOINT, {"name": name})
