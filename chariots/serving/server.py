@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ from chariots import web
 from chariots.errors import ChariotsError, ConflictError, UnknownNameError, nearest
 from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
-from chariots.serving import execution, openapi, routes
+from chariots.serving import execution, observing, openapi, routes
 from chariots.serving.response import PipelineResponse
 from chariots.serving.served import ServedPipeline
 from chariots.serving.snapshots import learned_names
 from chariots.versioning import Version
+from chariots.web.access import SERVING_SCOPES
 from chariots.workers.app_loading import stand_in_folder
 
 if TYPE_CHECKING:
@@ -93,7 +95,15 @@ class PipelinesServer(Flask):
         self.served: Mapping[str, ServedPipeline] = MappingProxyType(
             self._served(_checked(app_pipelines), list(default_pipeline_callbacks or ()))
         )
-        web.install(self, title=self.name, openapi=self._openapi, ready=self._obstacles)
+        web.install(
+            self,
+            title=self.name,
+            openapi=self._openapi,
+            ready=self._obstacles,
+            scopes=SERVING_SCOPES,
+            pipelines=self.served,
+            measured=partial(observing.observe, self.served),
+        )
         routes.register(self)
         if worker_pool is not None:
             worker_pool.adopt(self)

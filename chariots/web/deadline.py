@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-__all__ = ["HEADER", "remaining", "scope", "parse"]
+__all__ = ["HEADER", "UNTIL", "remaining", "scope", "parse"]
 
 HEADER = "X-Request-Deadline"
 """The header that carries the seconds left; a duration, so that clocks need not agree."""
+
+# Where the WSGI environment has the monotonic moment at which a request must be answered, its waiting considered.
+UNTIL = "chariots.until"
 
 # The monotonic moment at which the current work must be done.
 moment: ContextVar[float | None] = ContextVar("chariots_deadline", default=None)

@@ -7,9 +7,11 @@ import re
 import sys
 from contextvars import ContextVar
 
-__all__ = ["HEADER", "accepted", "current_request_id", "new_request_id", "outside"]
+__all__ = ["DECIDED", "HEADER", "accepted", "current_request_id", "new_request_id", "outside"]
 
 HEADER = "X-Request-ID"
+# Where the WSGI environment has the id, once it is decided.
+DECIDED = "chariots.request_id"
 _is_sane = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}").fullmatch
 
 # The id of work that goes on outside of a request: a job in a worker, a command.
@@ -51,6 +53,7 @@ def of_flask_request() -> str:
 
     known: str | None = g.get("chariots_request_id")
     if known is None:
-        known = accepted(request.environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
+        known = request.environ.get(DECIDED)
+        known = known or accepted(request.environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
         g.chariots_request_id = known
     return known
