@@ -197,6 +197,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
             return
         self._forget_arrival(conn)
+        if not early.early:
+            self._end(conn, b"")  # it has said all that it will say
+            return
         early.since = time.monotonic()
         spare = spare_name(early.early) if found == "whole" else None
         if spare is not None:
