@@ -184,6 +184,7 @@ class PipelinesConfig(_Section):
         pipeline_callbacks: Iterable[PipelineCallback] | None = None,
         import_name: str | None = None,
         alias: str | None = None,
+        token: str | None = None,
     ) -> None:
         """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_...`` or is the default.
 
@@ -195,6 +196,7 @@ class PipelinesConfig(_Section):
             pipeline_callbacks: callbacks for every pipeline of the server.
             import_name: the import name of the Flask app (``chariots_app``).
             alias: the alias whose versions are served, of every pipeline that has it (``production``).
+            token: what the server knows this client by.
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -207,6 +209,7 @@ class PipelinesConfig(_Section):
                 "server_port": server_port,
                 "import_name": import_name,
                 "alias": alias,
+                "token": token,
             },
             {
                 "runner": "sequential-runner",
@@ -221,6 +224,7 @@ class PipelinesConfig(_Section):
         self.server_port: int = settled["server_port"]
         self.import_name: str = settled["import_name"]
         self.alias: str = settled["alias"]
+        self.token: str | None = settled["token"]
         self.pipelines: list[Pipeline] = list(pipelines or ())
         self.pipeline_callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())
 
@@ -228,7 +232,7 @@ class PipelinesConfig(_Section):
         """A client of the pipelines server at ``server_host`` and ``server_port``."""
         from chariots.serving import PipelinesClient
 
-        return PipelinesClient(_url(self.server_host, self.server_port))
+        return PipelinesClient(_url(self.server_host, self.server_port), token=self.token)
 
     def get_runner(self) -> BaseRunner:
         """The runner itself."""

@@ -116,7 +116,7 @@ def value_of(metrics: str, series: str) -> float | None:
 
 
 @contextmanager
-def in_background(url: str, *names: str, **headers: str) -> Iterator[dict[str, int]]:
+def in_background(folder: Path, url: str, *names: str, **headers: str) -> Iterator[dict[str, int]]:
     """Calls the pipeline that waits for a file, at the same time under several names; tells the statuses."""
     statuses: dict[str, int] = {}
 
@@ -129,6 +129,7 @@ def in_background(url: str, *names: str, **headers: str) -> Iterator[dict[str, i
     try:
         yield statuses
     finally:
+        (folder / "ending").touch()
         for thread in threads:
             thread.join(DEADLINE)
 
@@ -177,7 +178,7 @@ def test_what_nobody_has_time_for_is_refused_at_once_and_the_rest_is_answered(fo
     with serving(folder, "--threads", "1", "--backlog", "2") as (url, _):
         asker = Asker(url)
         assert asker("double", 2)[0] == 200
-        with in_background(url, "a", "b", "c") as statuses:
+        with in_background(folder, url, "a", "b", "c") as statuses:
             waiting = "chariots_requests_waiting"
             eventually(lambda: value_of(ask(url, "/metrics")[1], waiting) == 2.0)
             refusals = [asker("double", 2, X_Request_ID=f"mine-{number}") for number in range(3)]
@@ -200,7 +201,7 @@ def test_requests_behind_one_that_is_refused_are_answered_in_order(folder: Path)
         b"POST /pipelines/double/main HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n"
         + b'{"pipeline_input":3}'
     )
-    with serving(folder, "--threads", "1", "--backlog", "0") as (url, _), in_background(url, "a") as statuses:
+    with serving(folder, "--threads", "1", "--backlog", "0") as (url, _), in_background(folder, url, "a") as statuses:
         eventually((folder / "begun-a").exists)
         port = int(url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as connection:
@@ -216,7 +217,7 @@ def test_requests_behind_one_that_is_refused_are_answered_in_order(folder: Path)
 
 
 def test_a_large_body_that_nobody_has_time_for_is_refused_unread(folder: Path) -> None:
-    with serving(folder, "--threads", "1", "--backlog", "0") as (url, _), in_background(url, "a"):
+    with serving(folder, "--threads", "1", "--backlog", "0") as (url, _), in_background(folder, url, "a"):
         eventually((folder / "begun-a").exists)
         status, problem, headers = ask(url, "double", "x" * 1_000_000)
         assert (status, problem["type"]) == (503, "urn:chariots:overloaded")
@@ -225,9 +226,9 @@ def test_a_large_body_that_nobody_has_time_for_is_refused_unread(folder: Path) -
 
 
 def test_a_request_whose_time_ran_out_while_it_waited_is_not_begun(folder: Path) -> None:
-    with serving(folder, "--threads", "1") as (url, _), in_background(url, "first"):
+    with serving(folder, "--threads", "1") as (url, _), in_background(folder, url, "first"):
         eventually((folder / "begun-first").exists)
-        with in_background(url, "second", X_Request_Deadline="0.2") as late:
+        with in_background(folder, url, "second", X_Request_Deadline="0.2") as late:
             eventually(lambda: value_of(ask(url, "/metrics")[1], "chariots_requests_waiting") == 1.0)
             time.sleep(0.3)
             (folder / "ending").touch()
