@@ -27,6 +27,9 @@ class NodeTimes(PipelineCallback):
         metrics: where that is kept.
     """
 
+    #: Several requests may run as one: what is measured is how long a node takes, and not for whom.
+    welcomes_batches = True
+
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._known: dict[tuple[str, str], Any] = {}

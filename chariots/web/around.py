@@ -99,6 +99,21 @@ class Around:
         self.prepare()
         return self._metrics
 
+    def admits_a_call(self, environ: WSGIEnvironment) -> bool:
+        """Whether a request may call a pipeline that does not train; the check then has nothing to say.
+
+        Args:
+            environ: its WSGI environment.
+        """
+        access = self.access
+        if access is None:
+            return True
+        try:
+            access.admit(environ, self._scopes[0] if self._scopes else "admin")
+        except ChariotsError:
+            return False
+        return True
+
     def require(self, scope: Scope) -> None:
         """Refuses the current request of Flask if its token does not allow so much.
 
@@ -285,9 +300,7 @@ class _Call:
         self.waited = max(0.0, time.monotonic() - since) if since is not None else 0.0
         self._around = around
         self._is_over = False
-        # Decided here, and found here by everybody after us.
-        asked = request_ids.accepted(environ.get("HTTP_X_REQUEST_ID"))
-        environ[request_ids.DECIDED] = asked or request_ids.new_request_id()
+        request_ids.of_environ(environ)  # decided here, and found by everybody after us
 
     def respond(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         self.status = status[:3]

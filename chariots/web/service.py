@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from chariots.schema.places import printable
 from chariots.web import deadline, health, request_ids
 from chariots.web.access import INSIDE, Access, Scope, open_to_all
 from chariots.web.around import PIPELINE, ROUTE, Around
+from chariots.web.bypass import bypassed, bypassed_when
 from chariots.web.problems import PROBLEM_TYPE, problem_of
 
 __all__ = [
@@ -80,7 +80,7 @@ def install(
         app.config["MAX_CONTENT_LENGTH"] = wrapped.default_limit = max_body
     app.before_request(_take_deadline)
     if access is not None or scopes:
-        app.before_request(_check_access)
+        app.before_request(bypassed_when(wrapped.admits_a_call)(lambda: _check_access()))
     app.after_request(_tell_around)
     app.teardown_request(_drop_deadline)
     # One handler, at the widest class: any handler that the application registers is more specific and wins.
@@ -242,17 +242,15 @@ def openapi_document(
     }
 
 
+@bypassed
 def _take_deadline() -> None:
-    text = request.environ.get("HTTP_X_REQUEST_DEADLINE")
-    until = request.environ.get(deadline.UNTIL)
-    if until is None and text is not None:
-        seconds = deadline.parse(text)
-        until = None if seconds is None else time.monotonic() + seconds
+    until = deadline.of_environ(request.environ)
     if until is not None:
         outer = g.chariots_outer_deadline = deadline.moment.get()
         deadline.moment.set(until if outer is None else min(outer, until))
 
 
+@bypassed
 def _drop_deadline(_: BaseException | None) -> None:
     if "chariots_outer_deadline" in g:
         deadline.moment.set(g.pop("chariots_outer_deadline"))
@@ -273,6 +271,7 @@ def _metrics() -> flask.Response:
     return current_app.response_class(text, 200, content_type=content_type)
 
 
+@bypassed
 def _tell_around(response: flask.Response) -> flask.Response:
     response.headers[request_ids.HEADER] = request_ids.of_flask_request()
     rule = request.url_rule

@@ -203,7 +203,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "max_body": Setting(size, None, "Largest body of a request in bytes, such as 10M (64Mi).", "BYTES"),
     "request_timeout": Setting(seconds, None, "Deadline of every request, its waiting included.", "SECONDS"),
     "metrics": Setting(flag, True, "Whether /metrics tells what was measured (on).", "on|off"),
-    "node_times": Setting(flag, True, "Whether /metrics tells the time that each node takes (on).", "on|off"),
+    "node_times": Setting(flag, False, "Whether /metrics tells the time that each node takes (off).", "on|off"),
     "access_log": Setting(log_form, "off", "A line for every request on standard output (off).", "off|text|json"),
     "workers": Setting(hands, 1, "Processes that answer (1).", "N"),
     "threads": Setting(hands, 8, "Requests that each process answers at a time (8).", "N"),

@@ -140,7 +140,7 @@ def in_background(folder: Path, url: str, *names: str, **headers: str) -> Iterat
 def test_whichever_process_is_asked_tells_what_all_of_them_counted(folder: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    with serving(folder, "--workers", "3", TMPDIR=str(temporary)) as (url, process):
+    with serving(folder, "--workers", "3", "--node-times", "on", TMPDIR=str(temporary)) as (url, process):
         (shared,) = temporary.glob("chariots-serve-*")
         assert stat.S_IMODE(shared.stat().st_mode) == 0o700
         pids: set[int] = set()

@@ -6,10 +6,8 @@ import pytest
 
 from chariots.pipelines import Pipeline, PipelinesServer
 from chariots.pipelines.nodes import Node
-from chariots.pipelines.ops import BaseOp
-from chariots.testing import TestOpStoreClient
 from chariots.web.metrics import metrics
-from tests.serving.support import IN, OUT, AddOneOp, Boom, Total
+from tests.serving.support import IN, OUT, AddOneOp, Boom, Learner, Total, one_op
 
 TOKENS = {scope: {"Authorization": f"Bearer {scope}-token-1234567890"} for scope in ("predict", "operate", "admin")}
 ALLOWED = [
@@ -29,14 +27,10 @@ ALLOWED = [
 ]
 
 
-def chain(op: BaseOp, name: str) -> Pipeline:
-    return Pipeline([Node(op, [IN], OUT)], name)
-
-
 @pytest.mark.parametrize(("method", "path", "needed"), ALLOWED, ids=[f"{method} {path}" for method, path, _ in ALLOWED])
 def test_a_token_allows_what_its_scope_says(method: str, path: str, needed: str) -> None:
     learn = Pipeline([Node(Total(), [], OUT)], "learn")
-    app = PipelinesServer([chain(AddOneOp(), "count"), learn], import_name="guarded")
+    app = PipelinesServer([one_op(AddOneOp(), "count"), learn], import_name="guarded")
     app.config["CHARIOTS_TOKENS"] = {scope: f"{scope}-token-1234567890" for scope in TOKENS}
     app.add_url_rule("/own", "own", lambda: {}, methods=["POST"])
     client = app.test_client()
@@ -49,18 +43,9 @@ def test_a_token_allows_what_its_scope_says(method: str, path: str, needed: str)
         assert status != 401
 
 
-def test_the_versions_in_service_and_the_generation_follow_a_load(tmp_path) -> None:
+def test_the_versions_in_service_and_the_generation_follow_what_is_served() -> None:
     registry = metrics().registry
-    store = TestOpStoreClient(str(tmp_path))
-    train, learned = Total(5), Total()
-    learned.allow_version_change = False
-    app = PipelinesServer(
-        [Pipeline([Node(train)], "train_total"), Pipeline([Node(learned, [], OUT)], "tell_total")],
-        op_store_client=store,
-        import_name="followed",
-    )
-    client = app.test_client()
-    client.get("/livez")
+    client = PipelinesServer([one_op(Learner(learns=True), "followed")], import_name="followed").test_client()
 
     def served() -> dict[str, float]:
         return {
@@ -68,34 +53,38 @@ def test_the_versions_in_service_and_the_generation_follow_a_load(tmp_path) -> N
             for metric in registry.collect()
             if metric.name == "chariots_pipeline_version"
             for sample in metric.samples
-            if sample.labels["pipeline"] == "train_total"
+            if sample.labels["pipeline"] == "followed"
         }
 
+    def generation() -> float | None:
+        return registry.get_sample_value("chariots_pipeline_generation", {"pipeline": "followed"})
+
+    client.get("/livez")
     (before,) = served()
-    generation = registry.get_sample_value("chariots_pipeline_generation", {"pipeline": "train_total"})
-    assert client.post("/pipelines/train_total/main", json={}).status_code == 200
-    after = served()
-    assert registry.get_sample_value("chariots_pipeline_generation", {"pipeline": "train_total"}) == generation + 1
-    assert len(after) == 2
-    assert after.pop(before) == 0.0
-    assert list(after.values()) == [1.0]
+    assert generation() == 1.0
+    told = client.post("/pipelines/followed/main", json={"pipeline_input": "mark"}).get_json()
+    assert generation() == 2.0
+    assert served() == {before: 0.0, told["versions"]["learner"].partition("_")[0]: 1.0}
 
 
 def test_nodes_are_timed_and_what_fails_is_not() -> None:
     def timed(pipeline: str, node: str) -> float | None:
         return metrics().registry.get_sample_value("chariots_node_seconds_count", {"pipeline": pipeline, "node": node})
 
-    inner = chain(AddOneOp(), "timed_inner")
+    inner = one_op(AddOneOp(), "timed_inner")
     outer = Pipeline([Node(inner, [IN], "x"), Node(Boom(), ["x"], OUT)], "timed_outer")
-    client = PipelinesServer([outer], import_name="timed").test_client()
+    app = PipelinesServer([outer], import_name="timed")
+    app.config["CHARIOTS_NODE_TIMES"] = True
+    client = app.test_client()
     for _ in range(3):
         assert client.post("/pipelines/timed_outer/main", json={"pipeline_input": 1}).status_code == 500
     assert timed("timed_outer", "timed_inner") == 3.0
     assert timed("timed_outer", "boom") is None
 
 
-def test_a_server_that_does_not_measure_runs_its_pipelines_without_callbacks() -> None:
-    app = PipelinesServer([chain(AddOneOp(), "plain")], import_name="plain")
-    app.config["CHARIOTS_METRICS"] = False
+@pytest.mark.parametrize("settings", [{}, {"CHARIOTS_METRICS": False, "CHARIOTS_NODE_TIMES": True}])
+def test_where_nodes_are_not_timed_pipelines_run_without_callbacks(settings: dict[str, bool]) -> None:
+    app = PipelinesServer([one_op(AddOneOp(), "plain")], import_name="plain")
+    app.config.update(settings)
     assert app.test_client().post("/pipelines/plain/main", json={"pipeline_input": 1}).status_code == 200
     assert app.pipelines["plain"].callbacks == []

@@ -225,6 +225,14 @@ def test_a_page_of_another_origin_may_not() -> None:
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+def test_whoever_answers_beneath_flask_can_ask_who_is_let_in() -> None:
+    around = surrounding(service(tokens={"predict": PREDICT}))
+    call = {"REQUEST_METHOD": "POST", "PATH_INFO": "/pipelines/iris/main", "HTTP_HOST": "any.example"}
+    assert around.admits_a_call(call) is False
+    assert around.admits_a_call({**call, "HTTP_AUTHORIZATION": f"Bearer {PREDICT}"}) is True
+    assert surrounding(service()).admits_a_call(call) is True
+
+
 # -- the access log -------------------------------------------------------------------------------------------------
 
 
