@@ -425,7 +425,7 @@ def test_nobody_behind_a_load_balancer_notices_that_a_server_stops(folder: Path)
     second = folder / "second"
     second.mkdir()
     (second / "my_app.py").write_text(APP)
-    with serving(folder, "--drain-seconds", "3") as (url, process), serving(second) as (other, _):
+    with serving(folder, "--drain-seconds", "8") as (url, process), serving(second) as (other, _):
         done = threading.Event()
         with Balancer(url, other) as balancer:
             threads = [threading.Thread(target=balancer.serve_forever, args=(0.01,))]
