@@ -112,6 +112,7 @@ setup(
         "rich>=13.0",
         "cookiecutter>=2.6",
         "msgspec>=0.19",  # finds a large input in the body that holds it, without reading it
+        "prometheus-client>=0.20",
         "gunicorn>=22.0; platform_system != 'Windows'",
     ],
     extras_require={

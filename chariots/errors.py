@@ -30,6 +30,9 @@ __all__ = [
     "JobTimeoutError",
     "AlreadySavedError",
     "UnreachableError",
+    "OverloadedError",
+    "TooManyRequestsError",
+    "DeadlinePassedError",
     "StoreError",
     "DamagedError",
     "StoreFullError",
@@ -249,6 +252,29 @@ class UnreachableError(ChariotsError, ConnectionError):
     status = 503
     slug = "unreachable"
     title = "Unreachable"
+
+
+class OverloadedError(UnreachableError):
+    """Raised when so many requests wait already that a server takes no more; nothing was begun."""
+
+    slug = "overloaded"
+    title = "Overloaded"
+
+
+class TooManyRequestsError(ChariotsError, ConnectionError):
+    """Raised when a client asks for more than it may; ``extra['retry_after']`` says when it may again, in seconds."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Too many requests"
+
+
+class DeadlinePassedError(ChariotsError, TimeoutError):
+    """Raised when the time that a request was given has passed before it was begun."""
+
+    status = 504
+    slug = "deadline-passed"
+    title = "Deadline passed"
 
 
 class StoreError(ChariotsError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -113,7 +114,7 @@ def save(pipeline: str, url: str) -> None:
 def _client(url: str) -> PipelinesClient:
     from chariots.serving import PipelinesClient
 
-    return PipelinesClient(url)
+    return PipelinesClient(url, token=os.environ.get("CHARIOTS_PIPELINES_TOKEN") or None)
 
 
 def _finished(client: PipelinesClient, response: PipelineResponse, pipeline: str) -> PipelineResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -221,7 +222,7 @@ def workers(url: str, as_json: bool) -> None:
 def _client(url: str) -> PipelinesClient:
     from chariots.serving import PipelinesClient
 
-    return PipelinesClient(url)
+    return PipelinesClient(url, token=os.environ.get("CHARIOTS_PIPELINES_TOKEN") or None)
 
 
 def _failed(client: PipelinesClient, pipeline: str | None) -> list[str]:

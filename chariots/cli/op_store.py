@@ -41,7 +41,7 @@ def op_store() -> None:
 
 @click.command()
 @store_options
-@server_options(port=5001)
+@server_options(5001, "tokens_file", "allowed_hosts", "node_times")
 @click.option(
     "--allowed-host",
     "allowed_hosts",

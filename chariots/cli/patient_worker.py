@@ -8,130 +8,85 @@ there are as many connections as a worker takes, the one that has waited longest
 
 from __future__ import annotations
 
-import re
-import select
 import selectors
 import socket
-import struct
+import ssl
 import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from gunicorn.http import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
 
-__all__ = ["PatientWorker", "PatientSocket"]
+from chariots.cli.loop_answers import overloaded, spare_name
+from chariots.cli.patient_socket import ARRIVAL_SECONDS, Early, PatientSocket, PatientTlsSocket, arrived
+from chariots.errors import OverloadedError
+from chariots.web.around import Around
+from chariots.web.health import leaving
 
-ARRIVAL_SECONDS: Final = 20.0  # for a head and a small body to arrive
+__all__ = ["PatientWorker", "ARRIVAL_SECONDS"]
+
+BACKLOG_OF_A_THREAD: Final = 16
 LEAVING_SECONDS: Final = 2.0  # for a client to take the rest of an answer, as long as gunicorn grants it
-SILENCE_SECONDS: Final = 60  # in which a client neither sends nor takes a byte
 STAY_SECONDS: Final = 0.003  # for which a thread waits for the next request of a client
-SMALL_BODY: Final = 2**16  # bytes; larger bodies are read by the thread, half of the threads at most
-LONGEST_HEAD: Final = 2**16  # bytes; what is longer is read, and judged, by gunicorn itself
-SLOWEST: Final = 4096  # bytes a second in which a body must arrive on average, once it has taken ARRIVAL_SECONDS
 
-Arrival = Literal["part", "whole", "large"]
-
-_EARLY: Final = 2**14  # bytes, received at once
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
-_UNKNOWN_LENGTH = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_MANY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class PatientSocket(socket.socket):
-    """A connection that hands out first what was received early, and loses patience with a body that trickles in."""
-
-    def __init__(self, taken_over: socket.socket) -> None:
-        super().__init__(fileno=taken_over.detach())
-        self.early = bytearray()
-        self._waited = 0.0  # seconds
-        self._received = 0  # bytes, in that time
-        silence = struct.pack("ll", SILENCE_SECONDS, 0)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self.setsockopt(socket.SOL_SOCKET, option, silence)
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            # Gunicorn sends head and body apart; the body would wait 40 ms for the client to acknowledge the head.
-            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def receive_early(self) -> bool:
-        """Takes in what is there without waiting for it; False where the client has said all that it will say.
-
-        Raises:
-            BlockingIOError: if nothing is there.
-        """
-        piece = super().recv(_EARLY, socket.MSG_DONTWAIT)
-        self.early += piece
-        return bool(piece)
-
-    def forget_the_pace(self) -> None:
-        """Begins to measure anew, for the next request."""
-        self._waited, self._received = 0.0, 0
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Receives as every socket does, but only what comes at some pace.
-
-        Raises:
-            TimeoutError: if the client is too slow.
-        """
-        if self.early:
-            piece = bytes(self.early[:bufsize])
-            if not flags & socket.MSG_PEEK:
-                del self.early[:bufsize]
-            return piece
-        began = time.monotonic()
-        piece = super().recv(bufsize, flags)
-        self._waited += time.monotonic() - began
-        self._received += len(piece)
-        if self._waited > ARRIVAL_SECONDS and self._received < SLOWEST * self._waited:
-            raise TimeoutError(f"{self._received} bytes came in {self._waited:.0f} seconds, which is too slow")
-        return piece
-
-    def arrived(self) -> Arrival:
-        """How much of a request is there."""
-        return _arrived(self.early)
-
-    def is_next_whole(self, seconds: float) -> bool:
-        """Whether a request is there within some seconds, all of it in one piece; leaves it where it is."""
-        if self.early:
-            return False
-        waiting = select.poll()
-        waiting.register(self, select.POLLIN)
-        if not waiting.poll(seconds * 1000):
-            return False
-        try:
-            return _arrived(super().recv(_EARLY, socket.MSG_PEEK | socket.MSG_DONTWAIT)) == "whole"
-        except OSError:
-            return False
-
-
-def _arrived(received: bytes | bytearray) -> Arrival:
-    """How much of a request is there: part of it, all of it, or all but a body that a thread has to read."""
-    end = received.find(b"\r\n\r\n")
-    if end < 0:
-        return "large" if len(received) > LONGEST_HEAD else "part"
-    if _UNKNOWN_LENGTH.search(received, 0, end):
-        return "large"
-    found = _LENGTH.search(received, 0, end + 2)
-    length = 0 if found is None else int(found[1])
-    if length > SMALL_BODY:
-        return "large"
-    return "whole" if len(received) - end - 4 >= length else "part"
-
-
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """A worker whose threads are not kept waiting by slow clients, and that refuses connections once it stops."""
+    """A worker whose threads are not kept waiting by slow clients, and that refuses what it has no time for.
+
+    Attributes:
+        backlog: how many requests may wait for a thread; None for 16 for each thread.
+        drain_seconds: how long it goes on after it was told to stop, so that whoever asks ``/readyz`` learns of it.
+    """
+
+    backlog: int | None = None
+    drain_seconds = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        threads = self.cfg.threads
+        self._most = threads + (BACKLOG_OF_A_THREAD * threads if self.backlog is None else self.backlog)
+        self._at_work = 0  # connections that a thread has, or that wait for one
+        self._spare: dict[str, ThreadPoolExecutor] = {}  # threads for those who look after servers
+        self._leaves_at: float | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._metrics: Any = None
         self._arriving: dict[Any, float] = {}  # connection -> the moment at which patience ends; the oldest first
-        self._leaving: dict[PatientSocket, float] = {}
+        self._leaving: dict[Any, float] = {}
         self._large: deque[tuple[float, Any]] = deque()  # connections whose large bodies wait for a thread, since when
         self._reading = 0  # threads that have such a body
         self._staying = 0  # threads that wait a moment for the next request of their client
         self._lock = threading.Lock()
+
+    def init_process(self) -> None:
+        """Begins; gunicorn calls this in the new process."""
+        if self.cfg.is_ssl:
+            from gunicorn.sock import ssl_context
+
+            self._tls = ssl_context(self.cfg)
+            self._tls.sslsocket_class = PatientTlsSocket
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Loads the application, and what it counts with."""
+        super().load_wsgi()
+        around = getattr(self.wsgi, "wsgi_app", None)
+        self._metrics = around.metrics if isinstance(around, Around) else None
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """Tells ``/readyz`` to say no, and stops a while later; at once when told for the second time."""
+        if not self.drain_seconds or leaving.is_set():
+            super().handle_exit(sig, frame)
+            return
+        self._leaves_at = time.monotonic() + self.drain_seconds
+        leaving.set()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Refuses connections while it finishes what runs; gunicorn's own lets them wait, and then drops them."""
@@ -144,14 +99,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def enqueue_req(self, conn: Any) -> None:
         """Lets a request arrive, and then gives it to a thread."""
-        if not isinstance(conn.sock, PatientSocket):
-            conn.sock = PatientSocket(conn.sock)
-            conn.close = partial(self._close, conn)
+        if not isinstance(conn.sock, PatientSocket | PatientTlsSocket):
+            self._take_over(conn)
         conn.data_ready = True  # no thread needs to look whether something comes
         conn.sock.forget_the_pace()
         parser = getattr(conn, "parser", None)
         if parser is not None and parser.unreader.buf.getvalue():
-            super().enqueue_req(conn)  # the request came together with the one before, and was read along with it
+            conn.sock.since = time.monotonic()
+            self._hand_over(conn)  # the request came together with the one before, and was read along with it
             return
         self._receive(conn)
 
@@ -160,6 +115,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         try:
             is_kept = super().handle(conn)
             while is_kept is True and self._follows_at_once(conn):
+                conn.sock.since = time.monotonic()
                 conn.sock.forget_the_pace()
                 is_kept = super().handle(conn)
             return is_kept
@@ -174,13 +130,17 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Closes what has waited too long; gunicorn's loop calls this after each of its steps, of a second at most."""
         super().murder_keepalived(*args, **kwargs)
         now = time.monotonic()
+        if self._leaves_at is not None and self._leaves_at <= now:
+            self.alive = False
+        if self._metrics is not None:
+            self._metrics.waiting.set(self.waiting)
         for connection in [one for one, end in self._arriving.items() if end <= now]:
             self._drop(connection)
         # Otherwise gunicorn lets all others wait until one of these connections ends.
         while self.alive and self.nr_conns >= self.worker_connections and self._make_room():
             pass
-        for leaving in [one for one, end in self._leaving.items() if end <= now]:
-            self._let_go(leaving)
+        for closing in [one for one, end in self._leaving.items() if end <= now]:
+            self._let_go(closing)
 
     def _follows_at_once(self, conn: Any) -> bool:
         """Whether a client that got its answer sends the next request, small and whole, within a moment.
@@ -197,26 +157,104 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             with self._lock:
                 self._staying -= 1
 
+    def finish_request(self, conn: Any, *args: Any) -> None:
+        """Goes on with a connection whose request a thread has answered."""
+        if getattr(conn, "is_at_work", False):
+            conn.is_at_work = False
+            with self._lock:
+                self._at_work -= 1
+        super().finish_request(conn, *args)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return max(0, self._at_work + len(self._large) - int(self.cfg.threads))
+
+    def _take_over(self, conn: Any) -> None:
+        if self._tls is None:
+            conn.sock = PatientSocket(conn.sock)
+        else:
+            conn.sock = PatientTlsSocket.over(conn.sock, self._tls)
+            # What gunicorn would do in the thread, the handshake included.
+            conn.initialized, conn.parser = True, RequestParser(conn.cfg, conn.sock, conn.client)
+        conn.close = partial(self._close, conn)
+
     def _receive(self, conn: Any, _readable: Any = None) -> None:
+        early: Early = conn.sock
         try:
-            arrived = conn.sock.arrived() if conn.sock.receive_early() else "whole"
+            found = arrived(early.early) if early.receive_early() else "whole"
         except (BlockingIOError, InterruptedError):
-            arrived = "part"
+            found = arrived(early.early) if early.early else "part"
+        except ssl.SSLError:
+            self._forget_arrival(conn)
+            self._end(conn, b"")  # whatever it speaks, it is not TLS
+            return
         except OSError:
-            arrived = "whole"  # whichever thread reads on will find out, and close it
-        if arrived == "part":
+            found = "whole"  # whichever thread reads on will find out, and close it
+        if found == "part":
             if conn not in self._arriving:
                 self._arriving[conn] = time.monotonic() + ARRIVAL_SECONDS
                 self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
             return
-        if self._arriving.pop(conn, None) is not None:
-            self.poller.unregister(conn.sock)
-        conn.sock.setblocking(True)
-        if arrived == "large":
+        self._forget_arrival(conn)
+        if not early.early:
+            self._end(conn, b"")  # it has said all that it will say
+            return
+        early.since = time.monotonic()
+        spare = spare_name(early.early) if found == "whole" else None
+        if spare is not None:
+            self._ask_spare(conn, spare)
+        elif self._at_work + len(self._large) >= self._most:
+            self._refuse(conn)
+        elif found == "large":
+            conn.sock.setblocking(True)
             self._large.append((time.monotonic(), conn))
             self._read_large()
         else:
-            super().enqueue_req(conn)
+            self._hand_over(conn)
+
+    def _forget_arrival(self, conn: Any) -> None:
+        if self._arriving.pop(conn, None) is not None:
+            self.poller.unregister(conn.sock)
+
+    def _hand_over(self, conn: Any) -> None:
+        conn.sock.setblocking(True)
+        with self._lock:
+            self._at_work += 1
+        conn.is_at_work = True
+        super().enqueue_req(conn)
+
+    def _ask_spare(self, conn: Any, name: str) -> None:
+        """Has a thread answer that nothing else keeps busy; one for each, since asking a store may take its time."""
+        conn.sock.setblocking(True)
+        spare = self._spare.get(name)
+        if spare is None:
+            spare = self._spare[name] = ThreadPoolExecutor(1, thread_name_prefix=name)
+        done = spare.submit(super().handle, conn)
+        done.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def _refuse(self, conn: Any) -> None:
+        """Says at once that there is no time for a request."""
+        if self._metrics is not None:
+            self._metrics.refused.labels(OverloadedError.slug).inc()
+        conn.sock.setblocking(False)
+        answer, length = overloaded(conn.sock.early, self.waiting)
+        kept = getattr(self, "keepalived_conns", None)  # not all releases of gunicorn have them
+        try:
+            is_told = conn.sock.send(answer) == len(answer)
+        except OSError:
+            is_told = False  # it does not read either
+        if not is_told or length is None or kept is None or not self.alive:
+            self.nr_conns -= 1
+            conn.close(graceful=is_told)
+            return
+        del conn.sock.early[:length]
+        if conn.sock.early:
+            self.method_queue.defer(self._receive, conn)
+            return
+        conn.set_timeout()
+        kept.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def _read_large(self) -> None:
         """Gives waiting large bodies to threads, as long as half of the threads are left for others."""
@@ -226,7 +264,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._reading += 1
             _, conn = self._large.popleft()
         conn.is_large = True
-        super().enqueue_req(conn)
+        self._hand_over(conn)
 
     def _make_room(self) -> bool:
         """Closes the connection that has waited longest, for its client or for a thread; False where none waits."""
@@ -277,19 +315,19 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             return
         self._drain(conn.sock)
 
-    def _drain(self, leaving: PatientSocket) -> None:
+    def _drain(self, closing: Any) -> None:
         """Takes what a client still sends: closing before would take the answer from it (RFC 9112, section 9.6)."""
-        leaving.early.clear()
+        closing.early.clear()
         try:
-            if leaving.receive_early():
+            if closing.receive_early():
                 return
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             pass
-        self._let_go(leaving)
+        self._let_go(closing)
 
-    def _let_go(self, leaving: PatientSocket) -> None:
-        del self._leaving[leaving]
-        self.poller.unregister(leaving)
-        leaving.close()
+    def _let_go(self, closing: Any) -> None:
+        del self._leaving[closing]
+        self.poller.unregister(closing)
+        closing.close()

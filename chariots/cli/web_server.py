@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import errno
 import functools
+import math
 import os
+import shutil
 import socket
+import ssl
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from chariots.cli.commands import Failure, described
+from chariots.cli.serving_options import as_configuration, decided, serving_options
+from chariots.web.settings import METRICS_FOLDER, SHARED_FOLDER
 
 __all__ = ["Listener", "serve_application", "server_options"]
 
+GRACE_SECONDS: Final = 30  # for what runs to end
 LOAD_FAILED: Final = 4  # gunicorn stops for good when a worker leaves with this code
 # gunicorn's own lines about a worker that could not load the app, which we tell in one line instead
 NOISE: Final = ("Worker (pid:%s) exited with code %s.", "Shutting down: %s", "Reason: %s")
@@ -33,25 +41,54 @@ class Listener:
         port: the port; 0 takes a free one.
         workers: how many processes answer.
         threads: how many requests each process answers at a time.
+        backlog: how many more may wait in each process; None for 16 for each thread.
+        drain_seconds: how long requests are answered after the server was told to stop.
+        tls_cert: the certificate in PEM; None for plain HTTP.
+        tls_key: its private key in PEM, if it is in another file.
+        tls_ca: those whose certificates clients must bring; None if they need none.
+        configuration: what the Flask configuration of the application is to hold, whatever it holds already.
     """
 
     host: str = "127.0.0.1"
     port: int = 5000
     workers: int = 1
     threads: int = 8
+    backlog: int | None = None
+    drain_seconds: float = 0.0
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls_ca: str | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, host: str, port: int, serving: Mapping[str, Any]) -> Listener:
+        """Makes one from what the options of a command say, and the environment.
+
+        Args:
+            host: the interface.
+            port: the port.
+            serving: what the options say.
+
+        Raises:
+            Failure: when the environment holds what cannot be.
+        """
+        found = decided(serving)
+        names = ("workers", "threads", "backlog", "drain_seconds", "tls_cert", "tls_key", "tls_ca")
+        return cls(host, port, **{name: found[name] for name in names}, configuration=as_configuration(serving))
 
 
-def server_options(port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Adds ``--host``, ``--port``, ``--workers`` and ``--threads``; the command gets one `Listener`.
+def server_options(port: int, *leave_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds ``--host``, ``--port`` and an option for each setting; the command gets one `Listener`.
 
     Args:
         port: the default port.
+        *leave_out: settings for which the command has no option.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
-        def with_listener(*args: Any, host: str, port: int, workers: int, threads: int, **rest: Any) -> Any:
-            return command(*args, listener=Listener(host, port, workers, threads), **rest)
+        def with_listener(*args: Any, host: str, port: int, serving: dict[str, Any], **rest: Any) -> Any:
+            return command(*args, listener=Listener.of(host, port, serving), **rest)
 
         options = [
             click.option(
@@ -68,26 +105,11 @@ def server_options(port: int) -> Callable[[Callable[..., Any]], Callable[..., An
                 show_default=True,
                 help="Port to listen on; 0 takes a free one.",
             ),
-            click.option(
-                "--workers",
-                "-w",
-                type=click.IntRange(1),
-                default=1,
-                show_default=True,
-                help="Processes that answer.",
-            ),
-            click.option(
-                "--threads",
-                "-t",
-                type=click.IntRange(1),
-                default=8,
-                show_default=True,
-                help="Requests that each process answers at a time.",
-            ),
         ]
+        with_options = serving_options(leave_out=leave_out)(with_listener)
         for option in reversed(options):
-            with_listener = option(with_listener)
-        return with_listener
+            with_options = option(with_options)
+        return with_options
 
     return decorate
 
@@ -115,7 +137,8 @@ def serve_application(load: Callable[[], Any], name: str, listener: Listener, *,
     reader, writer = os.pipe()
     parent = os.getpid()
     try:
-        _gunicorn(load, name, listener, bound, writer, debug).run()
+        with _shared_folder():
+            _gunicorn(load, name, listener, bound, writer, debug).run()
     except (SystemExit, HaltServer) as leaving:
         # Worker processes leave through here as well, and have nothing to tell. A HaltServer gets this far when
         # a second worker fails while gunicorn stops because of the first.
@@ -125,6 +148,21 @@ def serve_application(load: Callable[[], Any], name: str, listener: Listener, *,
         with os.fdopen(reader, encoding="utf-8", errors="replace") as told:
             reason = told.read().split("\0")[0]
         raise Failure(reason or f"{name} stopped serving, see the lines above.") from None
+
+
+@contextmanager
+def _shared_folder() -> Iterator[None]:
+    """A folder for what the processes count together; they find it by its variables."""
+    parent = os.getpid()
+    folder = tempfile.mkdtemp(prefix="chariots-serve-")  # nobody else may enter it
+    os.environ[SHARED_FOLDER] = folder
+    if not os.environ.get(METRICS_FOLDER):
+        os.environ[METRICS_FOLDER] = folder
+    try:
+        yield
+    finally:
+        if os.getpid() == parent:  # worker processes leave through here as well
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bind(listener: Listener) -> socket.socket:
@@ -155,24 +193,28 @@ def _gunicorn(
     """The gunicorn application that serves ours."""
     from gunicorn.app.base import BaseApplication
 
-    from chariots.cli.patient_worker import PatientWorker
-
     host, port = bound.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if listener.tls_cert is None else "https"
+    url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     settings: dict[str, Any] = {
         "bind": f"fd://{bound.detach()}",  # gunicorn takes it over, and closes it when it stops
-        "worker_class": PatientWorker,
+        "worker_class": _worker_class(listener),
         "workers": listener.workers,
         "threads": listener.threads,
         "timeout": 300,  # a worker that trains with the interpreter lock held cannot give a sign of life
-        "graceful_timeout": 30,
+        "graceful_timeout": math.ceil(GRACE_SECONDS + listener.drain_seconds),
         "keepalive": 75,  # longer than clients keep a connection, so that they close it and not we
         "loglevel": "warning",
         "proc_name": f"chariots {name}",
         "control_socket_disable": True,
         "on_starting": _quieten,
         "post_worker_init": lambda worker: _tell(worker, name, url, listener),
+        "child_exit": _forget,
     }
+    if listener.tls_cert is not None:
+        settings |= {"certfile": listener.tls_cert, "keyfile": listener.tls_key or listener.tls_cert}
+        if listener.tls_ca is not None:
+            settings |= {"ca_certs": listener.tls_ca, "cert_reqs": ssl.CERT_REQUIRED}
 
     class Served(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         def load_config(self) -> None:
@@ -181,11 +223,17 @@ def _gunicorn(
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
+            from chariots.web import surrounding
+
             here = str(Path.cwd())
             if here not in sys.path:
                 sys.path.insert(0, here)
             try:
-                return load()
+                app = load()
+                if listener.configuration:
+                    app.config.update(listener.configuration)
+                surrounding(app).prepare()  # what is set wrongly is told now, and not to the first who asks
+                return app
             except Exception as error:  # noqa: BLE001 -- a user's module may raise anything
                 if debug:
                     traceback.print_exc()
@@ -194,6 +242,22 @@ def _gunicorn(
                 sys.exit(LOAD_FAILED)
 
     return Served()
+
+
+def _worker_class(listener: Listener) -> type:
+    from chariots.cli.patient_worker import PatientWorker
+
+    class Worker(PatientWorker):
+        backlog = listener.backlog
+        drain_seconds = listener.drain_seconds
+
+    return Worker
+
+
+def _forget(_: Any, worker: Any) -> None:
+    """Takes what a process that is gone was doing out of the metrics; what it has done stays."""
+    for file in Path(os.environ[METRICS_FOLDER]).glob(f"gauge_live*_{worker.pid}.db"):
+        file.unlink(missing_ok=True)
 
 
 def _quieten(arbiter: Any) -> None:

@@ -20,6 +20,9 @@ The order is YAML < environment < arguments given in code. Each section is optio
       worker_type: rq
       worker_pool_kwargs:
         redis_kwargs: {host: localhost, port: 6379}
+    serving:
+      rate_limit: 100/second
+      access_log: json
 """
 
 from __future__ import annotations
@@ -29,13 +32,21 @@ from typing import TYPE_CHECKING
 
 from chariots.config.reading import read_file
 from chariots.config.sections import OpStoreConfig, PipelinesConfig, WorkersConfig
+from chariots.config.serving import ServingConfig
 
 if TYPE_CHECKING:
     from chariots.op_store import OpStoreClient, OpStoreServer
     from chariots.serving import PipelinesClient, PipelinesServer
     from chariots.workers import BaseWorkerPool
 
-__all__ = ["ChariotsConfig", "ChariotsConfiguration", "OpStoreConfig", "PipelinesConfig", "WorkersConfig"]
+__all__ = [
+    "ChariotsConfig",
+    "ChariotsConfiguration",
+    "OpStoreConfig",
+    "PipelinesConfig",
+    "ServingConfig",
+    "WorkersConfig",
+]
 
 
 class ChariotsConfig:
@@ -45,6 +56,7 @@ class ChariotsConfig:
         op_store_config: where the op store is, or how to start it.
         pipelines_config: the pipelines and how they are run and served.
         pipelines_workers_config: which worker pool runs them, if any.
+        serving_config: who may call the server, how much, and what is measured.
     """
 
     def __init__(
@@ -53,15 +65,17 @@ class ChariotsConfig:
         pipelines_config: PipelinesConfig | None = None,
         pipelines_worker_config: WorkersConfig | None = None,
         op_store_config: OpStoreConfig | None = None,
+        serving_config: ServingConfig | None = None,
     ) -> None:
         """Reads the file and lets every section given in code replace the whole section of the file.
 
         Args:
-            config_file: a YAML file with any of the sections ``op_store``, ``pipelines`` and
-                ``pipelines_workers``; their keys are the arguments of the three classes of this module.
+            config_file: a YAML file with any of the sections ``op_store``, ``pipelines``, ``pipelines_workers`` and
+                ``serving``; their keys are the arguments of the classes of this module.
             pipelines_config: replaces the section ``pipelines``.
             pipelines_worker_config: replaces the section ``pipelines_workers``.
             op_store_config: replaces the section ``op_store``.
+            serving_config: replaces the section ``serving``.
 
         Raises:
             FileNotFoundError: when there is no such file.
@@ -74,6 +88,7 @@ class ChariotsConfig:
             file.get("pipelines_workers")
         )
         self.op_store_config = op_store_config or OpStoreConfig.from_file(file.get("op_store"))
+        self.serving_config = serving_config or ServingConfig.from_file(file.get("serving"))
 
     def get_op_store_client(self) -> OpStoreClient:
         """A client of the op store that this configuration describes."""
@@ -110,7 +125,7 @@ class ChariotsConfig:
 
         workers = self.pipelines_workers_config
         wants_pool = workers.use_for_all or workers.worker_type is not None
-        return PipelinesServer(
+        server = PipelinesServer(
             app_pipelines=list(self.pipelines_config.pipelines),
             op_store_client=self.get_op_store_client(),
             runner=self.pipelines_config.get_runner(),
@@ -122,6 +137,8 @@ class ChariotsConfig:
             batching=self.pipelines_config.batching,
             fast_path=self.pipelines_config.fast_path,
         )
+        self.serving_config.apply(server)
+        return server
 
 
 ChariotsConfiguration = ChariotsConfig

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chariots.errors import nearest
+from chariots.web.settings import SETTINGS
 
 __all__ = ["SECTIONS", "CODE_ONLY", "Check", "kind", "mapping"]
 
@@ -167,7 +168,9 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
         "alias": text,
         "batching": flag,
         "fast_path": flag,
+        "token": secret,
     },
+    "serving": {name: setting.check for name, setting in SETTINGS.items()},
     "pipelines_workers": {
         "use_for_all": flag,
         "worker_type": worker_type,

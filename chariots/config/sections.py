@@ -186,6 +186,7 @@ class PipelinesConfig(_Section):
         alias: str | None = None,
         batching: bool | None = None,
         fast_path: bool | None = None,
+        token: str | None = None,
     ) -> None:
         """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_...`` or is the default.
 
@@ -199,6 +200,7 @@ class PipelinesConfig(_Section):
             alias: the alias whose versions are served, of every pipeline that has it (``production``).
             batching: whether requests that wait for one pipeline run together, where it maps rows to rows (True).
             fast_path: whether ordinary calls go around Flask's dispatch, where nobody could tell (True).
+            token: what the server knows this client by.
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -213,6 +215,7 @@ class PipelinesConfig(_Section):
                 "alias": alias,
                 "batching": batching,
                 "fast_path": fast_path,
+                "token": token,
             },
             {
                 "runner": "sequential-runner",
@@ -231,6 +234,7 @@ class PipelinesConfig(_Section):
         self.alias: str = settled["alias"]
         self.batching: bool = settled["batching"]
         self.fast_path: bool = settled["fast_path"]
+        self.token: str | None = settled["token"]
         self.pipelines: list[Pipeline] = list(pipelines or ())
         self.pipeline_callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())
 
@@ -238,7 +242,7 @@ class PipelinesConfig(_Section):
         """A client of the pipelines server at ``server_host`` and ``server_port``."""
         from chariots.serving import PipelinesClient
 
-        return PipelinesClient(_url(self.server_host, self.server_port))
+        return PipelinesClient(_url(self.server_host, self.server_port), token=self.token)
 
     def get_runner(self) -> BaseRunner:
         """The runner itself."""

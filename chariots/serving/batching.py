@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def is_batchable(pipeline: Pipeline) -> bool:
     if pipeline.batchable is not None:
         return pipeline.batchable
     plan = pipeline.plan
-    if pipeline.callbacks or plan.output_slot is None:
+    if plan.output_slot is None or any(not getattr(each, "welcomes_batches", False) for each in pipeline.callbacks):
         return False
     for op, hooks, reads, *_, position in plan.steps:
         node = pipeline.graph_nodes[position]
@@ -129,6 +129,8 @@ class Batcher:
         self._name = name
         self._limits = limits
         self._logger = logger
+        #: Told of every run: for how many requests it was, and how many rows they had together.
+        self.observed: Callable[[int, int], None] | None = None
         self._lock = threading.Lock()  # held for moments, never while anything runs
         self._waiting: deque[_Call] = deque()
         self._leader: _Call | None = None  # whoever hands on when it is done; None where nobody runs
@@ -193,6 +195,8 @@ class Batcher:
                 first.has_output = True
             else:
                 self._run_together(batch, runner)
+            if self.observed is not None:
+                self.observed(len(batch), sum(call.rows.count for call in batch))
         finally:
             for call in batch[1:]:
                 call.turn.release()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_requests import WORKER_KEY
 from chariots.serving.looking_at_flask import is_about_context, looks_at_flask
 from chariots.web import bypass, deadline, request_ids
+from chariots.web.around import GENERATION, PIPELINE, ROUTE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -110,7 +112,8 @@ class FastPath:
         call = None if served is None else self._read(environ, served)
         if served is None or call is None:
             return None
-        request_id = request_ids.accepted(environ.get("HTTP_X_REQUEST_ID")) or request_ids.new_request_id()
+        request_id = request_ids.of_environ(environ)
+        environ[ROUTE], environ[PIPELINE] = MAIN, served.name
         answer = self._run(environ, served, call, request_id)
         if answer is None:
             return None
@@ -216,10 +219,10 @@ class FastPath:
         snapshot = served.current
         if not snapshot.is_ready or snapshot.trains:
             return None
-        text = environ.get("HTTP_X_REQUEST_DEADLINE")
+        until = deadline.of_environ(environ)
         token = request_ids.outside.set(request_id)
         try:
-            with deadline.scope(None if text is None else deadline.parse(text)):
+            with deadline.scope(None if until is None else until - time.monotonic()):
                 output, snapshot = execution.run_request(served, snapshot, value, app.runner)
         except Exception as error:  # noqa: BLE001  # it is raised again within Flask
             if is_about_context(error):
@@ -227,15 +230,14 @@ class FastPath:
                 self._served = {path: other for path, other in self._served.items() if other is not served}
                 return None
             environ[FAILURE] = error
-            environ["HTTP_X_REQUEST_ID"] = request_id
             return None
         finally:
             request_ids.outside.reset(token)
+        environ[GENERATION] = snapshot.generation
         if not isinstance(output, Iterator):  # which is sent piece by piece
             with contextlib.suppress(ChariotsError):  # the same is raised within Flask
                 return execution.answer_json(served.name, output, snapshot)
         environ[OUTCOME] = output, snapshot
-        environ["HTTP_X_REQUEST_ID"] = request_id
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
@@ -16,6 +16,8 @@ from chariots.serving.job_json import hint_for
 from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, refuse_options, submit
 from chariots.serving.job_routes import JobViews
 from chariots.serving.open_inference import V2Views, in_their_words
+from chariots.web import access as web_access
+from chariots.web.around import GENERATION
 from chariots.workers.job_options import JobOptions
 
 if TYPE_CHECKING:
@@ -27,6 +29,18 @@ __all__ = ["register"]
 
 GENERATION_HEADER = "X-Chariots-Generation"
 _JSON = "application/json"
+# What a token must allow; whatever is not here needs "predict" to be read, and "admin" otherwise.
+_SCOPES: Mapping[str, web_access.Scope] = {
+    "main": "predict",
+    "v2_infer": "predict",
+    "versions": "predict",
+    "load": "operate",
+    "save": "operate",
+    "fetch_job": "predict",
+    "enqueue_job": "operate",
+    "cancel_job": "operate",
+    "rerun_job": "operate",
+}
 
 
 def register(app: PipelinesServer) -> None:
@@ -51,7 +65,11 @@ def register(app: PipelinesServer) -> None:
     for path, method, view in routes:
         # Dotted endpoints cannot clash with the user's own routes, which are called like their functions.
         endpoint = f"chariots.{view.__name__}"
-        called = plain.setdefault(endpoint, _plain(view))
+        called = plain.get(endpoint)
+        if called is None:
+            called = plain[endpoint] = _plain(view)
+            if view.__name__ in _SCOPES:
+                called = plain[endpoint] = web.needs(_SCOPES[view.__name__])(called)
         app.add_url_rule(path, endpoint, called, methods=[method], strict_slashes=False)
     app.after_request(in_their_words)
 
@@ -77,6 +95,8 @@ class _Views:
         """Executes a pipeline."""
         app = self._app
         served = self._served.get(name) or app.served_pipeline(name)
+        if served.current.trains:  # what it learns takes the place of what others are answered from
+            web.surrounding(app).require("operate")
         body = media.read_call(INPUT_KEY, may_stay_raw=self._may_stay_raw(served))
         wish = read_wish(body.members)
         if wish.has_options:
@@ -88,6 +108,7 @@ class _Views:
         done = request.environ.pop(OUTCOME, None)  # the fast path has run it, and cannot answer with what came of it
         failure = request.environ.pop(FAILURE, None)
         output, snapshot = done or execution.call(app, served, converted, failure)
+        request.environ[GENERATION] = snapshot.generation
         return media.answer(app, name, output, snapshot)
 
     def versions(self, name: str) -> Response:

@@ -11,7 +11,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chariots import web
@@ -72,6 +73,8 @@ class ServedPipeline:
         self.unsaved: Snapshot | None = None
         #: Whether the store could not be asked yet what to load.
         self.start_is_pending = False
+        #: Told of every snapshot that is put into service.
+        self.announce: Callable[[Snapshot], None] | None = None
         self._pristine = self.current.pipeline
         self._served_before = False
         self._refused: Mapping[str, int] | None = None  # those that could not be
@@ -107,7 +110,19 @@ class ServedPipeline:
             self.obstacle = self.behind = None
             self.current = Snapshot.of(pipeline, self.current.generation + 1)
             self.unsaved = None if is_saved else self.current
+            if self.announce is not None:
+                self.announce(self.current)
             return self.current
+
+    def watch(self, callback: PipelineCallback) -> None:
+        """Has a callback watch every run from now on, of this snapshot and of those to come.
+
+        Args:
+            callback: what watches.
+        """
+        with self._loading, self._swap:
+            self._pristine = self._pristine.watched([callback])
+            self.current = replace(self.current, pipeline=self.current.pipeline.watched([callback]))
 
     def load(self, store: OpStoreProtocol) -> None:
         """Loads what the alias stands for, or the newest versions that fit where it stands for nothing.

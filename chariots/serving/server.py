@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from chariots import web
 from chariots.errors import ChariotsError, ConflictError, UnknownNameError, nearest
 from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
-from chariots.serving import execution, openapi, routes
+from chariots.serving import execution, observing, openapi, routes
 from chariots.serving.batching import Batching
 from chariots.serving.fast_path import FastPath
 from chariots.serving.following import FOLLOW_SECONDS, STILL, Follower
@@ -20,6 +21,7 @@ from chariots.serving.response import PipelineResponse
 from chariots.serving.served import ServedPipeline
 from chariots.serving.snapshots import learned_names
 from chariots.versioning import Version
+from chariots.web.access import SERVING_SCOPES
 from chariots.workers.app_loading import stand_in_folder
 
 if TYPE_CHECKING:
@@ -105,7 +107,15 @@ class PipelinesServer(Flask):
         self.served: Mapping[str, ServedPipeline] = MappingProxyType(
             self._served(_checked(app_pipelines), callbacks, limits)
         )
-        web.install(self, title=self.name, openapi=self._openapi, ready=self._obstacles)
+        web.install(
+            self,
+            title=self.name,
+            openapi=self._openapi,
+            ready=self._obstacles,
+            scopes=SERVING_SCOPES,
+            pipelines=self.served,
+            measured=partial(observing.observe, self.served),
+        )
         routes.register(self)
         self._fast_path = FastPath(self) if fast_path else None
         if worker_pool is not None:

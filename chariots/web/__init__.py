@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from chariots.web.remote import remote_stack, render_stack
     from chariots.web.request_ids import current_request_id
     from chariots.web.retry import RetryPolicy
-    from chariots.web.service import accept_any_size, install, json_response, openapi_document, read_body, read_json
+    from chariots.web.service import (
+        accept_any_size,
+        install,
+        json_response,
+        openapi_document,
+        read_body,
+        read_json,
+        surrounding,
+    )
 
 _HOMES = {
     "install": "chariots.web.service",
+    "surrounding": "chariots.web.service",
     "Access": "chariots.web.access",
     "needs": "chariots.web.access",
     "open_to_all": "chariots.web.access",
@@ -43,6 +52,7 @@ _HOMES = {
 __getattr__, __dir__, _ = lazy_names(__name__, _HOMES)
 __all__ = [
     "install",
+    "surrounding",
     "Access",
     "needs",
     "open_to_all",

@@ -14,9 +14,9 @@ from flask import request
 
 from chariots.errors import ForbiddenError, UnauthorizedError, nearest
 
-__all__ = ["Access", "Scope", "ANY_HOST", "INSIDE", "is_loopback", "needs", "open_to_all"]
+__all__ = ["Access", "Scope", "ANY_HOST", "INSIDE", "SCOPES", "SERVING_SCOPES", "is_loopback", "needs", "open_to_all"]
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "write", "predict", "operate", "admin"]
 View = TypeVar("View", bound=Callable[..., Any])
 
 ANY_HOST: Final = "*"
@@ -24,6 +24,7 @@ ANY_HOST: Final = "*"
 # are named HTTP_... by every server.
 INSIDE: Final = "chariots.inside"
 SCOPES: Final[tuple[Scope, ...]] = ("read", "write", "admin")  # each includes those before it
+SERVING_SCOPES: Final[tuple[Scope, ...]] = ("predict", "operate", "admin")
 SHORTEST_TOKEN: Final = 16  # characters; nobody guesses that many
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -32,7 +33,7 @@ _OPEN: Final = "open"
 
 
 def needs(scope: Scope) -> Callable[[View], View]:
-    """Says which scope a view needs; without it, reading needs ``read`` and everything else ``admin``.
+    """Says which scope a view needs; without it, reading needs the smallest and everything else the greatest.
 
     Args:
         scope: what a token must allow.
@@ -79,6 +80,10 @@ class Access:
     Args:
         tokens: for each scope, a token or several. Only their hashes are kept.
         allowed_hosts: names that clients may call the service by; ``"*"`` for any.
+        scopes: those that a token can have, each including those before it.
+        allowed_origins: pages that may change things, such as ``https://shop.example``; ``"*"`` for any.
+        token_variable: where clients that are made by a command take their token from, for messages.
+        hosts_variable: where further host names come from, for messages.
 
     Raises:
         ValueError: if a scope is unknown or has no token, a token is too short or stands for two scopes, or a host
@@ -86,10 +91,20 @@ class Access:
     """
 
     def __init__(
-        self, tokens: Mapping[str, str | Sequence[str]] | None = None, allowed_hosts: Iterable[str] = ()
+        self,
+        tokens: Mapping[str, str | Sequence[str]] | None = None,
+        allowed_hosts: Iterable[str] = (),
+        *,
+        scopes: tuple[Scope, ...] = SCOPES,
+        allowed_origins: Iterable[str] = (),
+        token_variable: str = "CHARIOTS_OP_STORE_TOKEN",
+        hosts_variable: str = "CHARIOTS_OP_STORE_ALLOWED_HOSTS",
     ) -> None:
-        self._scopes = _hashed(tokens or {})
+        self._order = scopes
+        self._scopes = _hashed(tokens or {}, scopes)
         self.allowed_hosts = frozenset(_checked_host(host) for host in _several(allowed_hosts))
+        self._origins = frozenset(allowed_origins)
+        self._token_variable, self._hosts_variable = token_variable, hosts_variable
 
     @property
     def has_tokens(self) -> bool:
@@ -105,23 +120,57 @@ class Access:
         """
         view = flask.current_app.view_functions.get(request.endpoint or "")
         mark = getattr(view, _MARK, None)
-        if mark == _OPEN or request.environ.get(INSIDE) is True:
+        if mark == _OPEN:
+            return
+        default = self._order[0 if view is None or request.method in _READING else -1]
+        self.admit(request.environ, mark or default)
+
+    def admit(self, environ: Mapping[str, Any], needed: Scope) -> None:
+        """Refuses a request, which need not be the current one of Flask, if it may not have what it asks for.
+
+        Args:
+            environ: its WSGI environment.
+            needed: the scope that a token must have.
+
+        Raises:
+            UnauthorizedError: if it brings no token, or an unknown one.
+            ForbiddenError: if its token allows less, or it comes from where none may come.
+        """
+        if environ.get(INSIDE) is True:
             return
         if self._scopes:
-            default: Scope = "read" if view is None or request.method in _READING else "admin"
-            self._check_token(mark or default)
+            self._check_token(environ, needed)
         else:
-            self._check_host()
-        if request.method not in _READING:
-            self._check_origin()
+            self._check_host(environ)
+        if environ["REQUEST_METHOD"] not in _READING:
+            self._check_origin(environ)
 
-    def _check_token(self, needed: Scope) -> None:
-        asked = f"{request.method} {request.path[:200]}"
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    def known_token(self, environ: Mapping[str, Any]) -> bytes | None:
+        """The hash of the token that a request brings; None if it brings none that is known."""
+        kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if not self._scopes or kind.lower() != "bearer" or self._scope_of(token.strip()) is None:
+            return None
+        return _hash(token.strip())
+
+    def require(self, needed: Scope) -> None:
+        """Refuses the current request, which was admitted, if it turned out to need more than its token allows.
+
+        Args:
+            needed: what it must allow; nothing where there are no tokens.
+
+        Raises:
+            ForbiddenError: if its token allows less.
+        """
+        if self._scopes and request.environ.get(INSIDE) is not True:
+            self._check_token(request.environ, needed)
+
+    def _check_token(self, environ: Mapping[str, Any], needed: Scope) -> None:
+        asked = _asked(environ)
+        kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             raise UnauthorizedError(
                 f"{asked} needs a token, and the request brought none; give the client token=..., or set "
-                "CHARIOTS_OP_STORE_TOKEN where it is made by a command or from a configuration (the header is "
+                f"{self._token_variable} where it is made by a command or from a configuration (the header is "
                 "'Authorization: Bearer TOKEN')"
             )
         allowed = self._scope_of(token.strip())
@@ -129,7 +178,7 @@ class Access:
             raise UnauthorizedError(
                 f"{asked} brought a token that this service does not know; ask whoever runs it for a valid one"
             )
-        if SCOPES.index(allowed) < SCOPES.index(needed):
+        if self._order.index(allowed) < self._order.index(needed):
             raise ForbiddenError(
                 f"{asked} needs a token with the scope {needed!r}, and this one allows {allowed!r} only; use one that "
                 "allows more",
@@ -146,37 +195,37 @@ class Access:
                 found = scope
         return found
 
-    def _check_host(self) -> None:
-        host, _ = _split(request.environ.get("HTTP_HOST", ""))
+    def _check_host(self, environ: Mapping[str, Any]) -> None:
+        host, _ = _split(environ.get("HTTP_HOST", ""))
         if host and (ANY_HOST in self.allowed_hosts or host in self.allowed_hosts or is_loopback(host)):
             return
         raise ForbiddenError(
             f"this service was called by the name {host[:200]!r}, which it does not go by (a page on the web may have "
             "a name of its own resolve to this machine); call it by a loopback address, add the name to allowed_hosts "
-            "(CHARIOTS_OP_STORE_ALLOWED_HOSTS, --allowed-host), or let clients bring a token"
+            f"({self._hosts_variable}, --allowed-host), or let clients bring a token"
         )
 
-    def _check_origin(self) -> None:
-        origin = request.headers.get("Origin")
-        if origin is None:
+    def _check_origin(self, environ: Mapping[str, Any]) -> None:
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is None or ANY_HOST in self._origins or origin.lower() in self._origins:
             return
         scheme, _, netloc = origin.partition("://")
         host, port = _split(netloc, scheme.lower())
         # The scheme is left out: behind a proxy that speaks TLS, the page was fetched by another one.
-        same = (host, port) == _split(request.environ.get("HTTP_HOST", ""), scheme.lower())
+        same = (host, port) == _split(environ.get("HTTP_HOST", ""), scheme.lower())
         if not host or not (same or host in self.allowed_hosts):
             raise ForbiddenError(
-                f"{request.method} {request.path[:200]} was sent by a web page of {origin[:200]!r}, which may not "
+                f"{_asked(environ)} was sent by a web page of {origin[:200]!r}, which may not "
                 "change anything here; add its host to allowed_hosts if you know the page"
             )
 
 
-def _hashed(tokens: Mapping[str, str | Sequence[str]]) -> dict[bytes, Scope]:
+def _hashed(tokens: Mapping[str, str | Sequence[str]], scopes: tuple[Scope, ...]) -> dict[bytes, Scope]:
     found: dict[bytes, Scope] = {}
     for name, given in tokens.items():
-        scope = next((known for known in SCOPES if known == name), None)
+        scope = next((known for known in scopes if known == name), None)
         if scope is None:
-            hint = f"{nearest(name, SCOPES)} Scopes: {', '.join(SCOPES)}"
+            hint = f"{nearest(name, scopes)} Scopes: {', '.join(scopes)}"
             raise ValueError(f"tokens holds the scope {name!r}, which is none.{hint}")
         if not given and given != "":
             raise ValueError(f"tokens holds the scope {name!r} without a token; give it one, or leave the scope out")
@@ -191,6 +240,11 @@ def _hashed(tokens: Mapping[str, str | Sequence[str]]) -> dict[bytes, Scope]:
                     f"one token stands for two scopes, {scope!r} and another; give each a token of its own"
                 )
     return found
+
+
+def _asked(environ: Mapping[str, Any]) -> str:
+    path = environ["PATH_INFO"].encode("latin-1", "replace").decode("utf-8", "replace")
+    return f"{environ['REQUEST_METHOD']} {path[:200]}"
 
 
 def _several(given: str | Iterable[str]) -> Iterable[str]:

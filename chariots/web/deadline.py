@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from typing import Any
 
-__all__ = ["HEADER", "remaining", "scope", "parse"]
+__all__ = ["HEADER", "UNTIL", "remaining", "of_environ", "scope", "parse"]
 
 HEADER = "X-Request-Deadline"
 """The header that carries the seconds left; a duration, so that clocks need not agree."""
+
+# Where the WSGI environment has the monotonic moment at which a request must be answered, its waiting considered.
+UNTIL = "chariots.until"
 
 # The monotonic moment at which the current work must be done.
 moment: ContextVar[float | None] = ContextVar("chariots_deadline", default=None)
@@ -48,6 +52,21 @@ def earlier(outer: float | None, seconds: float | None) -> float | None:
         return outer
     own = time.monotonic() + seconds
     return own if outer is None else min(outer, own)
+
+
+def of_environ(environ: Mapping[str, Any]) -> float | None:
+    """The monotonic moment at which a request must be answered.
+
+    Args:
+        environ: its WSGI environment.
+
+    Returns:
+        the moment, for which the time that it waited was considered where that is known; None where nothing bounds it.
+    """
+    until: float | None = environ.get(UNTIL)
+    if until is None and "HTTP_X_REQUEST_DEADLINE" in environ:
+        return earlier(None, parse(environ["HTTP_X_REQUEST_DEADLINE"]))
+    return until
 
 
 def parse(text: str) -> float | None:

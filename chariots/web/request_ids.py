@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import MutableMapping
 from contextvars import ContextVar
+from typing import Any
 
-__all__ = ["HEADER", "accepted", "current_request_id", "new_request_id", "outside"]
+__all__ = ["DECIDED", "HEADER", "accepted", "current_request_id", "new_request_id", "of_environ", "outside"]
 
 HEADER = "X-Request-ID"
+# Where the WSGI environment has the id, once it is decided.
+DECIDED = "chariots.request_id"
 _is_sane = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}").fullmatch
 
 # The id of work that goes on outside of a request: a job in a worker, a command.
@@ -33,6 +37,15 @@ def new_request_id() -> str:
     return os.urandom(16).hex()
 
 
+def of_environ(environ: MutableMapping[str, Any]) -> str:
+    """The id of the request that has a WSGI environment; decided the first time it is asked for."""
+    known: str | None = environ.get(DECIDED)
+    if known is None:
+        known = accepted(environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
+        environ[DECIDED] = known
+    return known
+
+
 def current_request_id() -> str | None:
     """Tells the id of the request that is being answered.
 
@@ -51,6 +64,5 @@ def of_flask_request() -> str:
 
     known: str | None = g.get("chariots_request_id")
     if known is None:
-        known = accepted(request.environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
-        g.chariots_request_id = known
+        known = g.chariots_request_id = of_environ(request.environ)
     return known

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import flask
 from flask import current_app, g, request
 from flask.signals import got_request_exception
-from werkzeug.exceptions import HTTPException, InternalServerError, LengthRequired, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, InternalServerError, LengthRequired, NotFound, RequestEntityTooLarge
 
 from chariots._version import __version__
 from chariots.errors import BodyTooLargeError, ChariotsError, MalformedRequestError, nearest
 from chariots.schema import dumps, loads
 from chariots.schema.places import printable
-from chariots.web import deadline, request_ids
-from chariots.web.access import INSIDE, Access, open_to_all
-from chariots.web.bypass import bypassed
+from chariots.web import deadline, health, request_ids
+from chariots.web.access import INSIDE, Access, Scope, open_to_all
+from chariots.web.around import PIPELINE, ROUTE, Around
+from chariots.web.bypass import bypassed, bypassed_when
 from chariots.web.page import show_page
 from chariots.web.problems import PROBLEM_TYPE, problem_of
 
 __all__ = [
     "install",
+    "surrounding",
     "read_json",
     "read_body",
     "json_response",
@@ -43,12 +45,15 @@ def install(
     ready: Callable[[], Mapping[str, Any] | None] | None = None,
     max_body: int | None = 64 * 2**20,
     access: Access | None = None,
+    scopes: tuple[Scope, ...] = (),
+    pipelines: Container[str] = (),
+    measured: Callable[[Any, bool], None] | None = None,
 ) -> None:
     """Gives a flask application what every service has.
 
     Request ids in and out, every error as ``application/problem+json`` (error handlers of the application
-    itself still come first), a limit on bodies, ``/livez``, ``/readyz``, ``/openapi.json`` and a page, ``/docs``,
-    that shows it.
+    itself still come first), a limit on bodies, ``/livez``, ``/readyz``, ``/metrics``, ``/openapi.json``, a page,
+    ``/docs``, that shows it, and what `chariots.web.settings` says.
 
     Args:
         app: the application.
@@ -58,21 +63,26 @@ def install(
             sentence); None or an empty mapping when nothing is.
         max_body: the largest request body in bytes, None for no limit; ``MAX_CONTENT_LENGTH`` in the
             configuration of the application comes first.
-        access: who may ask what, and from where; ``/livez``, ``/readyz`` and ``/docs`` stay open. Everybody may ask
-            anything where it is None.
+        access: who may ask what, and from where; ``/livez``, ``/readyz`` and ``/docs`` stay open. Where it is None, the
+            settings decide if there are ``scopes``; everybody may ask anything otherwise.
+        scopes: what tokens of the settings can allow, each including those before it.
+        pipelines: the names that metrics may tell, if a view has one of them among its arguments.
+        measured: called when it is known that something is measured; see `Around`.
 
     Raises:
         ValueError: when the application has been through this before.
     """
     if _EXTENSION in app.extensions:
         raise ValueError(f"{app!r} already has the base of a chariots service; install it once")
-    app.extensions[_EXTENSION] = title
+    wrapped = Around(app, app.wsgi_app, title, pipelines=pipelines, access=access, scopes=scopes, measured=measured)
+    app.extensions[_EXTENSION] = wrapped
+    app.wsgi_app = wrapped  # type: ignore[method-assign]  # as Flask documents it
     if app.config.get("MAX_CONTENT_LENGTH") is None:
-        app.config["MAX_CONTENT_LENGTH"] = max_body
+        app.config["MAX_CONTENT_LENGTH"] = wrapped.default_limit = max_body
     app.before_request(_take_deadline)
-    if access is not None:
-        app.before_request(access.check)
-    app.after_request(_add_request_id)
+    if access is not None or scopes:
+        app.before_request(bypassed_when(wrapped.admits_a_call)(lambda: _check_access()))
+    app.after_request(_tell_around)
     app.teardown_request(_drop_deadline)
     # One handler, at the widest class: any handler that the application registers is more specific and wins.
     if Exception not in app.error_handler_spec[None][None]:
@@ -82,7 +92,12 @@ def install(
         return json_response({"status": "alive"})
 
     def readyz() -> flask.Response:
-        missing = ready() if ready is not None else None
+        if health.leaving.is_set():
+            missing: Mapping[str, Any] | None = {
+                "detail": "This process was told to stop; send requests to another one."
+            }
+        else:
+            missing = ready() if ready is not None else None
         if not missing:
             return json_response({"status": "ready"})
         base = {"type": "urn:chariots:not-ready", "title": "Not ready", "status": 503}
@@ -94,8 +109,19 @@ def install(
 
     app.add_url_rule("/livez", "chariots_livez", open_to_all(livez))
     app.add_url_rule("/readyz", "chariots_readyz", open_to_all(readyz))
+    app.add_url_rule("/metrics", "chariots_metrics", _metrics)
     app.add_url_rule("/openapi.json", "chariots_openapi", document)
     app.add_url_rule("/docs", "chariots_page", open_to_all(show_page))  # it tells nothing but what it asks for
+
+
+def surrounding(app: flask.Flask) -> Around:
+    """What `install` has put around an application.
+
+    Raises:
+        KeyError: if it was not installed.
+    """
+    found: Around = app.extensions[_EXTENSION]
+    return found
 
 
 def read_json(empty: Any = None) -> Any:
@@ -220,12 +246,10 @@ def openapi_document(
 
 @bypassed
 def _take_deadline() -> None:
-    text = request.environ.get("HTTP_X_REQUEST_DEADLINE")
-    if text is not None:
-        seconds = deadline.parse(text)
-        if seconds is not None:
-            g.chariots_outer_deadline = deadline.moment.get()
-            deadline.moment.set(deadline.earlier(g.chariots_outer_deadline, seconds))
+    until = deadline.of_environ(request.environ)
+    if until is not None:
+        outer = g.chariots_outer_deadline = deadline.moment.get()
+        deadline.moment.set(until if outer is None else min(outer, until))
 
 
 @bypassed
@@ -234,9 +258,31 @@ def _drop_deadline(_: BaseException | None) -> None:
         deadline.moment.set(g.pop("chariots_outer_deadline"))
 
 
+def _check_access() -> None:
+    access = surrounding(current_app).access
+    if access is not None:
+        access.check()
+
+
+def _metrics() -> flask.Response:
+    if surrounding(current_app).metrics is None:
+        raise NotFound
+    from chariots.web.metrics import measured
+
+    text, content_type = measured(request.headers.get("Accept", ""))
+    return current_app.response_class(text, 200, content_type=content_type)
+
+
 @bypassed
-def _add_request_id(response: flask.Response) -> flask.Response:
+def _tell_around(response: flask.Response) -> flask.Response:
     response.headers[request_ids.HEADER] = request_ids.of_flask_request()
+    rule = request.url_rule
+    if rule is not None:
+        environ = request.environ
+        environ[ROUTE] = rule.rule
+        if request.view_args:
+            known = surrounding(current_app).pipelines
+            environ[PIPELINE] = next((name for name in request.view_args.values() if name in known), "")
     return response
 
 

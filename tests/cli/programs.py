@@ -47,7 +47,7 @@ def chariots(folder: Path, *arguments: str, given: str = "", **variables: str) -
 
 @contextmanager
 def started(
-    command: Sequence[str | Path], folder: Path, *, until: str = "", **variables: str
+    command: Sequence[str | Path], folder: Path, *, until: str = "", scheme: str = "http", **variables: str
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Starts a server, waits until it says where it is, and ends it and its children afterwards.
 
@@ -55,6 +55,7 @@ def started(
         command: the program and its arguments.
         folder: its current folder.
         until: what else it has to say before it counts as started.
+        scheme: of its address.
         **variables: more environment variables.
 
     Yields:
@@ -72,7 +73,7 @@ def started(
             start_new_session=True,
         )
     try:
-        yield _address(process, log, until), process
+        yield _address(process, log, until, scheme), process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -83,11 +84,11 @@ def started(
                 process.wait(timeout=DEADLINE)
 
 
-def _address(process: subprocess.Popen[bytes], log: Path, until: str) -> str:
+def _address(process: subprocess.Popen[bytes], log: Path, until: str, scheme: str) -> str:
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         text = log.read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"http://(127\.0\.0\.1|0\.0\.0\.0):\d+", text)
+        found = re.search(rf"{scheme}://(127\.0\.0\.1|0\.0\.0\.0):\d+", text)
         if found and until in text:
             return found.group(0)
         if process.poll() is not None:

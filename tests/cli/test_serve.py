@@ -195,6 +195,6 @@ def test_a_worker_that_is_killed_is_replaced(folder: Path) -> None:
 
 
 def test_a_server_that_other_machines_reach_says_what_they_may_do(tmp_path: Path) -> None:
-    shown = chariots(tmp_path, "serve", "nothing:app", "--host", "192.0.2.1", "--port", "1")
+    shown = chariots(tmp_path, "serve", "nothing:app", "--host", "192.0.2.1", "--port", "1", "--insecure")
     assert shown.returncode == 1
     assert "Everybody who reaches 192.0.2.1 may call, load and save these pipelines" in shown.stderr

@@ -61,6 +61,7 @@ def test_the_documented_file_fills_all_three_sections(tmp_path: Path) -> None:
     assert documented.items() <= vars(config.op_store_config).items()
     assert vars(config.pipelines_config) == {
         "alias": "production",
+        "token": None,
         "import_name": "test_chariots_pipelines_server",
         "runner": "sequential-runner",
         "server_host": "localhost",
@@ -113,7 +114,7 @@ def test_a_file_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
 def test_an_unknown_section_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
     assert refusal(tmp_path, "pipeline_workers: {}") == (
         f"{tmp_path}/config.yaml: the section 'pipeline_workers' is not known. "
-        "Did you mean 'pipelines_workers'? The sections are op_store, pipelines, pipelines_workers."
+        "Did you mean 'pipelines_workers'? The sections are op_store, pipelines, serving, pipelines_workers."
     )
 
 

@@ -11,6 +11,7 @@ from chariots import schema, web
 from chariots._version import __version__
 from chariots.errors import ConflictError, InputError, MediaTypeError, UnknownNameError, VersionError
 from chariots.serving import execution, media
+from chariots.web.around import GENERATION
 from chariots.web.bypass import bypassed_when
 from chariots.web.problems import PROBLEM_TYPE
 
@@ -93,6 +94,8 @@ class V2Views:
 
         app = self._app
         served = self._served(name, version)
+        if served.current.trains:  # what it learns takes the place of what others are answered from
+            web.surrounding(app).require("operate")
         if execution.wants_worker(served.use_worker, app.use_workers):
             raise ConflictError(
                 f"pipeline {name!r} is executed by workers, whose answer comes later, and the Open Inference Protocol "
@@ -106,6 +109,7 @@ class V2Views:
         asked = requests.read_request(web.read_body(), request.headers.get(requests.LENGTH_HEADER))
         value = served.inputs.read(values.input_of(asked, served.inputs.hint))
         output, snapshot = execution.call(app, served, value)
+        request.environ[GENERATION] = snapshot.generation
         if version is not None and not snapshot.trains:
             self._check(name, version, snapshot)  # another one may have been put into service meanwhile
         wanted = values.wanted_outputs(asked, values.outputs_of(output, name), name)

@@ -15,9 +15,11 @@ def {{ cookiecutter.project_name }}_cli() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
 @click.option("--port", default=5000, show_default=True, help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, help="Processes that answer.")
-def start(host: str, port: int, workers: int) -> None:
+@click.option("--insecure", is_flag=True, help="Let everybody who reaches the port call, load and save, without tokens.")
+def start(host: str, port: int, workers: int, insecure: bool) -> None:
     """Start the server."""
-    run_server("{{ cookiecutter.project_name }}.app:{{ cookiecutter.project_name }}_app", host=host, port=port, workers=workers)
+    app = "{{ cookiecutter.project_name }}.app:{{ cookiecutter.project_name }}_app"
+    run_server(app, host=host, port=port, workers=workers, insecure=insecure)
 {%- if cookiecutter.__iris == 'True' %}
 
 

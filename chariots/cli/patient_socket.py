@@ -1,0 +1,222 @@
+"""What does a connection know of a request before anybody reads it?"""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import ssl
+import struct
+import time
+from typing import Final, Literal, Protocol
+
+__all__ = ["Arrival", "Early", "PatientSocket", "PatientTlsSocket", "arrived"]
+
+ARRIVAL_SECONDS: Final = 20.0  # for a head and a small body to arrive
+SILENCE_SECONDS: Final = 60  # in which a client neither sends nor takes a byte
+SMALL_BODY: Final = 2**16  # bytes; larger bodies are read by the thread, half of the threads at most
+LONGEST_HEAD: Final = 2**16  # bytes; what is longer is read, and judged, by gunicorn itself
+SLOWEST: Final = 4096  # bytes a second in which a body must arrive on average, once it has taken ARRIVAL_SECONDS
+
+Arrival = Literal["part", "whole", "large"]
+
+_EARLY: Final = 2**14  # bytes, received at once
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
+_UNKNOWN_LENGTH = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
+
+
+class Early(Protocol):
+    """A connection that hands out first what was received early, and loses patience with a body that trickles in.
+
+    Attributes:
+        early: what was received, and not handed out.
+        since: the monotonic moment at which the request was there.
+    """
+
+    early: bytearray
+    since: float
+
+    def receive_early(self) -> bool:
+        """Takes in what is there without waiting for it; False where the client has said all that it will say.
+
+        Raises:
+            BlockingIOError: if nothing is there.
+            ssl.SSLError: if the client does not speak TLS as it should.
+        """
+
+    def forget_the_pace(self) -> None:
+        """Begins to measure anew, for the next request."""
+
+    def is_next_whole(self, seconds: float) -> bool:
+        """Whether a request is there within some seconds, all of it in one piece; leaves it where it is."""
+
+
+class _Pace:
+    """How fast a body comes."""
+
+    def __init__(self) -> None:
+        self.waited = 0.0  # seconds
+        self.received = 0  # bytes, in that time
+
+    def add(self, began: float, size: int) -> None:
+        self.waited += time.monotonic() - began
+        self.received += size
+        if self.waited > ARRIVAL_SECONDS and self.received < SLOWEST * self.waited:
+            raise TimeoutError(f"{self.received} bytes came in {self.waited:.0f} seconds, which is too slow")
+
+
+def _taken(early: bytearray, size: int, *, is_kept: bool) -> bytes:
+    piece = bytes(early[:size])
+    if not is_kept:
+        del early[:size]
+    return piece
+
+
+class PatientSocket(socket.socket):
+    """A plain connection; see `Early`."""
+
+    def __init__(self, taken_over: socket.socket) -> None:
+        super().__init__(fileno=taken_over.detach())
+        self.early = bytearray()
+        self.since = time.monotonic()
+        self._pace = _Pace()
+        silence = struct.pack("ll", SILENCE_SECONDS, 0)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.setsockopt(socket.SOL_SOCKET, option, silence)
+        _send_at_once(self)
+
+    def receive_early(self) -> bool:
+        """See `Early.receive_early`."""
+        piece = super().recv(_EARLY, socket.MSG_DONTWAIT)
+        self.early += piece
+        return bool(piece)
+
+    def forget_the_pace(self) -> None:
+        """See `Early.forget_the_pace`."""
+        self._pace = _Pace()
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Receives as every socket does, but only what comes at some pace.
+
+        Raises:
+            TimeoutError: if the client is too slow.
+        """
+        if self.early:
+            return _taken(self.early, bufsize, is_kept=bool(flags & socket.MSG_PEEK))
+        began = time.monotonic()
+        piece = super().recv(bufsize, flags)
+        self._pace.add(began, len(piece))
+        return piece
+
+    def is_next_whole(self, seconds: float) -> bool:
+        """See `Early.is_next_whole`."""
+        if self.early:
+            return False
+        waiting = select.poll()
+        waiting.register(self, select.POLLIN)
+        if not waiting.poll(seconds * 1000):
+            return False
+        try:
+            return arrived(super().recv(_EARLY, socket.MSG_PEEK | socket.MSG_DONTWAIT)) == "whole"
+        except OSError:
+            return False
+
+
+class PatientTlsSocket(ssl.SSLSocket):
+    """A connection that speaks TLS, whose handshake is part of what keeps no thread waiting; see `Early`."""
+
+    early: bytearray
+    since: float
+    _pace: _Pace
+    _is_greeted: bool
+
+    @classmethod
+    def over(cls, taken_over: socket.socket, context: ssl.SSLContext) -> PatientTlsSocket:
+        """Begins to speak TLS on a connection.
+
+        Args:
+            taken_over: the connection.
+            context: with the certificate; its sockets are of this class.
+        """
+        taken_over.setblocking(False)
+        _send_at_once(taken_over)
+        made = context.wrap_socket(taken_over, server_side=True, do_handshake_on_connect=False)
+        assert isinstance(made, cls)
+        made.early, made.since, made._pace, made._is_greeted = bytearray(), time.monotonic(), _Pace(), False
+        return made
+
+    def setblocking(self, flag: bool) -> None:  # as every socket has it
+        """Waits for a minute of silence at most where a plain socket would wait for ever."""
+        self.settimeout(float(SILENCE_SECONDS) if flag else 0.0)
+
+    def receive_early(self) -> bool:
+        """See `Early.receive_early`."""
+        size = len(self.early)
+        try:
+            if self._sslobj is not None and not self._is_greeted:  # type: ignore[attr-defined]  # None once shut down
+                self.do_handshake()
+                self._is_greeted = True
+            while piece := super().recv(_EARLY):
+                self.early += piece
+                # What was deciphered already makes the connection readable no more.
+                if len(self.early) > SMALL_BODY + LONGEST_HEAD or not self.pending():
+                    return True
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            if len(self.early) == size:
+                raise BlockingIOError from error
+        return len(self.early) > size
+
+    def forget_the_pace(self) -> None:
+        """See `Early.forget_the_pace`."""
+        self._pace = _Pace()
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Receives as every socket does, but only what comes at some pace.
+
+        Raises:
+            TimeoutError: if the client is too slow.
+        """
+        if self.early:
+            return _taken(self.early, buflen, is_kept=False)
+        began = time.monotonic()
+        piece = super().recv(buflen, flags)
+        self._pace.add(began, len(piece))
+        return piece
+
+    def is_next_whole(self, seconds: float) -> bool:
+        """False: what TLS has deciphered cannot be left where it is."""
+        return False
+
+
+def _send_at_once(connection: socket.socket) -> None:
+    if connection.family in (socket.AF_INET, socket.AF_INET6):
+        # Gunicorn sends head and body apart; the body would wait 40 ms for the client to acknowledge the head.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def arrived(received: bytes | bytearray) -> Arrival:
+    """How much of a request is there: part of it, all of it, or all but a body that a thread has to read.
+
+    Args:
+        received: what has come so far.
+    """
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return "large" if len(received) > LONGEST_HEAD else "part"
+    length = declared_length(received, end)
+    if length is None or length > SMALL_BODY:
+        return "large"
+    return "whole" if len(received) - end - 4 >= length else "part"
+
+
+def declared_length(received: bytes | bytearray, end: int) -> int | None:
+    """How many bytes of body a head declares; None where it does not say.
+
+    Args:
+        received: what has come so far.
+        end: where the head ends.
+    """
+    if _UNKNOWN_LENGTH.search(received, 0, end):
+        return None
+    found = _LENGTH.search(received, 0, end + 2)
+    return 0 if found is None else int(found[1])

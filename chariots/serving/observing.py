@@ -1,0 +1,89 @@
+"""What do the metrics learn from the pipelines of a server?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from chariots.pipelines.callbacks import PipelineCallback
+
+if TYPE_CHECKING:
+    from chariots.pipelines import Pipeline
+    from chariots.pipelines.nodes import BaseNode
+    from chariots.serving.served import ServedPipeline
+    from chariots.serving.snapshots import Snapshot
+    from chariots.web.metrics import Metrics
+
+__all__ = ["NodeTimes", "observe"]
+
+
+class NodeTimes(PipelineCallback):
+    """Measures how long each node takes.
+
+    Args:
+        metrics: where that is kept.
+    """
+
+    #: Several requests may run as one: what is measured is how long a node takes, and not for whom.
+    welcomes_batches = True
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._known: dict[tuple[str, str], Any] = {}
+        # One callback watches every run of every thread; a node and what it nests run in one.
+        self._here = threading.local()
+
+    def before_node_execution(self, pipeline: Pipeline, node: BaseNode, args: list[Any]) -> None:
+        """Notes the time; see `PipelineCallback.before_node_execution`."""
+        try:
+            began = self._here.began
+        except AttributeError:
+            began = self._here.began = {}
+        # By name, so that what a failed node leaves behind is one entry, however often it fails.
+        began[pipeline.name, node.name] = time.perf_counter()
+
+    def after_node_execution(self, pipeline: Pipeline, node: BaseNode, args: list[Any], output: Any) -> None:
+        """Counts the time that has passed; see `PipelineCallback.after_node_execution`."""
+        now = time.perf_counter()
+        key = pipeline.name, node.name
+        began = getattr(self._here, "began", {}).pop(key, None)
+        if began is None:
+            return  # a runner that ends a node in another thread than it begins it in
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._metrics.node_seconds.labels(*key)
+        found.observe(now - began)
+
+
+def observe(served: Mapping[str, ServedPipeline], metrics: Metrics, node_times: bool) -> None:
+    """Begins to measure.
+
+    Args:
+        served: the pipelines of a server.
+        metrics: where that is kept.
+        node_times: whether to measure how long nodes take.
+    """
+    for pipeline in served.values():
+        pipeline.announce = partial(_announce, metrics, pipeline.name, {})
+        if pipeline.batcher is not None:
+            pipeline.batcher.observed = partial(metrics.batch, pipeline.name)
+        if node_times:
+            pipeline.watch(NodeTimes(metrics))
+        pipeline.announce(pipeline.current)
+
+
+def _announce(metrics: Metrics, name: str, shown: dict[str, str], snapshot: Snapshot) -> None:
+    """Tells which versions a process serves; those that it served before count no more."""
+    metrics.generation.labels(name).set(snapshot.generation)
+    for node, text in snapshot.versions.items():
+        version = text.partition("_")[0]  # without the time, which for an op without a model is that of the process
+        before = shown.get(node)
+        if before == version:
+            continue
+        if before is not None:
+            metrics.version.labels(name, node, before).set(0)
+        metrics.version.labels(name, node, version).set(1)
+        shown[node] = version
