@@ -50,6 +50,12 @@ $(VENV)/.installed-azurite: tools/azurite/package-lock.json tools/azurite/instal
 	@sh tools/azurite/install.sh $(BIN)/python $(VENV)/azurite
 	@touch $@
 
+# The client of another server that speaks the same protocol; only a test needs it.
+$(VENV)/.installed-mlserver: tools/mlserver/requirements.txt tools/mlserver/install.sh | $(VENV)/.installed-dev
+	@echo "Installing MLServer, for the test of its client, into $(VENV)/mlserver/ (half a minute the first time) ..."
+	@sh tools/mlserver/install.sh $(BIN)/python $(VENV)/mlserver
+	@touch $@
+
 demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict over HTTP.
 	@echo "[3/3] Running the demo ..."
 	@$(BIN)/chariots demo
@@ -60,7 +66,7 @@ demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict
 	@echo "   make test                    the whole test suite"
 	@echo "   . $(BIN)/activate         then 'chariots' and 'flask' are commands of this terminal"
 
-test: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Run every test (brings its own Redis and PostgreSQL).
+test: $(VENV)/.installed-dev $(VENV)/.installed-azurite $(VENV)/.installed-mlserver ## Run every test (brings its own Redis and PostgreSQL).
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, formatting and the floors of the house.

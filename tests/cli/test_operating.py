@@ -428,8 +428,8 @@ def test_nobody_behind_a_load_balancer_notices_that_a_server_stops(folder: Path)
     with serving(folder, "--drain-seconds", "8") as (url, process), serving(second) as (other, _):
         done = threading.Event()
         with Balancer(url, other) as balancer:
-            threads = [threading.Thread(target=balancer.serve_forever, args=(0.01,))]
-            threads.append(threading.Thread(target=balancer.watch, args=([url, other], done)))
+            answering = threading.Thread(target=balancer.serve_forever, args=(0.01,))
+            threads = [threading.Thread(target=balancer.watch, args=([url, other], done))]
             statuses: list[int] = []
 
             def call() -> None:
@@ -437,7 +437,7 @@ def test_nobody_behind_a_load_balancer_notices_that_a_server_stops(folder: Path)
                     statuses.append(ask(balancer.url, "double", 3)[0])
 
             threads += [threading.Thread(target=call) for _ in range(4)]
-            for thread in threads:
+            for thread in (answering, *threads):
                 thread.start()
             try:
                 eventually(lambda: len(statuses) > 20)
@@ -449,9 +449,10 @@ def test_nobody_behind_a_load_balancer_notices_that_a_server_stops(folder: Path)
                 eventually(lambda: len(statuses) > after + 20)
             finally:
                 done.set()
-                balancer.shutdown()
-                for thread in threads:
+                for thread in threads:  # while there is somebody to answer the last of their requests
                     thread.join(DEADLINE)
+                balancer.shutdown()
+                answering.join(DEADLINE)
         assert set(statuses) == {200}
 
 
