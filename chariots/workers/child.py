@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 WAIT_SECONDS = 0.5  # one wait for a job, and so how late an idle worker leaves
+_PARENT_GONE = 1  # the exit status
 _LONGEST_PAUSE = 2.0  # between two tries to reach a store that is away
 
 _logger = logging.getLogger(__name__)
@@ -87,9 +88,12 @@ class Child:
         threading.Thread(target=self._tell_on, name="chariots-report", daemon=True).start()
 
     def say(self, **message: Any) -> None:
-        """Tells the parent something."""
-        self._answers.write(json.dumps(message) + "\n")
-        self._answers.flush()
+        """Tells the parent something; where it is gone, ends at once, whatever an op would make of an exception."""
+        try:
+            self._answers.write(json.dumps(message) + "\n")
+            self._answers.flush()
+        except BrokenPipeError:
+            os._exit(_PARENT_GONE)
 
     def work(self, app: PipelinesServer, known_as: str, store: JobStore) -> None:
         """Runs jobs until told to leave.
@@ -153,7 +157,7 @@ class Child:
                 run = self._run
                 if run is not None and run.ask_to_stop(order["job"], order["token"], order["why"]):
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-        os._exit(1)
+        os._exit(_PARENT_GONE)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         run = self._run
