@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import flask
 import pytest
 
+from chariots import web
 from chariots.errors import ForbiddenError, UnauthorizedError
 from chariots.op_store import OpStoreClient, OpStoreServer
 from chariots.op_store.savers import FileSaver
@@ -43,10 +45,20 @@ def everything(store: OpStoreServer) -> list[tuple[str, str]]:
     ]
 
 
-def test_nothing_but_health_is_answered_without_a_token(guarded: OpStoreServer) -> None:
+def page_of_another_service() -> bytes:
+    """What a service without any routes of its own answers there."""
+    app = flask.Flask("another")
+    web.install(app, title="another")
+    return app.test_client().get("/docs").data
+
+
+def test_nothing_but_health_and_an_empty_page_is_answered_without_a_token(guarded: OpStoreServer) -> None:
     asking = guarded.flask.test_client()
     answered = {path for method, path in everything(guarded) if asking.open(path, method=method).status_code != 401}
-    assert answered == {"/livez", "/readyz"}
+    assert answered == {"/livez", "/readyz", "/docs"}
+    # The page is the same for every service: what it shows it has to ask for, and for that it needs a token.
+    assert asking.get("/docs").data == page_of_another_service()
+    assert asking.get("/openapi.json").status_code == 401
 
 
 def test_a_reader_can_change_nothing_and_a_writer_can_administer_nothing(guarded: OpStoreServer) -> None:
