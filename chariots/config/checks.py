@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chariots.errors import nearest
-from chariots.web.settings import SETTINGS
+from chariots.web.settings import SETTINGS, flag, texts, tokens_by_scope
 
 __all__ = ["SECTIONS", "CODE_ONLY", "Check", "kind", "mapping"]
 
 Check = Callable[[Any, str], Any]
 """Takes a value and words for where it stands; returns the value in its final form or raises ValueError."""
-
-YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def kind(value: Any) -> str:
@@ -37,14 +35,6 @@ def port(value: Any, where: str) -> int:
     raise ValueError(f"{where} holds {kind(value)}, where a port from 0 to 65535 is expected.")
 
 
-def flag(value: Any, where: str) -> bool:
-    """Accepts true and false, and the usual words for them."""
-    word = str(value).lower()
-    if isinstance(value, bool) or (isinstance(value, str) and word in (*YES, *NO)):
-        return word in YES
-    raise ValueError(f"{where} holds {kind(value)}, where true or false is expected.")
-
-
 def mapping(value: Any, where: str) -> dict[str, Any]:
     """Accepts a mapping with text keys."""
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
@@ -62,33 +52,14 @@ def secret(value: Any, where: str) -> str:
     raise ValueError(f"{where} holds a {type(value).__name__}, where text is expected.")
 
 
-def texts(value: Any, where: str) -> list[str]:
-    """Accepts a list of strings, or one string with commas between them."""
-    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-    if isinstance(parts, list | tuple | set | frozenset) and all(isinstance(part, str) and part for part in parts):
-        return list(parts)
-    # The value may hold keys, so that only its type is shown.
-    raise ValueError(f"{where} holds a {type(value).__name__}, where texts are expected, in a list or between commas.")
-
-
 def tokens(value: Any, where: str) -> dict[str, list[str]]:
-    """Accepts tokens by scope, as a mapping or as text: ``read:TOKEN,write:TOKEN``."""
-    read: dict[str, list[str]] = {}
-    if isinstance(value, str):
-        for part in texts(value, where):
-            scope, colon, token = part.partition(":")
-            if not colon:
-                raise ValueError(
-                    f"{where} holds a token without a scope; write read:TOKEN, write:TOKEN or admin:TOKEN."
-                )
-            read.setdefault(scope, []).append(token)
-        return read
-    if not isinstance(value, Mapping) or not all(isinstance(scope, str) for scope in value):
-        raise ValueError(
-            f"{where} holds a {type(value).__name__}, where tokens by scope are expected: a mapping from read, write "
-            "or admin to a token or several, or text such as read:TOKEN,write:TOKEN."
-        )
-    return {scope: texts(several, f"{where}, scope {scope!r},") for scope, several in value.items()}
+    """Accepts the tokens of an op store: ``read:TOKEN,write:TOKEN``."""
+    return tokens_by_scope(
+        value,
+        where,
+        "a token without a scope; write read:TOKEN, write:TOKEN or admin:TOKEN.",
+        "a mapping from read, write or admin to a token or several, or text such as read:TOKEN,write:TOKEN.",
+    )
 
 
 def choice(known: Mapping[str, str]) -> Check:

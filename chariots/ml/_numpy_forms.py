@@ -56,23 +56,19 @@ def _affine(weights: Any, offset: Any) -> Form:
     return lambda rows: rows @ weights + offset
 
 
-def _regression(model: Any) -> Form:
-    return _affine(np.transpose(model.coef_), model.intercept_)
-
-
-def _decision(model: Any) -> Form:
+def _linear(model: Any) -> Form:
     return _affine(np.transpose(model.coef_), model.intercept_)
 
 
 def _classification(model: Any) -> Form:
-    scores, classes = _decision(model), np.asarray(model.classes_)
+    scores, classes = _linear(model), np.asarray(model.classes_)
     if len(classes) == 2:
         return lambda rows: classes[(scores(rows)[:, 0] > 0).astype(np.intp)]
     return lambda rows: classes[scores(rows).argmax(axis=1)]
 
 
 def _probabilities(model: Any) -> Form:
-    scores = _decision(model)
+    scores = _linear(model)
     if len(model.classes_) == 2:
         return partial(_two_classes, scores)
     if getattr(model, "solver", "") == "liblinear":
@@ -190,9 +186,9 @@ _CLASSIFICATIONS = (
 _METHODS = ("predict", "predict_proba", "decision_function", "transform")
 
 _FORMS: Mapping[tuple[str, str], Callable[[Any], Form]] = {
-    **{(name, "predict"): _regression for name in _REGRESSIONS},
+    **{(name, "predict"): _linear for name in _REGRESSIONS},
     **{(name, "predict"): _classification for name in _CLASSIFICATIONS},
-    **{(name, "decision_function"): _decision for name in _CLASSIFICATIONS},
+    **{(name, "decision_function"): _linear for name in _CLASSIFICATIONS},
     ("LogisticRegression", "predict_proba"): _probabilities,
     ("LogisticRegressionCV", "predict_proba"): _probabilities,
     ("LinearDiscriminantAnalysis", "predict_proba"): _probabilities,

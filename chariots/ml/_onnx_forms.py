@@ -12,8 +12,8 @@ from chariots.ml._numpy_forms import NoFormError, Rows, float32
 
 __all__ = ["forms_of"]
 
-# Trees look at their input as float32, whatever it was; the thresholds are float64.
 _OPSETS = {"": 17, "ai.onnx.ml": 3}  # which have trees in float64, and which every ONNX Runtime since 1.12 knows
+# Trees look at their input as float32, whatever it was; the thresholds are float64.
 _LOOKS_AT_FLOAT32 = ("RandomForest", "ExtraTree", "DecisionTree", "GradientBoosting", "IsolationForest")
 
 

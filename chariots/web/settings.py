@@ -30,9 +30,12 @@ __all__ = [
     "SHARED_FOLDER",
     "VARIABLES",
     "config_key",
+    "flag",
     "given_in_environment",
     "read_tokens",
     "settled",
+    "texts",
+    "tokens_by_scope",
 ]
 
 SHARED_FOLDER: Final = "CHARIOTS_SERVE_FOLDER"
@@ -103,22 +106,39 @@ def texts(value: Any, where: str) -> list[str]:
     raise ValueError(f"{where} holds a {type(value).__name__}, where texts are expected, in a list or between commas.")
 
 
-def tokens(value: Any, where: str) -> dict[str, list[str]]:
-    """Accepts tokens by scope, as a mapping or as text: ``predict:TOKEN,operate:TOKEN``."""
+def tokens_by_scope(value: Any, where: str, cure: str, forms: str) -> dict[str, list[str]]:
+    """Accepts tokens by scope, as a mapping or as text: ``predict:TOKEN,operate:TOKEN``.
+
+    Args:
+        value: what was given.
+        where: where it stands, for messages.
+        cure: what to write instead of a token without its scope, and how such a one is called.
+        forms: what is accepted, for everything else.
+
+    Raises:
+        ValueError: if it is nothing of the kind; no token is shown.
+    """
     read: dict[str, list[str]] = {}
     if isinstance(value, str):
         for part in texts(value, where):
             scope, colon, token = part.partition(":")
             if not colon:
-                raise ValueError(f"{where} holds a token without its scope; write SCOPE:TOKEN,SCOPE:TOKEN.")
+                raise ValueError(f"{where} holds {cure}")
             read.setdefault(scope, []).append(token)
         return read
     if not isinstance(value, Mapping) or not all(isinstance(scope, str) for scope in value):
-        raise ValueError(
-            f"{where} holds a {type(value).__name__}, where tokens by scope are expected: a mapping from a scope to a "
-            "token or several, or text such as predict:TOKEN,operate:TOKEN."
-        )
+        raise ValueError(f"{where} holds a {type(value).__name__}, where tokens by scope are expected: {forms}")
     return {scope: texts(several, f"{where}, scope {scope!r},") for scope, several in value.items()}
+
+
+def tokens(value: Any, where: str) -> dict[str, list[str]]:
+    """Accepts the tokens of a server of pipelines."""
+    return tokens_by_scope(
+        value,
+        where,
+        "a token without its scope; write SCOPE:TOKEN,SCOPE:TOKEN.",
+        "a mapping from a scope to a token or several, or text such as predict:TOKEN,operate:TOKEN.",
+    )
 
 
 def origins(value: Any, where: str) -> list[str]:
