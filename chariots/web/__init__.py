@@ -9,6 +9,7 @@ from chariots._lazy import lazy_names
 if TYPE_CHECKING:
     from chariots.web import deadline
     from chariots.web.access import Access, is_loopback, needs, open_to_all
+    from chariots.web.async_client import AsyncSession
     from chariots.web.client import Reply, Session, Stream
     from chariots.web.problems import PROBLEM_TYPE, error_from_problem, problem_of
     from chariots.web.remote import remote_stack, render_stack
@@ -42,6 +43,7 @@ _HOMES = {
     "error_from_problem": "chariots.web.problems",
     "PROBLEM_TYPE": "chariots.web.problems",
     "Session": "chariots.web.client",
+    "AsyncSession": "chariots.web.async_client",
     "Reply": "chariots.web.client",
     "Stream": "chariots.web.client",
     "RetryPolicy": "chariots.web.retry",
@@ -68,6 +70,7 @@ __all__ = [
     "error_from_problem",
     "PROBLEM_TYPE",
     "Session",
+    "AsyncSession",
     "Reply",
     "Stream",
     "RetryPolicy",

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
-import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any
 
-import urllib3
-from urllib3 import exceptions as broken
-
-from chariots.errors import UnreachableError
 from chariots.web import deadline
 
-__all__ = ["Body", "Call", "retry_after", "unreachable"]
+if TYPE_CHECKING:
+    from chariots.web.failures import Failure
+
+__all__ = ["Body", "Call"]
 
 Body = bytes | IO[bytes] | Iterable[bytes]
 
@@ -79,14 +75,9 @@ class Call:
             return self.limit if left is None else min(self.limit, left)
         return left
 
-    def waits(self) -> urllib3.Timeout:
-        """The limits of the next attempt, as urllib3 takes them."""
-        patience = self.patience()
-        return urllib3.Timeout(connect=patience, read=patience)
-
-    def may_repeat(self, error: broken.HTTPError | None) -> bool:
+    def may_repeat(self, failure: Failure | None) -> bool:
         """Whether another attempt does no harm after this failure; puts the body back to its beginning."""
-        return (self.idempotent or _never_connected(error)) and self._rewind()
+        return (self.idempotent or (failure is not None and failure.is_unsent)) and self._rewind()
 
 
 class _Once:
@@ -99,64 +90,3 @@ class _Once:
     def __iter__(self) -> Iterator[bytes]:
         self.started = True
         return iter(self._pieces)
-
-
-def _never_connected(error: Exception | None) -> bool:
-    if isinstance(error, broken.ProxyError):
-        return isinstance(error.original_error, broken.NewConnectionError | broken.ConnectTimeoutError)
-    return isinstance(error, broken.NewConnectionError | broken.ConnectTimeoutError)
-
-
-def _reason(error: broken.HTTPError) -> str:
-    """Says in a few words why no answer came."""
-    if isinstance(error, broken.NameResolutionError):
-        return "its host name is unknown"
-    if isinstance(error, broken.NewConnectionError | broken.ProxyError):
-        cause = error.__cause__ or error.__context__
-        return f"no connection ({getattr(cause, 'strerror', None) or error})"
-    if isinstance(error, broken.TimeoutError):
-        return "no answer in time"
-    if isinstance(error, broken.SSLError):
-        return f"no secure connection ({error})"
-    if isinstance(error, broken.IncompleteRead):
-        return "the answer broke off before its end"
-    if isinstance(error, broken.ProtocolError):
-        cause = error.args[1] if len(error.args) > 1 else error
-        return f"the connection broke ({getattr(cause, 'strerror', None) or cause})"
-    return str(error)
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Reads how many seconds the other side asks for.
-
-    Args:
-        headers: of its answer.
-
-    Returns:
-        seconds; zero where it says nothing that can be understood.
-    """
-    text = headers.get("Retry-After", "").strip()[:64]
-    try:
-        seconds = float(text)
-        return max(seconds, 0.0) if math.isfinite(seconds) else 0.0
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(text)
-        now = datetime.datetime.now(moment.tzinfo)
-        return max((moment - now).total_seconds(), 0.0)
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-
-
-def unreachable(call: Call, error: broken.HTTPError, attempts: int) -> UnreachableError:
-    """Words the failure of a whole call: what was asked, what is in the way, what to do."""
-    tried = f", tried {attempts} times" if attempts > 1 else ""
-    if isinstance(error, broken.TimeoutError) and not _never_connected(error):
-        limit = f" within {call.limit:g} s" if call.limit is not None else " before its deadline"
-        cure = "Give the call more time (timeout=...), or run the pipeline in a worker."
-        return UnreachableError(f"{call.asked} was not answered{limit}{tried}. {cure}")
-    cure = "Check that the service runs, and that its URL is right."
-    if isinstance(error, broken.ProtocolError):
-        cure = "Look at the log of the service."
-    return UnreachableError(f"{call.asked} was not answered: {_reason(error)}{tried}. {cure}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
@@ -12,31 +11,83 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from chariots._version import __version__
-from chariots.errors import UnreachableError
 from chariots.schema import dumps
-from chariots.web import deadline, request_ids
-from chariots.web.calls import Body, Call, retry_after, unreachable
+from chariots.web import request_ids
+from chariots.web.attempts import Attempts
+from chariots.web.calls import Body, Call
+from chariots.web.failures import Failure, of_urllib3, unreachable
 from chariots.web.replies import Reply, Stream, pieces, read_reply
 from chariots.web.retry import RetryPolicy
-from chariots.web.targets import Target
+from chariots.web.targets import Address, Target
 
-__all__ = ["Session", "Reply", "Stream"]
+__all__ = ["UNSET", "Caller", "Session", "Reply", "Stream"]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-_PASSING = frozenset({408, 425, 429, 502, 503, 504})
-_LONGEST_WAIT = 60.0
-_UNSET: Any = object()
+UNSET: Any = object()
 
 
-class Session:
-    """Calls one service; safe to share between threads and over a fork.
+class Caller:
+    """What is sent with every call to one service, whether its caller waits in a thread or in an event loop.
 
-    A call is tried again where that is safe: always when no connection came about; after a passing failure
-    (408, 425, 429, 502, 503, 504 or a broken connection) only if the call is idempotent.
+    Args:
+        address: where the service is.
+        timeout: seconds per call, None for no limit.
+        retries: how often a failed call is tried again, or the whole policy.
+        token: sent as ``Authorization: Bearer``.
 
     Attributes:
         timeout: seconds that one call may take in all, retries included; None for no limit.
         policy: how often and after which pauses calls are tried again.
+    """
+
+    def __init__(
+        self, address: Address, *, timeout: float | None, retries: int | RetryPolicy, token: str | None
+    ) -> None:
+        self._address = address
+        self.timeout = timeout
+        self.policy = retries if isinstance(retries, RetryPolicy) else RetryPolicy(attempts=retries + 1)
+        self._headers = {"User-Agent": f"chariots/{__version__}"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    @property
+    def base_url(self) -> str:
+        """The URL that paths are appended to."""
+        return self._address.url
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Body | None,
+        headers: dict[str, str],
+        idempotent: bool | None,
+        timeout: float | None,
+        *,
+        streams: bool,
+    ) -> Call:
+        if not path.startswith("/"):
+            path = f"/{path}"
+        merged = {**self._headers, **headers}
+        request_id = request_ids.current_request_id()
+        if request_id is not None:
+            merged.setdefault(request_ids.HEADER, request_id)
+        return Call(
+            method,
+            self._address.url + path,
+            body,
+            merged,
+            idempotent=method.upper() in _IDEMPOTENT if idempotent is None else idempotent,
+            limit=self.timeout if timeout is UNSET else timeout,
+            streams=streams,
+        )
+
+
+class Session(Caller):
+    """Calls one service; safe to share between threads and over a fork.
+
+    A call is tried again where that is safe: always when no connection came about; after a passing failure
+    (408, 425, 429, 502, 503, 504 or a broken connection) only if the call is idempotent.
     """
 
     def __init__(
@@ -59,27 +110,18 @@ class Session:
             ValueError: when the URL is none, or holds a password.
         """
         self._target = Target(base_url)
-        self.timeout = timeout
-        self.policy = retries if isinstance(retries, RetryPolicy) else RetryPolicy(attempts=retries + 1)
-        self._headers = {"User-Agent": f"chariots/{__version__}"}
-        if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
-
-    @property
-    def base_url(self) -> str:
-        """The URL that paths are appended to."""
-        return self._target.url
+        super().__init__(self._target, timeout=timeout, retries=retries, token=token)
 
     def request(
         self,
         method: str,
         path: str,
         *,
-        json: Any = _UNSET,
+        json: Any = UNSET,
         body: bytes | IO[bytes] | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         idempotent: bool | None = None,
-        timeout: float | None = _UNSET,
+        timeout: float | None = UNSET,
     ) -> Reply:
         """Makes one call and reads the whole answer, whatever its status.
 
@@ -102,7 +144,7 @@ class Session:
             TypeError: when ``json`` has no form in JSON.
         """
         extra = dict(headers or ())
-        if json is not _UNSET:
+        if json is not UNSET:
             body = dumps(json, where="")
             extra.setdefault("Content-Type", "application/json")
         call = self._call(method, path, body, extra, idempotent, timeout, streams=not isinstance(body, bytes | None))
@@ -115,15 +157,19 @@ class Session:
         method: str,
         path: str,
         *,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = _UNSET,
+        idempotent: bool | None = None,
+        timeout: float | None = UNSET,
     ) -> Iterator[Stream]:
         """Makes one call and hands out the answer piece by piece, as a context manager.
 
         Args:
             method: of HTTP; GET for instance.
             path: below the base URL.
+            body: bytes to send as they are.
             headers: further headers.
+            idempotent: whether making the call twice does no harm, as for `request`.
             timeout: seconds of each wait for the other side, instead of the session's.
 
         Returns:
@@ -133,12 +179,12 @@ class Session:
             UnreachableError: when no answer came in time, or it broke off.
             ChariotsError: what the answer reports, when its status is 400 or more.
         """
-        call = self._call(method, path, None, dict(headers or ()), None, timeout, streams=True)
+        call = self._call(method, path, body, dict(headers or ()), idempotent, timeout, streams=True)
         reply, response = self._perform(call, method, path, whole=False)
         if response is None:
             raise reply.error()
         try:
-            yield Stream(response.status, response.headers, _pieces(response, call))
+            yield Stream(response.status, response.headers, _pieces(response, call), call.asked)
         finally:
             # After its end the connection went back to the pool, and this changes nothing.
             response.close()
@@ -153,33 +199,6 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: Body | None,
-        headers: dict[str, str],
-        idempotent: bool | None,
-        timeout: float | None,
-        *,
-        streams: bool,
-    ) -> Call:
-        if not path.startswith("/"):
-            path = f"/{path}"
-        merged = {**self._headers, **headers}
-        request_id = request_ids.current_request_id()
-        if request_id is not None:
-            merged.setdefault(request_ids.HEADER, request_id)
-        return Call(
-            method,
-            self._target.url + path,
-            body,
-            merged,
-            idempotent=method.upper() in _IDEMPOTENT if idempotent is None else idempotent,
-            limit=self.timeout if timeout is _UNSET else timeout,
-            streams=streams,
-        )
-
     def _perform(
         self, call: Call, method: str, path: str, *, whole: bool = True
     ) -> tuple[Reply, urllib3.BaseHTTPResponse | None]:
@@ -189,39 +208,28 @@ class Session:
             the reply and None; with ``whole=False`` and a status below 300 a reply without body, and the open
             response to read it from.
         """
-        pauses = self.policy.delays()
-        for attempt in itertools.count(1):
+        attempts = Attempts(call, self.policy)
+        while True:
             reply: Reply | None = None
-            failure: HTTPError | None = None
+            failure: Failure | None = None
+            attempts.begin()
             try:
                 response = self._open(call, method, path)
                 if not whole and response.status < 300:
                     return Reply(response.status, response.headers, b"", call.asked), response
                 reply = read_reply(response, call)
-                if reply.status not in _PASSING:
-                    return reply, None
             except HTTPError as error:
-                failure = error
-            pause = next(pauses, None) if call.may_repeat(failure) else None
+                failure = of_urllib3(error)
+            pause = attempts.pause_after(reply, failure)
             if pause is not None:
-                pause = max(pause, retry_after(reply.headers) if reply else 0.0)
-                left = call.left()
-                if pause < (_LONGEST_WAIT if left is None else left):
-                    time.sleep(pause)
-                    continue
-            if reply is not None:
+                time.sleep(pause)
+            elif reply is not None:
                 return reply, None
-            if failure is not None:
-                raise unreachable(call, failure, attempt) from failure
-        raise AssertionError("unreachable: the attempts are counted without end")
 
     def _open(self, call: Call, method: str, path: str) -> urllib3.BaseHTTPResponse:
-        left = call.left()
-        if left is not None:
-            if left <= 0:
-                raise UnreachableError(f"{call.asked}: the deadline passed before it was sent. Allow more time.")
-            call.headers[deadline.HEADER] = f"{left:.3f}"
-        return self._target.open(method, path, body=call.body, headers=call.headers, timeout=call.waits())
+        patience = call.patience()
+        waits = urllib3.Timeout(connect=patience, read=patience)
+        return self._target.open(method, path, body=call.body, headers=call.headers, timeout=waits)
 
 
 def _pieces(response: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:
@@ -229,4 +237,4 @@ def _pieces(response: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:
     try:
         yield from pieces(response, call)
     except HTTPError as error:
-        raise unreachable(call, error, 1) from error
+        raise unreachable(call, of_urllib3(error), 1) from error

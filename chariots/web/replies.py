@@ -100,11 +100,13 @@ class Stream:
         status: of HTTP, below 300.
         headers: by name, in any case.
         chunks: the body, in pieces of any size; to be read once, inside of the context.
+        asked: the call, for messages.
     """
 
     status: int
     headers: Mapping[str, str]
     chunks: Iterator[bytes]
+    asked: str = "the call"
 
     def __iter__(self) -> Iterator[bytes]:
         return self.chunks

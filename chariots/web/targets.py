@@ -11,17 +11,23 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import LocationParseError
 
-__all__ = ["Target"]
+__all__ = ["Address", "Target"]
 
 _CONNECTIONS = 64
 _BLOCK = 1 << 20
 
 
-class Target:
-    """A service under one base URL, with its pool of connections.
+class Address:
+    """Where a service is.
+
+    Args:
+        base_url: for instance ``http://127.0.0.1:5000``.
 
     Attributes:
         url: the base URL, without a slash at its end.
+
+    Raises:
+        ValueError: when the URL is none, or holds a password.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -40,6 +46,29 @@ class Target:
         self._prefix = (parsed.path or "").rstrip("/")
         self._origin = f"{parsed.scheme}://{parsed.netloc}"
         self._scheme, self._host, self._port = parsed.scheme, parsed.host.strip("[]"), parsed.port
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is spoken there."""
+        return self._scheme == "https"
+
+    def proxy(self) -> str | None:
+        """The proxy that the environment names for this service; never one for this very machine."""
+        if _is_loopback(self._host):
+            return None
+        proxy = urllib.request.getproxies().get(self._scheme)
+        return None if proxy is None or urllib.request.proxy_bypass(self._host) else proxy
+
+
+class Target(Address):
+    """A service under one base URL, with its pool of connections.
+
+    Args:
+        base_url: as for `Address`.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(base_url)
         self._lock = threading.Lock()
         self._process = 0
         self._pool: urllib3.HTTPConnectionPool | urllib3.PoolManager
@@ -79,23 +108,16 @@ class Target:
                 self._process = 0
 
     def _connect(self) -> None:
-        proxy = self._proxy()
+        proxy = self.proxy()
         self._before = self._prefix if proxy is None else f"{self._origin}{self._prefix}"
         options: dict[str, Any] = {"maxsize": _CONNECTIONS, "blocksize": _BLOCK}
         if proxy is not None:
             self._pool = urllib3.ProxyManager(proxy, **options)
-        elif self._scheme == "https":
+        elif self.is_secure:
             self._pool = urllib3.HTTPSConnectionPool(self._host, self._port, **options)
         else:
             self._pool = urllib3.HTTPConnectionPool(self._host, self._port, **options)
         self._process = os.getpid()
-
-    def _proxy(self) -> str | None:
-        """The proxy that the environment names for this target; never one for this very machine."""
-        if _is_loopback(self._host):
-            return None
-        proxy = urllib.request.getproxies().get(self._scheme)
-        return None if proxy is None or urllib.request.proxy_bypass(self._host) else proxy
 
 
 def _is_loopback(host: str) -> bool:
