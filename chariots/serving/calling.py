@@ -1,51 +1,57 @@
-"""How does a client send an input, and read an output, in other forms than JSON?"""
+"""What does a client say to call, load and save pipelines, and what does it make of the answers?"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
+from uuid import uuid4
 
-from chariots.errors import MalformedRequestError
+from chariots import schema
+from chariots.errors import ConflictError, InputError, MalformedRequestError, NoWorkerPoolError, VersionError
 from chariots.schema.forms import JSON, Form, form_named, form_of_media_type
-from chariots.serving.carrying import object_of
+from chariots.serving.exchange import Exchange, Request, as_documented, ask, object_of
 from chariots.serving.response import PipelineResponse
+from chariots.versioning import Version
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
     from chariots.web import Reply
 
-__all__ = ["FormName", "call_in_forms", "response_of", "route"]
+__all__ = [
+    "FormName",
+    "call",
+    "fetch_job",
+    "is_loaded",
+    "lower_case",
+    "name_of",
+    "order",
+    "request_in_form",
+    "response_of",
+    "route",
+    "versions",
+]
 
 FormName = Literal["json", "npy", "arrow", "msgpack"]
+_PLAIN = (("json", None), ("json", "json"))
 
 
-class _Carrier(Protocol):
-    def send(
-        self, method: str, path: str, body: bytes | None = None, *, idempotent: bool, headers: Mapping[str, str]
-    ) -> Reply: ...
-
-    def _checked(self, reply: Reply) -> Reply: ...
-
-
-def call_in_forms(
-    carrier: _Carrier,
+def call(
     pipeline: Pipeline | str,
     pipeline_input: Any,
     use_worker: bool | None,
     options: Mapping[str, Any],
-    forms: tuple[str, str],
-) -> PipelineResponse:
-    """Calls a pipeline with an input, or for an output, in another form than JSON.
+    forms: tuple[FormName, FormName | None],
+) -> Exchange[PipelineResponse]:
+    """Calls a pipeline.
 
     Args:
-        carrier: carries the request.
         pipeline: the pipeline.
         pipeline_input: its input.
         use_worker: whether a worker executes it.
         options: about the job that it becomes.
-        forms: the names of the form that is sent, and of the one that is asked for.
+        forms: the names of the form that is sent, and of the one that is asked for; None for the same.
 
     Returns:
         the response.
@@ -55,23 +61,97 @@ def call_in_forms(
         ValueError: if there is no form of that name.
         MissingExtraError: if a library is not installed that writes or reads it.
     """
-    sent, wanted = form_named(forms[0]), form_named(forms[1])
+    if forms not in _PLAIN:
+        sent, wanted = form_named(forms[0]), form_named(forms[1] or forms[0])
+        accept = JSON if wanted is None else f"{wanted.media_type}, {JSON};q=0.5"
+        return response_of(
+            (yield from ask(request_in_form(pipeline, pipeline_input, use_worker, options, sent, accept))), pipeline
+        )
+    text = schema.dumps(pipeline_input, where="pipeline_input")
+    if "idempotency_key" in options or use_worker is False or not (use_worker or options):
+        return (yield from _call_in_json(pipeline, text, use_worker, options))
+    try:
+        # With a key of our own a lost answer can be asked for again, and the job is made once.
+        return (yield from _call_in_json(pipeline, text, use_worker, {**options, "idempotency_key": uuid4().hex}))
+    except (InputError, ConflictError) as error:
+        if not _is_about_the_key(error, options):
+            raise
+    # No job is made: somebody says no to a worker, or the pool knows jobs without options only.
+    return (yield from _call_in_json(pipeline, text, use_worker, options))
+
+
+def fetch_job(job_id: str, pipeline: Pipeline | str) -> Exchange[PipelineResponse]:
+    """Asks how far a job is; see `AbstractPipelinesClient.fetch_job`."""
+    body = schema.dumps({"job_id": job_id})
+    reply = yield from ask(Request("POST", "/jobs/fetch/", body, quick=True))
+    return PipelineResponse.from_request(object_of(reply), pipeline)
+
+
+def is_loaded(pipeline: Pipeline | str) -> Exchange[bool]:
+    """Asks whether a pipeline can answer; see `AbstractPipelinesClient.is_pipeline_loaded`."""
+    reply: Reply = yield Request("GET", route(pipeline, "health_check"), quick=True)
+    if reply.status == VersionError.status:
+        return False
+    if reply.status >= 300:
+        raise as_documented(reply.error())
+    return bool(object_of(reply).get("is_loaded"))
+
+
+def order(pipeline: Pipeline | str, action: Literal["load", "save"]) -> Exchange[None]:
+    """Lets the server load or save a pipeline.
+
+    Args:
+        pipeline: the pipeline.
+        action: which of the two.
+    """
+    yield from ask(Request("POST", route(pipeline, action), b"{}"))
+
+
+def versions(pipeline: Pipeline | str) -> Exchange[dict[str, Version]]:
+    """Asks which versions the server runs; see `AbstractPipelinesClient.pipeline_versions`."""
+    reply = yield from ask(Request("POST", route(pipeline, "versions"), b"{}", quick=True))
+    return {name: Version.parse(text) for name, text in object_of(reply).items()}
+
+
+# -- how ----------------------------------------------------------------------------------------------------------
+
+
+def request_in_form(
+    pipeline: Pipeline | str,
+    pipeline_input: Any,
+    use_worker: bool | None,
+    options: Mapping[str, Any],
+    form: Form | None,
+    accept: str,
+) -> Request:
+    """The request that calls a pipeline with an input in one form, for an output in another.
+
+    Args:
+        pipeline: the pipeline.
+        pipeline_input: its input.
+        use_worker: whether a worker executes it.
+        options: about the job that it becomes.
+        form: how the input is sent; None for JSON.
+        accept: the header of that name.
+
+    Raises:
+        TypeError: if the input has no such form, or a job was asked for with a form that holds the input alone.
+        MissingExtraError: if a library is not installed that writes it.
+    """
     path = route(pipeline, "main")
-    headers = {"Accept": JSON if wanted is None else f"{wanted.media_type}, {JSON};q=0.5"}
+    headers = {"Accept": accept, "Content-Type": JSON if form is None else form.media_type}
     body: bytes | None
-    if sent is None or sent.is_object:
-        members = {"pipeline_input": pipeline_input, "use_worker": use_worker, **options}
-        body, headers["Content-Type"] = _written(members, sent), JSON if sent is None else sent.media_type
+    if form is None or form.is_object:
+        body = _written({"pipeline_input": pipeline_input, "use_worker": use_worker, **options}, form)
     else:
         if use_worker or options:
             raise TypeError(
-                f"a job was asked for with format={sent.name!r}, in which a worker cannot get its input; "
+                f"a job was asked for with format={form.name!r}, in which a worker cannot get its input; "
                 'use "json" or "msgpack"'
             )
-        body, headers["Content-Type"] = _alone(pipeline_input, sent), sent.media_type
+        body = _alone(pipeline_input, form)
         path += "" if use_worker is None else "?use_worker=false"
-    reply = carrier.send("POST", path, body, idempotent="idempotency_key" in options, headers=headers)
-    return response_of(carrier._checked(reply), pipeline)
+    return Request("POST", path, body, idempotent="idempotency_key" in options, headers=headers)
 
 
 def response_of(reply: Reply, pipeline: Pipeline | str) -> PipelineResponse:
@@ -85,7 +165,7 @@ def response_of(reply: Reply, pipeline: Pipeline | str) -> PipelineResponse:
         ValueError: if this is not the answer of a pipelines server.
         MissingExtraError: if a library is not installed that reads it.
     """
-    headers = {name.lower(): value for name, value in reply.headers.items()}
+    headers = lower_case(reply.headers)
     form = form_of_media_type(headers.get("content-type"))
     if form is None:
         return PipelineResponse.from_request(object_of(reply), pipeline)
@@ -107,19 +187,43 @@ def route(pipeline: Pipeline | str, action: str) -> str:
         pipeline: the pipeline, or its name.
         action: the last part of the route.
     """
-    name = pipeline if isinstance(pipeline, str) else pipeline.name
-    return f"/pipelines/{quote(name, safe='')}/{action}"
+    return f"/pipelines/{quote(name_of(pipeline), safe='')}/{action}"
+
+
+def name_of(pipeline: Pipeline | str) -> str:
+    """The name of a pipeline that was given as an object or by its name."""
+    return pipeline if isinstance(pipeline, str) else pipeline.name
+
+
+def lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer under names in lower case, for they come in any."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _call_in_json(
+    pipeline: Pipeline | str, text: bytes, use_worker: bool | None, options: Mapping[str, Any]
+) -> Exchange[PipelineResponse]:
+    rest = schema.dumps({"use_worker": use_worker, **options}, where="")
+    body = b'{"pipeline_input":%b,%b' % (text, rest[1:])
+    # Under a key there is one job, however often it is asked for.
+    reply = yield from ask(Request("POST", route(pipeline, "main"), body, idempotent="idempotency_key" in options))
+    return PipelineResponse.from_request(object_of(reply), pipeline)
+
+
+def _is_about_the_key(error: InputError | ConflictError, options: Mapping[str, Any]) -> bool:
+    """Whether a request may be welcome without the key that we gave it."""
+    if isinstance(error, ConflictError):
+        return not options and not isinstance(error, NoWorkerPoolError)
+    return any(each.get("loc") == ["idempotency_key"] for each in error.extra.get("errors", ()))
 
 
 def _beside(value: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     """The object that JSON would have been, from a value and the headers that came with it."""
-    versions = json.loads(headers.get("x-chariots-versions", "{}"))
-    return {"pipeline_output": value, "versions": versions, "job_status": headers.get("x-chariots-job-status", "done")}
+    told = json.loads(headers.get("x-chariots-versions", "{}"))
+    return {"pipeline_output": value, "versions": told, "job_status": headers.get("x-chariots-job-status", "done")}
 
 
 def _written(members: Mapping[str, Any], form: Form | None) -> bytes:
-    from chariots import schema
-
     if form is None:
         return schema.dumps(members, where="")
     try:

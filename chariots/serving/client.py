@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Self
 
-from chariots import schema
-from chariots.errors import ConflictError, InputError, NoWorkerPoolError, VersionError
 from chariots.pipelines import Pipeline
-from chariots.serving import calling
-from chariots.serving.calling import FormName, route
-from chariots.serving.carrying import object_of
+from chariots.serving import calling, pieces
+from chariots.serving.calling import FormName
 from chariots.serving.job_client import JobClient
 from chariots.serving.job_names import AnyJob, given_options
+from chariots.serving.pieces import PipelineStream
 from chariots.serving.response import PipelineResponse
 from chariots.versioning import Version
 from chariots.web import RetryPolicy, Session
 
 if TYPE_CHECKING:
-    from chariots.web import Reply
+    from chariots.web import Reply, Stream
 
-__all__ = ["AbstractPipelinesClient", "PipelinesClient"]
+__all__ = ["QUICK_SECONDS", "QUIET_SECONDS", "AbstractPipelinesClient", "PipelinesClient", "json_headers"]
 
-_PLAIN = (("json", None), ("json", "json"))
 QUICK_SECONDS = 60.0  # for what does not run, load or save anything
 QUIET_SECONDS = 30.0  # a stream that says nothing for so long, not even that it is there, is lost
 
@@ -96,21 +92,33 @@ class AbstractPipelinesClient(JobClient):
             idempotency_key=idempotency_key,
             result_ttl=result_ttl,
         )
-        if (format, answer_format) not in _PLAIN:
-            return calling.call_in_forms(
-                self, pipeline, pipeline_input, use_worker, options, (format, answer_format or format)
-            )
-        text = schema.dumps(pipeline_input, where="pipeline_input")
-        if idempotency_key is not None or use_worker is False or not (use_worker or options):
-            return self._call(pipeline, text, use_worker, options)
-        try:
-            # With a key of our own a lost answer can be asked for again, and the job is made once.
-            return self._call(pipeline, text, use_worker, {**options, "idempotency_key": uuid4().hex})
-        except (InputError, ConflictError) as error:
-            if not _is_about_the_key(error, options):
-                raise
-        # No job is made: somebody says no to a worker, or the pool knows jobs without options only.
-        return self._call(pipeline, text, use_worker, options)
+        forms = (format, answer_format)
+        return self._run(calling.call(pipeline, pipeline_input, use_worker, options, forms))
+
+    def stream_pipeline(
+        self, pipeline: Pipeline | str, pipeline_input: Any = None, *, format: FormName = "json"
+    ) -> PipelineStream:
+        """Executes a pipeline on the server, and gives what a generator makes there piece by piece, while it is made.
+
+        The output of a pipeline that ends with no generator is the only piece. No worker executes it. What is raised is
+        raised when a piece is asked for.
+
+        Args:
+            pipeline: the pipeline.
+            pipeline_input: its input, as for `call_pipeline`.
+            format: how the input is sent, as for `call_pipeline`; the pieces come as JSON.
+
+        Returns:
+            an iterator of the pieces, and a context manager that closes the connection.
+
+        Raises:
+            ChariotsError: the same as for `call_pipeline`, before the first piece; later a `BackendError` if the op
+                failed, with the stack on the server.
+            UnreachableError: if the answer breaks off.
+        """
+        versions: dict[str, Version] = {}
+        told = self._iterate(pieces.stream(pipeline, pipeline_input, format, versions))
+        return PipelineStream(told, versions)
 
     def fetch_job(self, job_id: str, pipeline: Pipeline | str) -> PipelineResponse:
         """Asks how far a job is.
@@ -125,17 +133,7 @@ class AbstractPipelinesClient(JobClient):
         Raises:
             UnknownNameError: (a ValueError) if there is no such job.
         """
-        reply = self._checked(self.send("POST", "/jobs/fetch/", schema.dumps({"job_id": job_id}), quick=True))
-        return PipelineResponse.from_request(object_of(reply), pipeline)
-
-    def _call(
-        self, pipeline: Pipeline | str, text: bytes, use_worker: bool | None, options: Mapping[str, Any]
-    ) -> PipelineResponse:
-        rest = schema.dumps({"use_worker": use_worker, **options}, where="")
-        body = b'{"pipeline_input":%b,%b' % (text, rest[1:])
-        # Under a key there is one job, however often it is asked for.
-        reply = self.send("POST", route(pipeline, "main"), body, idempotent="idempotency_key" in options)
-        return PipelineResponse.from_request(object_of(self._checked(reply)), pipeline)
+        return self._run(calling.fetch_job(job_id, pipeline))
 
     def is_pipeline_loaded(self, pipeline: Pipeline | str) -> bool:
         """Asks whether a pipeline can answer.
@@ -146,10 +144,7 @@ class AbstractPipelinesClient(JobClient):
         Raises:
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
-        reply = self.send("GET", route(pipeline, "health_check"), quick=True)
-        if reply.status == VersionError.status:
-            return False
-        return bool(object_of(self._checked(reply)).get("is_loaded"))
+        return self._run(calling.is_loaded(pipeline))
 
     def load_pipeline(self, pipeline: Pipeline | str) -> None:
         """Lets the server put the newest saved ops of a pipeline into service, if they fit together.
@@ -161,7 +156,7 @@ class AbstractPipelinesClient(JobClient):
             VersionError: if they do not; the message names the nodes and versions.
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
-        self._checked(self.send("POST", route(pipeline, "load"), b"{}"))
+        self._run(calling.order(pipeline, "load"))
 
     def save_pipeline(self, pipeline: Pipeline | str) -> None:
         """Lets the server save what a pipeline has learned; changes to the pipeline in this process do not count.
@@ -172,7 +167,7 @@ class AbstractPipelinesClient(JobClient):
         Raises:
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
-        self._checked(self.send("POST", route(pipeline, "save"), b"{}"))
+        self._run(calling.order(pipeline, "save"))
 
     def pipeline_versions(self, pipeline: Pipeline | str) -> dict[str, Version]:
         """Asks which versions the server runs, which are those it has loaded or trained.
@@ -186,8 +181,7 @@ class AbstractPipelinesClient(JobClient):
         Raises:
             UnknownNameError: (a ValueError) if the server has no such pipeline.
         """
-        reply = self._checked(self.send("POST", route(pipeline, "versions"), b"{}", quick=True))
-        return {name: Version.parse(text) for name, text in object_of(reply).items()}
+        return self._run(calling.versions(pipeline))
 
 
 class PipelinesClient(AbstractPipelinesClient):
@@ -195,7 +189,8 @@ class PipelinesClient(AbstractPipelinesClient):
 
     Args:
         backend_url: the address of the server.
-        timeout: seconds a call may take; None for no limit, for trainings take as long as they take.
+        timeout: seconds a call may take, or each piece of a stream; None for no limit, for trainings take as long as
+            they take.
         retries: how often a request is sent again where that is safe, or a whole policy.
         token: sent as ``Authorization: Bearer``, for servers behind a proxy that wants one.
 
@@ -236,31 +231,53 @@ class PipelinesClient(AbstractPipelinesClient):
             method,
             path,
             body=body,
-            headers=({} if body is None else {"Content-Type": "application/json"}) | dict(headers or {}),
+            headers=json_headers(body, headers),
             idempotent=idempotent,
             timeout=QUICK_SECONDS if quick and timeout is None else timeout,
         )
 
-    def open_stream(self, path: str) -> AbstractContextManager[Iterator[bytes]]:
-        """Opens an answer that comes piece by piece; see `Carrier.open_stream`.
+    def open_stream(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        has_heartbeat: bool = False,
+    ) -> AbstractContextManager[Stream]:
+        """Opens an answer that comes piece by piece; see `AbstractPipelinesClient.open_stream`.
 
         Raises:
             UnreachableError: if no answer came.
             ChariotsError: what the answer reports, where it is a refusal.
         """
-        return self._chunks(path)
+        return self._session.stream(
+            method,
+            path,
+            body=body,
+            headers=json_headers(body, headers),
+            timeout=QUIET_SECONDS if has_heartbeat else self._session.timeout,
+        )
 
-    @contextmanager
-    def _chunks(self, path: str) -> Iterator[Iterator[bytes]]:
-        with self._session.stream("GET", path, timeout=QUIET_SECONDS) as answer:
-            yield answer.chunks
+    def close(self) -> None:
+        """Closes idle connections; the client can still be used."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.backend_url}>"
 
 
-def _is_about_the_key(error: InputError | ConflictError, options: Mapping[str, Any]) -> bool:
-    """Whether a request may be welcome without the key that we gave it."""
-    if isinstance(error, ConflictError):
-        return not options and not isinstance(error, NoWorkerPoolError)
-    return any(each.get("loc") == ["idempotency_key"] for each in error.extra.get("errors", ()))
+def json_headers(body: bytes | None, headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of a request whose body is JSON, where they say nothing else.
+
+    Args:
+        body: the body; None for none.
+        headers: further headers, which win.
+    """
+    return ({} if body is None else {"Content-Type": "application/json"}) | dict(headers or {})

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
-from uuid import uuid4
 
-from chariots import schema
-from chariots.errors import UnreachableError
 from chariots.pipelines import Pipeline
-from chariots.serving.carrying import Carrier, object_of
-from chariots.serving.job_events import JobEvent, between, parse, read_as
-from chariots.serving.job_names import AnyJob, given_options, id_of
-from chariots.serving.pacing import Pace
+from chariots.serving import job_calling
+from chariots.serving.carrying import Carrier
+from chariots.serving.job_events import JobEvent
+from chariots.serving.job_names import AnyJob, given_options
 from chariots.serving.response import PipelineResponse
-from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
+from chariots.workers.job import Job, LogLine, WorkerInfo
 from chariots.workers.job_status import JobStatus
 
 if TYPE_CHECKING:
@@ -26,9 +21,6 @@ if TYPE_CHECKING:
     from chariots.web import RetryPolicy
 
 __all__ = ["JobClient"]
-
-_PAGE = 1000
-_NO_SEAT_SECONDS = 1.0  # before a stream is asked for again that the server had no place for
 
 
 class JobClient(Carrier):
@@ -76,13 +68,10 @@ class JobClient(Carrier):
             at=at,
             every=every,
             after=after,
-            idempotency_key=idempotency_key or uuid4().hex,  # so that a lost answer can be asked for again
+            idempotency_key=idempotency_key,
             result_ttl=result_ttl,
         )
-        name = target.name if isinstance(target, Pipeline) else target
-        rest = schema.dumps({"kind": kind, "target": name, **options}, where="")
-        body = b'{"input":%b,%b' % (schema.dumps(input, where="input"), rest[1:])
-        return _job(self._checked(self.send("POST", "/jobs", body)))
+        return self._run(job_calling.enqueue(target, input, kind, options))
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
@@ -102,25 +91,7 @@ class JobClient(Carrier):
             ExpiredError: if its result is gone.
             UnreachableError: if the server was away for a minute.
         """
-        if isinstance(job, PipelineResponse) and (job.job_id is None or job.is_final):
-            return job
-        job_id, pace = id_of(job), Pace(timeout)
-        while True:
-            seconds = pace.next_wait(self.longest_wait)
-            try:
-                path = _path(job_id, "result", wait=f"{seconds:.3f}")
-                response = PipelineResponse.from_request(object_of(self._checked(self.send("GET", path))), job_id)
-            except UnreachableError as error:
-                pace.lost(error)
-                continue
-            if response.is_final:
-                return response
-            if pace.is_over:
-                raise TimeoutError(
-                    f"job {job_id!r} was waited for, but after {timeout:g} s it is "
-                    f"{getattr(response.job_status, 'value', 'under way')}. It goes on: wait again, or cancel it."
-                )
-            pace.rest()
+        return self._run(job_calling.wait(job, timeout, self.longest_wait))
 
     def watch(self, job: AnyJob, *, console: Console | None = None) -> PipelineResponse:
         """Waits for the end of a job, and shows how far it is: a bar, and what it logs.
@@ -149,19 +120,7 @@ class JobClient(Carrier):
             UnknownNameError: (a ValueError) if there is no such job.
             UnreachableError: if the server was away for a minute.
         """
-        job_id = id_of(job)
-        status: tuple[JobStatus, int, int] | None = None
-        progress: Progress | None = None
-        for event in self._events(job_id):
-            # A stream that was opened again begins with what is known already.
-            match event.data:
-                case Job() as found:
-                    if status == (status := (found.status, found.attempts, found.reruns)):
-                        continue
-                case Progress() as told:
-                    if progress == (progress := told):
-                        continue
-            yield event
+        return self._iterate(job_calling.events(job, self.longest_wait))
 
     # -- looking and doing ----------------------------------------------------------------------------------------
 
@@ -171,7 +130,7 @@ class JobClient(Carrier):
         Raises:
             UnknownNameError: (a ValueError) if there is no such job.
         """
-        return _job(self._checked(self.send("GET", _path(id_of(job)), quick=True)))
+        return self._run(job_calling.job(job))
 
     def jobs(
         self,
@@ -186,21 +145,7 @@ class JobClient(Carrier):
             pipeline: only those of this pipeline.
             limit: how many at most.
         """
-        asked: dict[str, Any] = {}
-        if status is not None:
-            several = [status] if isinstance(status, str | JobStatus) else status
-            asked["status"] = ",".join(each.value if isinstance(each, JobStatus) else each for each in several)
-        if pipeline is not None:
-            asked["pipeline"] = pipeline.name if isinstance(pipeline, Pipeline) else pipeline
-        found: list[Job] = []
-        while len(found) < limit:
-            query = urlencode({**asked, "limit": min(limit - len(found), _PAGE)})
-            page = object_of(self._checked(self.send("GET", f"/jobs?{query}", quick=True)))
-            found += map(Job.from_mapping, page["jobs"])
-            if page.get("next") is None:
-                break
-            asked["before"] = page["next"]
-        return found
+        return self._run(job_calling.jobs(status, pipeline, limit))
 
     def log(self, job: AnyJob) -> list[LogLine]:
         """What a job has logged so far.
@@ -208,7 +153,7 @@ class JobClient(Carrier):
         Raises:
             UnknownNameError: (a ValueError) if there is no such job.
         """
-        return self._lines(id_of(job), 0)
+        return self._run(job_calling.log(job))
 
     def cancel(self, job: AnyJob) -> Job:
         """Ends a job that waits, or has its worker stop it.
@@ -221,7 +166,7 @@ class JobClient(Carrier):
             UnknownNameError: (a ValueError) if there is no such job.
             ConflictError: if it has come to its end already.
         """
-        return _job(self._checked(self.send("POST", _path(id_of(job), "cancel"), b"{}", idempotent=False)))
+        return self._run(job_calling.act(job, "cancel"))
 
     def rerun(self, job: AnyJob) -> Job:
         """Queues a job once more that failed or was canceled.
@@ -230,81 +175,8 @@ class JobClient(Carrier):
             UnknownNameError: (a ValueError) if there is no such job.
             ConflictError: if it has not come to such an end, or its input is gone.
         """
-        return _job(self._checked(self.send("POST", _path(id_of(job), "rerun"), b"{}", idempotent=False)))
+        return self._run(job_calling.act(job, "rerun"))
 
     def workers(self) -> list[WorkerInfo]:
         """The workers that are alive."""
-        found = object_of(self._checked(self.send("GET", "/workers", quick=True)))
-        return [read_as(WorkerInfo, worker) for worker in found["workers"]]
-
-    # -- how ------------------------------------------------------------------------------------------------------
-
-    def _events(self, job_id: str) -> Iterator[JobEvent]:
-        """The events of a job, over as many streams as it takes."""
-        after, pace = 0, Pace(None)
-        while True:
-            opened = self.open_stream(_path(job_id, "events", after=after))
-            if opened is None:
-                yield from self._polled(job_id)
-                return
-            try:
-                with opened as chunks:
-                    for event in parse(chunks):
-                        pace.found()
-                        after = event.data.number if isinstance(event.data, LogLine) else after
-                        yield event
-                        if isinstance(event.data, Job) and event.data.status.is_final:
-                            return
-            except UnreachableError as error:
-                pace.lost(error)
-            else:
-                time.sleep(_NO_SEAT_SECONDS)
-
-    def _polled(self, job_id: str) -> Iterator[JobEvent]:
-        """The events of a job where answers come as a whole."""
-        seen: Job | None = None
-        after, mark, pace = 0, "", Pace(None)
-        while True:
-            wait = {"wait": f"{pace.next_wait(self.longest_wait):.3f}"} if mark else {}
-            reply = self._checked(self.send("GET", _path(job_id, seen=mark, **wait)))
-            job, mark = _job(reply), _mark(reply)
-            lines = self._lines(job_id, after) if job.logged > after else []
-            after = lines[-1].number if lines else after
-            yield from between(seen, job, lines)
-            if job.status.is_final:
-                return
-            if job != seen:
-                pace.found()
-            seen = job
-            pace.rest()
-
-    def _lines(self, job_id: str, after: int) -> list[LogLine]:
-        found: list[LogLine] = []
-        while True:
-            reply = self._checked(self.send("GET", _path(job_id, "log", after=after), quick=True))
-            page = [read_as(LogLine, line) for line in object_of(reply)["lines"]]
-            if not page:
-                return found
-            found += page
-            after = page[-1].number
-
-
-def _path(job_id: str, action: str = "", **query: Any) -> str:
-    path = f"/jobs/{quote(job_id, safe='')}" + (f"/{action}" if action else "")
-    given: Mapping[str, Any] = {name: value for name, value in query.items() if value != ""}
-    return f"{path}?{urlencode(given)}" if given else path
-
-
-def _job(reply: Any) -> Job:
-    try:
-        return Job.from_mapping(object_of(reply))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{reply.asked} was answered, but not with a job ({type(error).__name__}: {error}). "
-            "Check that the server is of the same version as this client."
-        ) from error
-
-
-def _mark(reply: Any) -> str:
-    """What the server calls the state of the job that it told."""
-    return next((str(text).strip('"') for name, text in reply.headers.items() if name.lower() == "etag"), "")
+        return self._run(job_calling.workers())

@@ -15,7 +15,7 @@ from chariots import schema
 from chariots.serving.job_json import shown
 from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
 
-__all__ = ["HEARTBEAT", "JobEvent", "between", "parse", "read_as", "written"]
+__all__ = ["HEARTBEAT", "EventReader", "JobEvent", "between", "parse", "read_as", "written"]
 
 Read = TypeVar("Read", Progress, LogLine, WorkerInfo)
 
@@ -70,30 +70,47 @@ def parse(chunks: Iterable[bytes]) -> Iterator[JobEvent]:
     Raises:
         ChariotsError: if the stream says that the server could not go on.
     """
-    from chariots.web import error_from_problem
-
-    said: dict[str, str] = {}
-    for line in _lines(chunks):
-        if line:
-            name, _, value = line.partition(b":")
-            said[name.decode()] = value.decode().removeprefix(" ")
-            continue
-        kind, data = said.get("event", ""), said.get("data")
-        said = {}
-        if data is None:
-            continue
-        values = schema.loads(data)
-        if kind == "problem":
-            raise error_from_problem(values)
-        if kind in _READERS:
-            yield JobEvent(kind, _READERS[kind](values))
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    left = b""
+    reader = EventReader()
     for chunk in chunks:
-        *whole, left = (left + chunk).split(b"\n")
-        yield from whole
+        yield from reader.feed(chunk)
+
+
+class EventReader:
+    """Reads the events of a stream from its bytes, whoever waits for them."""
+
+    def __init__(self) -> None:
+        self._left = b""
+        self._said: dict[str, str] = {}
+
+    def feed(self, chunk: bytes) -> Iterator[JobEvent]:
+        """Reads further bytes.
+
+        Args:
+            chunk: the bytes, of any number.
+
+        Returns:
+            the events that end in them.
+
+        Raises:
+            ChariotsError: if the stream says that the server could not go on.
+        """
+        from chariots.web import error_from_problem
+
+        *lines, self._left = (self._left + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                name, _, value = line.partition(b":")
+                self._said[name.decode()] = value.decode().removeprefix(" ")
+                continue
+            kind, data = self._said.get("event", ""), self._said.get("data")
+            self._said = {}
+            if data is None:
+                continue
+            values = schema.loads(data)
+            if kind == "problem":
+                raise error_from_problem(values)
+            if kind in _READERS:
+                yield JobEvent(kind, _READERS[kind](values))
 
 
 def read_as(kind: type[Read], values: Mapping[str, Any]) -> Read:

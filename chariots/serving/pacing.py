@@ -46,16 +46,16 @@ class Pace:
         """Notes that the last request told something new."""
         self._pause, self._away_since = _SHORTEST_PAUSE, None
 
-    def rest(self) -> None:
-        """Pauses before the next request, where the last one was answered before its time."""
+    def rest(self) -> float:
+        """How many seconds to pause before the next request; zero where the last one took its time to be answered."""
         self._away_since = None
         if time.monotonic() - self._asked >= self._wait / 2:
             self._pause = _SHORTEST_PAUSE
-            return
-        self._sleep()
+            return 0.0
+        return self._next_pause()
 
-    def lost(self, error: UnreachableError) -> None:
-        """Pauses before the next request, after one that did not reach the server.
+    def lost(self, error: UnreachableError) -> float:
+        """How many seconds to pause before the next request, after one that did not reach the server.
 
         Args:
             error: what came of it.
@@ -67,9 +67,10 @@ class Pace:
         self._away_since = now if self._away_since is None else self._away_since
         if self.is_over or now - self._away_since > AWAY_SECONDS:
             raise error
-        self._sleep()
+        return self._next_pause()
 
-    def _sleep(self) -> None:
+    def _next_pause(self) -> float:
         left = None if self._until is None else max(0.0, self._until - time.monotonic())
-        time.sleep(self._pause if left is None else min(self._pause, left))
+        pause = self._pause if left is None else min(self._pause, left)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        return pause

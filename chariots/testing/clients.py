@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chariots.op_store import LocalOpStoreClient, OpStoreServer
 from chariots.op_store.folder import StoreFolder
 from chariots.op_store.savers import FileSaver
-from chariots.serving.client import AbstractPipelinesClient
+from chariots.serving.client import AbstractPipelinesClient, json_headers
 from chariots.serving.following import STILL
-from chariots.web import Reply
+from chariots.web import Reply, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flask import Flask
+    from werkzeug.test import TestResponse
 
     from chariots.op_store.savers import BaseSaver
 
@@ -68,13 +70,38 @@ class TestPipelinesClient(AbstractPipelinesClient):
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Hands one request to the app; see `AbstractPipelinesClient.send`."""
+        answer = self._open(method, path, body, headers, buffered=True)
+        return Reply(answer.status_code, dict(answer.headers), answer.data, f"{method} {path}")
+
+    @contextmanager
+    def open_stream(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        has_heartbeat: bool = False,
+    ) -> Iterator[Stream]:
+        """Hands one request to the app, which goes on when the next piece of its answer is asked for."""
+        answer = self._open(method, path, body, headers, buffered=False)
+        asked = f"{method} {path}"
+        try:
+            if answer.status_code >= 300:
+                raise Reply(answer.status_code, dict(answer.headers), answer.data, asked).error()
+            yield Stream(answer.status_code, dict(answer.headers), answer.iter_encoded(), asked)
+        finally:
+            answer.close()
+
+    def _open(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None, *, buffered: bool
+    ) -> TestResponse:
         # A client for each request: werkzeug's are not to be shared between threads.
-        answer = self.app.test_client(use_cookies=False).open(
+        return self.app.test_client(use_cookies=False).open(
             path,
             method=method,
             data=body,
-            headers=({} if body is None else {"Content-Type": "application/json"}) | dict(headers or {}),
-            buffered=True,
+            headers=json_headers(body, headers),
+            buffered=buffered,
             environ_overrides={STILL: True},
         )
-        return Reply(answer.status_code, dict(answer.headers), answer.data, f"{method} {path}")

@@ -40,11 +40,20 @@ def app(pool):
     return PipelinesServer([is_odd(), one_op(Boom(), "explodes"), never], "tests_app", worker_pool=pool)
 
 
-@pytest.fixture(params=["socket", "in_process"])
+class Whole(TestPipelinesClient):
+    """Gets answers as a whole only."""
+
+    __test__ = False
+
+    def open_stream(self, *arguments, **options):
+        return None
+
+
+@pytest.fixture(params=["socket", "in_process", "whole"])
 def caller(app, request):
-    """A client over a real socket, and one that has no stream."""
-    if request.param == "in_process":
-        yield TestPipelinesClient(app)
+    """A client over a real socket, one without, and one that has no stream either."""
+    if request.param != "socket":
+        yield (TestPipelinesClient if request.param == "in_process" else Whole)(app)
         return
     with live(app) as url:
         yield PipelinesClient(url)
@@ -277,7 +286,7 @@ def test_a_job_is_looked_up_with_all_that_is_known(caller, pool):
 
 
 def test_jobs_are_listed_over_several_pages(caller, pool, monkeypatch):
-    monkeypatch.setattr("chariots.serving.job_client._PAGE", 2)
+    monkeypatch.setattr("chariots.serving.job_calling._PAGE", 2)
     ids = [caller.enqueue("is_odd", 4).id for _ in range(5)]
     assert [job.id for job in caller.jobs()] == ids[::-1]
     assert [job.id for job in caller.jobs(limit=3)] == ids[:1:-1]
@@ -385,7 +394,7 @@ def test_who_stops_watching_leaves_the_job_alone(caller, pool, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pool, "wait", interrupted) if isinstance(caller, TestPipelinesClient) else monkeypatch.setattr(
-        "chariots.serving.job_client.parse", interrupted
+        "chariots.serving.job_calling.EventReader", interrupted
     )
     with pytest.raises(KeyboardInterrupt):
         caller.watch(job, console=Console(file=io.StringIO()))
