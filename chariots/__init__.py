@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from chariots.op_store import OpStoreServer as OpStore
     from chariots.pipelines import Pipeline, progress
     from chariots.pipelines.nodes import Node
-    from chariots.serving import Chariots, PipelinesClient, PipelinesServer
+    from chariots.serving import AsyncPipelinesClient, Chariots, PipelinesClient, PipelinesServer
+    from chariots.serving import AsyncPipelinesClient as AsyncClient
     from chariots.serving import PipelinesClient as Client
     from chariots.testing import TestPipelinesClient as TestClient
 
@@ -27,8 +28,10 @@ _HOMES = {
     "MLMode": "chariots.ml",
     "Chariots": "chariots.serving",
     "Client": "chariots.serving:PipelinesClient",
+    "AsyncClient": "chariots.serving:AsyncPipelinesClient",
     "PipelinesServer": "chariots.serving",
     "PipelinesClient": "chariots.serving",
+    "AsyncPipelinesClient": "chariots.serving",
     "OpStoreServer": "chariots.op_store",
     "OpStoreClient": "chariots.op_store",
     "OpStore": "chariots.op_store:OpStoreServer",
@@ -48,8 +51,10 @@ __all__ = [
     "MLMode",
     "Chariots",
     "Client",
+    "AsyncClient",
     "PipelinesServer",
     "PipelinesClient",
+    "AsyncPipelinesClient",
     "OpStoreServer",
     "OpStoreClient",
     "OpStore",

@@ -13,12 +13,19 @@ if TYPE_CHECKING:
     from chariots.pipelines import callbacks, nodes, ops, runners
     from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.reporting import progress
-    from chariots.serving import AbstractPipelinesClient, PipelineResponse, PipelinesClient, PipelinesServer
+    from chariots.serving import (
+        AbstractPipelinesClient,
+        AsyncPipelinesClient,
+        PipelineResponse,
+        PipelinesClient,
+        PipelinesServer,
+    )
 
 __all__ = [
     "Pipeline",
     "PipelinesServer",
     "PipelinesClient",
+    "AsyncPipelinesClient",
     "AbstractPipelinesClient",
     "PipelineResponse",
     "nodes",
@@ -34,6 +41,7 @@ __getattr__, __dir__, _ = lazy_names(
         "Pipeline": "chariots.pipelines.pipeline",
         "PipelinesServer": "chariots.serving",
         "PipelinesClient": "chariots.serving",
+        "AsyncPipelinesClient": "chariots.serving",
         "AbstractPipelinesClient": "chariots.serving",
         "PipelineResponse": "chariots.serving",
         "nodes": "chariots.pipelines.nodes:",

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from chariots.serving.async_client import AsyncPipelinesClient
     from chariots.serving.batching import Batching
     from chariots.serving.client import AbstractPipelinesClient, PipelinesClient
     from chariots.serving.embedded import Chariots
     from chariots.serving.job_events import JobEvent
+    from chariots.serving.pieces import AsyncPipelineStream, PipelineStream
     from chariots.serving.response import PipelineResponse
     from chariots.serving.server import PipelinesServer
     from chariots.workers.app_loading import load_app
@@ -27,6 +29,9 @@ __getattr__, __dir__, _ = lazy_names(
         "Chariots": "chariots.serving.embedded",
         "PipelinesClient": "chariots.serving.client",
         "AbstractPipelinesClient": "chariots.serving.client",
+        "AsyncPipelinesClient": "chariots.serving.async_client",
+        "PipelineStream": "chariots.serving.pieces",
+        "AsyncPipelineStream": "chariots.serving.pieces",
         "Client": "chariots.serving.client:PipelinesClient",
         "PipelineResponse": "chariots.serving.response",
         "JobEvent": "chariots.serving.job_events",
@@ -37,9 +42,12 @@ __all__ = [
     "PipelinesServer",
     "Chariots",
     "PipelinesClient",
+    "AsyncPipelinesClient",
     "AbstractPipelinesClient",
     "Batching",
     "PipelineResponse",
+    "PipelineStream",
+    "AsyncPipelineStream",
     "JobEvent",
     "load_app",
 ]

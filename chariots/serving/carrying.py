@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -83,7 +83,7 @@ class Carrier(ABC):
             result: T = steps.advance().value
             return result
 
-    def _iterate(self, exchange: Exchange[None]) -> Iterator[Any]:
+    def _iterate(self, exchange: Exchange[None]) -> Generator[Any]:
         """Takes the steps of an exchange when what it tells is asked for."""
         with closing(_Steps(self, exchange)) as steps:
             while isinstance(told := steps.advance(), Tell):

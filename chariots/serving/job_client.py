@@ -103,9 +103,13 @@ class JobClient(Carrier):
         Returns:
             the final response, as `wait` does.
         """
-        from chariots.serving.job_watching import watch
+        from chariots.serving.job_watching import watching
 
-        return watch(self, job, console)
+        found = self.job(job)
+        with watching(found, console) as show:
+            for event in self.stream(found):
+                show(event)
+        return self.wait(found)
 
     def stream(self, job: AnyJob) -> Iterator[JobEvent]:
         """Tells what happens to a job while it happens, from the beginning of its log to its end.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chariots.serving.job_events import JobEvent
@@ -12,29 +15,24 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from chariots.serving.job_client import JobClient
-    from chariots.serving.job_names import AnyJob
-    from chariots.serving.response import PipelineResponse
-
-__all__ = ["watch"]
+__all__ = ["watching"]
 
 
-def watch(client: JobClient, job: AnyJob, console: Console | None = None) -> PipelineResponse:
-    """Shows a bar and the log of a job until it is final.
+@contextmanager
+def watching(job: Job, console: Console | None = None) -> Iterator[Callable[[JobEvent], None]]:
+    """Shows a bar, and the log, of a job for as long as the context lasts.
 
     Args:
-        client: who asks.
         job: the job.
         console: where to show it; standard error by default.
 
     Returns:
-        the final response.
+        a function that shows an event.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    found = client.job(job)
     columns = (
         TextColumn("{task.fields[target]}", markup=False),
         TextColumn("{task.fields[status]}", markup=False),
@@ -44,10 +42,8 @@ def watch(client: JobClient, job: AnyJob, console: Console | None = None) -> Pip
         TextColumn("{task.description}", markup=False),
     )
     with Bar(*columns, console=console or Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None, target=found.target, status=found.status.value)
-        for event in client.stream(found):
-            _show(bar, task, event)
-    return client.wait(found)
+        task = bar.add_task("", total=None, target=job.target, status=job.status.value)
+        yield partial(_show, bar, task)
 
 
 def _show(bar: Bar, task: TaskID, event: JobEvent) -> None:

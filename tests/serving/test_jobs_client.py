@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import io
 import threading
 from datetime import UTC, datetime, timedelta
@@ -18,12 +20,13 @@ from chariots.errors import (
     UnknownNameError,
     UnreachableError,
 )
-from chariots.serving import PipelineResponse, PipelinesClient, PipelinesServer, waiting
+from chariots.serving import AsyncPipelinesClient, PipelineResponse, PipelinesClient, PipelinesServer, waiting
 from chariots.testing import TestPipelinesClient
 from chariots.web import RetryPolicy
 from chariots.workers.job import Job, LogLine, Progress
 from chariots.workers.job_status import JobStatus
 from chariots.workers.rules import Canceled, Succeeded
+from tests.blocking import Blocking, event_loop
 from tests.serving.job_pool import StagedPool
 from tests.serving.support import Boom, Echo, is_odd, live, one_op
 from tests.serving.test_workers import ThreadPool
@@ -49,14 +52,18 @@ class Whole(TestPipelinesClient):
         return None
 
 
-@pytest.fixture(params=["socket", "in_process", "whole"])
+@pytest.fixture(params=["socket", "asyncio", "in_process", "whole"])
 def caller(app, request):
-    """A client over a real socket, one without, and one that has no stream either."""
-    if request.param != "socket":
+    """A client over a real socket, one in an event loop, one without a socket, and one that has no stream either."""
+    if request.param in ("in_process", "whole"):
         yield (TestPipelinesClient if request.param == "in_process" else Whole)(app)
         return
     with live(app) as url:
-        yield PipelinesClient(url)
+        if request.param == "socket":
+            yield PipelinesClient(url)
+            return
+        with event_loop() as loop, Blocking(loop, AsyncPipelinesClient(url)) as client:
+            yield client
 
 
 def later(act, *arguments):
@@ -391,12 +398,12 @@ def test_who_stops_watching_leaves_the_job_alone(caller, pool, monkeypatch):
     job = caller.enqueue("is_odd", 4)
 
     def interrupted(*_):
-        raise KeyboardInterrupt
+        raise asyncio.CancelledError if isinstance(caller, Blocking) else KeyboardInterrupt
 
     monkeypatch.setattr(pool, "wait", interrupted) if isinstance(caller, TestPipelinesClient) else monkeypatch.setattr(
         "chariots.serving.job_calling.EventReader", interrupted
     )
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises((KeyboardInterrupt, concurrent.futures.CancelledError)):
         caller.watch(job, console=Console(file=io.StringIO()))
     assert pool.job(job.id).status is JobStatus.queued
     assert not pool.job(job.id).cancel_requested
