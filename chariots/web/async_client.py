@@ -214,7 +214,7 @@ class AsyncSession(Caller):
                 await self._turns.acquire()
         except TimeoutError as error:
             raise UnreachableError(
-                f"{call.asked} was not sent in its time: {self._connections} other calls are under way. "
+                f"{call.asked} was not sent in its time: all {self._connections} connections were taken. "
                 "Give it more time (timeout=...), or the client more connections (connections=...)."
             ) from error
         try:

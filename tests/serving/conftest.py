@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from chariots.serving import Chariots, PipelinesClient, PipelinesServer
+from chariots.serving import AsyncPipelinesClient, Chariots, PipelinesClient, PipelinesServer
+from tests.blocking import Blocking, event_loop
 from tests.serving.support import Http, live
 
 
@@ -44,3 +45,24 @@ def embedded(tmp_path):
             return PipelinesClient(stack.enter_context(live(app)))
 
         yield start
+
+
+@contextmanager
+def clients(kind):
+    """Makes clients of URLs: such as wait in threads, or such as live in an event loop behind a facade that waits."""
+    with ExitStack() as stack:
+        loop = stack.enter_context(event_loop()) if kind == "asyncio" else None
+
+        def make(url, **options):
+            if loop is None:
+                return stack.enter_context(PipelinesClient(url, **options))
+            return stack.enter_context(Blocking(loop, AsyncPipelinesClient(url, **options)))
+
+        yield make
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def connect(request):
+    """Makes a client of a URL; each test runs with both kinds."""
+    with clients(request.param) as make:
+        yield make
