@@ -95,6 +95,7 @@ class AsyncSession(Caller):
         self._headers["Accept-Encoding"] = "identity"
         self._connections = connections
         self._http: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: asyncio.Semaphore
 
@@ -233,6 +234,7 @@ class AsyncSession(Caller):
             )
         # Made here and not when aiohttp is imported, so that SSL_CERT_FILE counts as it does elsewhere.
         trusted = ssl.create_default_context() if self._address.is_secure else True
+        self._proxy = self._address.proxy()
         self._loop, self._turns = loop, asyncio.Semaphore(self._connections)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=trusted),
@@ -250,7 +252,7 @@ class AsyncSession(Caller):
                 data=call.body,
                 headers=call.headers,
                 allow_redirects=False,
-                proxy=self._address.proxy(),
+                proxy=self._proxy,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience, sock_read=patience),
             )
 

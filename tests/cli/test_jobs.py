@@ -151,7 +151,7 @@ def test_ctrl_c_leaves_the_job_alone_and_says_how_to_stop_it(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chariots.serving.job_client.parse", interrupted)
+    monkeypatch.setattr("chariots.serving.job_calling.EventReader", interrupted)
     shown = typed("jobs", "watch", job_id)
     assert shown.exit_code == 130
     assert f"chariots jobs cancel {job_id}" in shown.stderr

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 HEAVY = {
+    "aiohttp",
     "alembic",
     "click",
     "cookiecutter",
@@ -81,7 +82,13 @@ def test_a_server_does_not_load_what_only_some_pipelines_need() -> None:
 
 def test_a_client_does_not_load_a_server_or_a_database() -> None:
     loaded = loaded_after("from chariots.pipelines import PipelinesClient; PipelinesClient()")
-    assert loaded & {"sqlalchemy", "alembic", "sklearn", "keras", "redis"} == set()
+    assert loaded & {"sqlalchemy", "alembic", "sklearn", "keras", "redis", "aiohttp"} == set()
+
+
+def test_a_client_for_event_loops_loads_its_library_when_it_is_made() -> None:
+    named = "from chariots import AsyncClient"
+    assert "aiohttp" not in loaded_after(named)
+    assert "aiohttp" in loaded_after(f"{named}; AsyncClient()")
 
 
 def test_an_op_for_sklearn_does_not_load_keras() -> None:

@@ -40,9 +40,9 @@ MODULES = [
 ]
 
 NAMES = {
-    "chariots": "Pipeline Node MLMode Chariots Client OpStore TestClient __version__",
+    "chariots": "Pipeline Node MLMode Chariots Client AsyncClient OpStore TestClient __version__",
     "chariots.versioning": "Version VersionType VersionedField VersionedFieldDict VersionableMeta",
-    "chariots.pipelines": "Pipeline PipelinesServer PipelinesClient AbstractPipelinesClient",
+    "chariots.pipelines": "Pipeline PipelinesServer PipelinesClient AsyncPipelinesClient AbstractPipelinesClient",
     "chariots.pipelines.pipelines_server": "PipelineResponse PipelinesServer",
     "chariots.pipelines.pipelines_client": "PipelinesClient AbstractPipelinesClient",
     "chariots.pipelines.ops": "BaseOp LoadableOp",
@@ -93,7 +93,7 @@ MEMBERS = {
         "node_for_name pipeline_nodes"
     ),
     "chariots.pipelines:PipelinesClient": (
-        "call_pipeline fetch_job is_pipeline_loaded load_pipeline save_pipeline pipeline_versions"
+        "call_pipeline stream_pipeline fetch_job is_pipeline_loaded load_pipeline save_pipeline pipeline_versions"
     ),
     "chariots.pipelines.pipelines_server:PipelineResponse": "json from_request",
     "chariots.pipelines.runners:SequentialRunner": "run",
