@@ -80,7 +80,35 @@ class AsyncPipelinesClient(AsyncJobClient):
     ) -> PipelineResponse:
         """Executes a pipeline on the server.
 
-        The arguments, what comes back and what is raised are the same as for `PipelinesClient.call_pipeline`.
+        Args:
+            pipeline: the pipeline.
+            pipeline_input: its input: anything with a form in JSON, numpy and pandas included.
+            use_worker: whether a worker executes it, so that the answer is a job to be waited for (`wait`); None
+                leaves it to the pipeline and the server. The arguments below are about that job, and ask for one.
+            priority: of two jobs that wait, the one with the greater number runs first.
+            timeout: how many seconds one attempt may take.
+            retries: how often it is tried again after a failure, or a whole policy.
+            at: not before this time; UTC where it names no zone.
+            every: seconds from one run to the next, until it is canceled.
+            after: the job, or the jobs, that must be done first.
+            idempotency_key: asking again with the same key gives the first job.
+            result_ttl: how many seconds the result, or the failure, is kept.
+            format: how the input is sent: ``"json"``, ``"npy"`` (one array), ``"arrow"`` (one table) or ``"msgpack"``.
+            answer_format: how the output is asked for; as the input is sent by default. It comes as JSON where it has
+                no such form. Arrays come as arrays in ``"npy"``, tables as data frames in ``"arrow"``.
+
+        Returns:
+            the response; `PipelineResponse.value` is the output.
+
+        Raises:
+            UnknownNameError: (a ValueError) if the server has no such pipeline.
+            InputError: (a ValueError) if the input does not have the form the pipeline declares, or an option cannot
+                be, or no worker may be used.
+            NotLoadedError: if the pipeline must be loaded first.
+            BackendError: (a ValueError) if an op failed; its cause shows the stack on the server.
+            TypeError: if the input has no such form, or a job was asked for with one that a worker cannot get.
+            ValueError: if there is no form of that name.
+            MissingExtraError: if a library is not installed that writes or reads it.
         """
         options = given_options(
             priority=priority,

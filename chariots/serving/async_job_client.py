@@ -43,7 +43,23 @@ class AsyncJobClient(AsyncCarrier):
     ) -> Job:
         """Asks for a job, and returns at once.
 
-        The arguments, what comes back and what is raised are the same as for `PipelinesClient.enqueue`.
+        Args:
+            target: the pipeline.
+            input: what to feed it; for a promotion ``{"alias": ..., "reason": ...}`` or nothing.
+            kind: ``pipeline`` to run it, ``promote`` to promote its newest versions.
+            priority: of two jobs that wait, the one with the greater number runs first.
+            timeout: how many seconds one attempt may take.
+            retries: how often it is tried again after a failure, or a whole policy.
+            at: not before this time; UTC where it names no zone.
+            every: seconds from one run to the next, until it is canceled.
+            after: the job, or the jobs, that must be done first.
+            idempotency_key: asking again with the same key gives the first job.
+            result_ttl: how many seconds the result, or the failure, is kept.
+
+        Raises:
+            UnknownNameError: (a ValueError) if the server has no such pipeline, or no such job to wait for.
+            InputError: (a ValueError) if the input or an option cannot be.
+            ConflictError: if the server has no workers, or they may not be used.
         """
         options = given_options(
             priority=priority,

@@ -52,6 +52,14 @@ class Address:
         """Whether TLS is spoken there."""
         return self._scheme == "https"
 
+    def absolute(self, path: str) -> str:
+        """The URL of a path below the base URL, with the host in ASCII.
+
+        Args:
+            path: with a slash in front, quoted.
+        """
+        return f"{self._origin}{self._prefix}{path}"
+
     def proxy(self) -> str | None:
         """The proxy that the environment names for this service; never one for this very machine."""
         if _is_loopback(self._host):
@@ -109,7 +117,7 @@ class Target(Address):
 
     def _connect(self) -> None:
         proxy = self.proxy()
-        self._before = self._prefix if proxy is None else f"{self._origin}{self._prefix}"
+        self._before = self._prefix if proxy is None else self.absolute("")
         options: dict[str, Any] = {"maxsize": _CONNECTIONS, "blocksize": _BLOCK}
         if proxy is not None:
             self._pool = urllib3.ProxyManager(proxy, **options)

@@ -140,6 +140,24 @@ def test_a_canceled_call_closes_its_connection_and_gives_its_turn_back():
         asyncio.run(work(server))
 
 
+def test_a_client_that_is_closed_ends_its_calls_and_can_be_used_again():
+    gone = threading.Event()
+
+    async def work(server):
+        client = AsyncPipelinesClient(server.url, connections=1)
+        calls = [asyncio.create_task(client.call_pipeline("p", number)) for number in range(3)]
+        await until(lambda: server.requests)
+        await client.close()
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(error, UnreachableError), error
+        async with client:
+            assert (await client.call_pipeline("p", 1)).value == 7
+        assert len(server.requests) == 2
+
+    with scripted(hung_up(gone), answers(answer(200, DONE))) as server:
+        asyncio.run(work(server))
+
+
 def test_a_canceled_pause_before_another_attempt_ends_at_once():
     async def work(server):
         async with AsyncPipelinesClient(server.url) as client:

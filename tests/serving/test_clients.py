@@ -77,6 +77,14 @@ def test_values_travel_in_every_form(caller):
     assert caller.call_pipeline("echo", array, format="npy", answer_format="json").value == array.tolist()
 
 
+@pytest.mark.filterwarnings("error")
+def test_large_values_travel_both_ways(caller):
+    array = np.arange(1_000_000, dtype=np.float64)
+    np.testing.assert_array_equal(caller.call_pipeline("echo", array, format="npy").value, array)
+    text = "é" * 3_000_000
+    assert caller.call_pipeline("echo", text).value == text
+
+
 def test_what_cannot_be_sent_is_said_before_anything_is(caller):
     with pytest.raises(TypeError, match=r"^pipeline_input\[0\] cannot be written as JSON"):
         caller.call_pipeline("echo", [object()])

@@ -255,6 +255,15 @@ def test_proxies_of_the_environment_are_used_for_others(monkeypatch: pytest.Monk
     assert proxy.requests[0].startswith(b"GET http://service.invalid/base/x HTTP/1.1\r\n")
 
 
+def test_a_host_in_any_alphabet_is_sent_in_ascii(monkeypatch: pytest.MonkeyPatch, session: Make) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with scripted(answers(answer(200, b"7"))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert session("http://bücher.invalid/base").request("GET", "/x?a=%2F").json() == 7
+    assert proxy.requests[0].startswith(b"GET http://xn--bcher-kva.invalid/base/x?a=%2F HTTP/1.1\r\n")
+
+
 # What errors become.
 
 
