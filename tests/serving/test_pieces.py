@@ -201,9 +201,9 @@ def test_a_piece_that_takes_longer_than_the_timeout_is_given_up(connect):
         connection.recv(1)
 
     with scripted(stalling) as server:
-        pieces = connect(server.url, timeout=0.3).stream_pipeline("p", 1)
+        pieces = connect(server.url, timeout=1).stream_pipeline("p", 1)
         assert next(pieces) == 1
-        with pytest.raises(UnreachableError, match=r"was not answered within 0\.3 s"):
+        with pytest.raises(UnreachableError, match=r"was not answered within 1 s"):
             next(pieces)
 
 
