@@ -17,16 +17,20 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.http import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
 
+from chariots.cli.express_making import express_of
 from chariots.cli.loop_answers import overloaded, spare_name
-from chariots.cli.patient_socket import ARRIVAL_SECONDS, Early, PatientSocket, PatientTlsSocket, arrived
+from chariots.cli.patient_socket import ARRIVAL_SECONDS, Arrival, Early, PatientSocket, PatientTlsSocket, arrived
 from chariots.errors import OverloadedError
 from chariots.web.around import Around
 from chariots.web.health import leaving
+
+if TYPE_CHECKING:
+    from chariots.cli.express import Express, Verdict
 
 __all__ = ["PatientWorker", "ARRIVAL_SECONDS"]
 
@@ -44,10 +48,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     Attributes:
         backlog: how many requests may wait for a thread; None for 16 for each thread.
         drain_seconds: how long it goes on after it was told to stop, so that whoever asks ``/readyz`` learns of it.
+        has_express: whether ordinary calls of quick pipelines are answered together, and not each by a thread.
     """
 
     backlog: int | None = None
     drain_seconds = 0.0
+    has_express = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -64,6 +70,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._reading = 0  # threads that have such a body
         self._staying = 0  # threads that wait a moment for the next request of their client
         self._lock = threading.Lock()
+        self._express: Express | None = None
 
     def init_process(self) -> None:
         """Begins; gunicorn calls this in the new process."""
@@ -79,6 +86,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         super().load_wsgi()
         around = getattr(self.wsgi, "wsgi_app", None)
         self._metrics = around.metrics if isinstance(around, Around) else None
+        if self.has_express:
+            self._express = express_of(
+                self.wsgi,
+                self.cfg,
+                give_back=partial(self.method_queue.defer, self._take_back),
+                send_rest=self._send_rest,
+                most=self._most,
+            )
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """Tells ``/readyz`` to say no, and stops a while later; at once when told for the second time."""
@@ -92,6 +107,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Refuses connections while it finishes what runs; gunicorn's own lets them wait, and then drops them."""
         super().set_accept_enabled(enabled)
         if not self.alive:
+            if self._express is not None:
+                self._express.stop()
             for listening in self.sockets:
                 listening.close()
             for connection in [one for one in self._arriving if not one.sock.early]:
@@ -152,7 +169,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 return False
             self._staying += 1
         try:
-            return not conn.parser.unreader.buf.getvalue() and conn.sock.is_next_whole(STAY_SECONDS)
+            found = None if conn.parser.unreader.buf.getvalue() else conn.sock.next_whole(STAY_SECONDS)
+            return found is not None and not (self._express is not None and self._express.takes(found))
         finally:
             with self._lock:
                 self._staying -= 1
@@ -201,6 +219,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._end(conn, b"")  # it has said all that it will say
             return
         early.since = time.monotonic()
+        if found == "whole" and self._express is not None and self._express.takes(early.early):
+            self._express.add(conn)
+        else:
+            self._dispatch(conn, found)
+
+    def _dispatch(self, conn: Any, found: Arrival) -> None:
+        """Finds somebody to answer a request, or says that nobody has time."""
+        early: Early = conn.sock
         spare = spare_name(early.early) if found == "whole" else None
         if spare is not None:
             self._ask_spare(conn, spare)
@@ -252,9 +278,43 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         if conn.sock.early:
             self.method_queue.defer(self._receive, conn)
             return
+        self._keep(conn)
+
+    def _keep(self, conn: Any) -> None:
+        """Waits for the next request of a client."""
+        conn.sock.setblocking(False)
         conn.set_timeout()
-        kept.append(conn)
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + LEAVING_SECONDS)
+        self.keepalived_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    # -- what goes by express --------------------------------------------------------------------------------------
+
+    def _take_back(self, conn: Any, verdict: Verdict) -> None:
+        if verdict == "end":
+            self.nr_conns -= 1
+            conn.close(graceful=True)
+        elif verdict == "idle":
+            self._keep(conn)
+        elif verdict == "part":
+            self._receive(conn)
+        else:
+            self._dispatch(conn, "whole")
+
+    def _send_rest(self, conn: Any, rest: bytes) -> None:
+        """Sends in a thread what a client does not take at once."""
+
+        def send() -> Verdict:
+            try:
+                conn.sock.setblocking(True)
+                conn.sock.sendall(rest)
+            except OSError:
+                return "end"
+            return "idle"
+
+        done = self.tpool.submit(send)
+        done.add_done_callback(lambda done: self.method_queue.defer(self._take_back, conn, done.result()))
 
     def _read_large(self) -> None:
         """Gives waiting large bodies to threads, as long as half of the threads are left for others."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +112,7 @@ class _Call:
         self.has_output = False
         self.is_leader = False
         self.is_waiting = False
-        self.turn = threading.Lock()  # held until something happens; an Event takes five times as long
-        self.turn.acquire()
+        self.turn: threading.Lock  # of those that wait: held until something happens; an Event takes five times as long
 
 
 class Batcher:
@@ -148,16 +147,16 @@ class Batcher:
         Returns:
             the output.
         """
-        rows = rows_of(value) if self._may_batch(snapshot) else None
-        limits = self._limits
-        if rows is None or 4 * rows.count > limits.max_rows or 4 * rows.size > limits.max_bytes:
+        call = self._call(snapshot, value)
+        if call is None:
             return self._run(snapshot, value, runner)
-        call = _Call(snapshot, value, rows)
         with self._lock:
             if self._leader is None:
                 self._leader, call.is_leader = call, True
             else:
                 call.is_waiting = True
+                call.turn = threading.Lock()
+                call.turn.acquire()
                 self._waiting.append(call)
         if not call.is_leader:
             self._wait(call)
@@ -165,7 +164,50 @@ class Batcher:
             self._lead(call, runner)
         return call.output if call.has_output else self._run(snapshot, value, runner)
 
-    def _may_batch(self, snapshot: Snapshot) -> bool:
+    def run_all(self, snapshot: Snapshot, values: Sequence[Any], runner: BaseRunner) -> list[execution.Outcome]:
+        """Runs a pipeline for several requests that are there at once, in this thread, beside whoever leads.
+
+        Args:
+            snapshot: the state to run on.
+            values: their inputs, converted.
+            runner: who runs it.
+
+        Returns:
+            what came of each.
+        """
+        calls = [self._call(snapshot, value) for value in values]
+        together: dict[Hashable, list[_Call]] = {}
+        for call in calls:
+            if call is not None:
+                together.setdefault(call.rows.kind, []).append(call)
+        for alike in together.values():
+            waiting = deque(alike)
+            while waiting:
+                first = waiting.popleft()
+                batch = [first, *_within(self._limits, first, waiting)]
+                if len(batch) > 1:
+                    self._run_together(batch, runner)
+                if self.observed is not None:
+                    self.observed(len(batch), sum(call.rows.count for call in batch))
+        return [
+            (call.output, None) if call is not None and call.has_output else execution.outcome(snapshot, value, runner)
+            for call, value in zip(calls, values, strict=True)
+        ]
+
+    def _call(self, snapshot: Snapshot, value: Any) -> _Call | None:
+        """A request that may run together with others; None where it has to run alone."""
+        rows = rows_of(value) if self.may_batch(snapshot) else None
+        limits = self._limits
+        if rows is None or 4 * rows.count > limits.max_rows or 4 * rows.size > limits.max_bytes:
+            return None
+        return _Call(snapshot, value, rows)
+
+    def may_batch(self, snapshot: Snapshot) -> bool:
+        """Whether several requests for a snapshot may be run as one.
+
+        Args:
+            snapshot: the state that they are for.
+        """
         known, may = self._judged
         if known is not snapshot:
             may = is_batchable(snapshot.pipeline)
@@ -206,22 +248,10 @@ class Batcher:
         """Takes out of those that wait whoever can run with the leader; the others keep their order."""
         if not self._waiting:
             return []
-        limits, rows, size = self._limits, first.rows.count, first.rows.size
-        taken: list[_Call] = []
-        kept: list[_Call] = []
         with self._lock:
-            while self._waiting:
-                call = self._waiting.popleft()
-                if call.snapshot is not first.snapshot or call.rows.kind != first.rows.kind:
-                    kept.append(call)
-                    continue
-                rows, size = rows + call.rows.count, size + call.rows.size
-                if rows > limits.max_rows or size > limits.max_bytes:
-                    kept.append(call)
-                    break
+            taken = _within(self._limits, first, self._waiting)
+            for call in taken:
                 call.is_waiting = False
-                taken.append(call)
-            self._waiting.extendleft(reversed(kept))
         return taken
 
     def _run_together(self, batch: Sequence[_Call], runner: BaseRunner) -> None:
@@ -267,3 +297,22 @@ class Batcher:
             rows,
             came,
         )
+
+
+def _within(limits: Batching, first: _Call, waiting: deque[_Call]) -> list[_Call]:
+    """Takes out of those that wait whoever can run with one of them; the others keep their order."""
+    rows, size = first.rows.count, first.rows.size
+    taken: list[_Call] = []
+    kept: list[_Call] = []
+    while waiting:
+        call = waiting.popleft()
+        if call.snapshot is not first.snapshot or call.rows.kind != first.rows.kind:
+            kept.append(call)
+            continue
+        rows, size = rows + call.rows.count, size + call.rows.size
+        if rows > limits.max_rows or size > limits.max_bytes:
+            kept.append(call)
+            break
+        taken.append(call)
+    waiting.extendleft(reversed(kept))
+    return taken

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from chariots.web.metrics import Metrics
 
-__all__ = ["Around", "ROUTE", "PIPELINE", "GENERATION"]
+__all__ = ["Around", "Beginning", "ROUTE", "PIPELINE", "GENERATION"]
 
 ROUTE: Final = "chariots.route"
 PIPELINE: Final = "chariots.pipeline"
@@ -170,13 +170,45 @@ class Around:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get(INSIDE) is True:
             return self._inner(environ, start_response)
+        return self.finish(self.begin(environ, start_response))
+
+    def begin(self, environ: WSGIEnvironment, start_response: StartResponse) -> Beginning:
+        """Counts a request, and refuses it if it may not be answered.
+
+        Args:
+            environ: its WSGI environment.
+            start_response: as WSGI has it.
+
+        Returns:
+            what `finish` has to be given, once, whatever happens between.
+        """
         if not self._is_prepared:
             self.prepare()
-        call = _Call(self, environ, start_response)
+        call = Beginning(self, environ, start_response)
         if self._metrics is not None:
             self._in_progress.inc()
         try:
-            answer = self._answer(environ, call)
+            call.refusal = self._refusal(environ, call)
+        except BaseException:
+            call.status = "500"
+            call.close()
+            raise
+        return call
+
+    def finish(self, call: Beginning) -> Iterable[bytes]:
+        """Answers a request that was begun.
+
+        Args:
+            call: what `begin` has returned.
+
+        Returns:
+            the body; whoever sends it closes it then.
+        """
+        environ = call.environ
+        try:
+            answer = call.refusal
+            if answer is None:
+                answer = self._inner(environ, cast("StartResponse", call.respond))
         except BaseException:
             call.status = "500"
             call.close()
@@ -187,23 +219,24 @@ class Around:
         call.close(is_over=False)  # the server sends the file itself, if it may see that it is one
         return call.answer
 
-    def _answer(self, environ: WSGIEnvironment, call: _Call) -> Iterable[bytes]:
+    def _refusal(self, environ: WSGIEnvironment, call: Beginning) -> Iterable[bytes] | None:
+        """The answer to a request that is not passed on; None for all others."""
         if self._cors is not None:
             preflight = self._cors.preflight(environ)
             if preflight is not None:
                 call.respond("204 No Content", preflight)
                 return ()
             call.added = self._cors.headers(environ)
-        respond = cast("StartResponse", call.respond)
+        if environ["PATH_INFO"] in _FOR_OPERATORS:
+            return None
         try:
-            if environ["PATH_INFO"] not in _FOR_OPERATORS:
-                if self._rates is not None:
-                    self._check_rate(environ)
-                if self._timeout is not None or "HTTP_X_REQUEST_DEADLINE" in environ:
-                    self._bound(environ, call.waited)
+            if self._rates is not None:
+                self._check_rate(environ)
+            if self._timeout is not None or "HTTP_X_REQUEST_DEADLINE" in environ:
+                self._bound(environ, call.waited)
         except ChariotsError as refusal:
-            return self._refuse(refusal, environ, respond)
-        return self._inner(environ, respond)
+            return self._refuse(refusal, environ, cast("StartResponse", call.respond))
+        return None
 
     def _check_rate(self, environ: WSGIEnvironment) -> None:
         token = None if self._access is None else self._access.known_token(environ)
@@ -246,7 +279,7 @@ class Around:
         respond(f"{error.status} {error.title}", headers)
         return [body]
 
-    def over(self, call: _Call) -> None:
+    def over(self, call: Beginning) -> None:
         """Counts and writes down a request that is over."""
         environ = call.environ
         route, pipeline = self._about(environ)
@@ -283,16 +316,26 @@ def _asked(environ: WSGIEnvironment) -> str:
     return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'][:200]}"
 
 
-class _Call:
-    """One request, and its answer while it is sent."""
+class Beginning:
+    """One request that was begun, and its answer while it is sent.
 
-    __slots__ = ("_around", "_is_over", "added", "answer", "began", "environ", "start_response", "status", "waited")
+    Attributes:
+        environ: its WSGI environment.
+        status: of the answer, as text.
+        refusal: the answer, where the request is not passed on.
+    """
+
+    __slots__ = (
+        *("_around", "_is_over", "added", "answer", "began", "environ", "refusal", "start_response", "status"),
+        "waited",
+    )
 
     def __init__(self, around: Around, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.began = time.perf_counter()
         self.environ = environ
         self.start_response = start_response
         self.status = "500"
+        self.refusal: Iterable[bytes] | None = None
         self.added: list[tuple[str, str]] = []
         self.answer: Iterable[bytes] = ()
         # The loop of the worker notes when the request was there (`chariots.cli.patient_worker`).
