@@ -113,7 +113,7 @@ setup(
         "cookiecutter>=2.6",
         "msgspec>=0.19",  # finds a large input in the body that holds it, without reading it
         "prometheus-client>=0.20",
-        "gunicorn>=22.0; platform_system != 'Windows'",
+        "gunicorn>=24.1; platform_system != 'Windows'",
     ],
     extras_require={
         "keras": KERAS,

@@ -9,7 +9,6 @@ there are as many connections as a worker takes, the one that has waited longest
 from __future__ import annotations
 
 import selectors
-import socket
 import ssl
 import threading
 import time
@@ -23,6 +22,7 @@ from gunicorn.http import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
 
 from chariots.cli.express_making import express_of
+from chariots.cli.lingering import LEAVING_SECONDS, Lingering
 from chariots.cli.loop_answers import overloaded, spare_name
 from chariots.cli.patient_socket import ARRIVAL_SECONDS, Arrival, Early, PatientSocket, PatientTlsSocket, arrived
 from chariots.errors import OverloadedError
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["PatientWorker", "ARRIVAL_SECONDS"]
 
 BACKLOG_OF_A_THREAD: Final = 16
-LEAVING_SECONDS: Final = 2.0  # for a client to take the rest of an answer, as long as gunicorn grants it
 STAY_SECONDS: Final = 0.003  # for which a thread waits for the next request of a client
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -65,7 +64,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._tls: ssl.SSLContext | None = None
         self._metrics: Any = None
         self._arriving: dict[Any, float] = {}  # connection -> the moment at which patience ends; the oldest first
-        self._leaving: dict[Any, float] = {}
+        self._lingering = Lingering(self)
         self._large: deque[tuple[float, Any]] = deque()  # connections whose large bodies wait for a thread, since when
         self._reading = 0  # threads that have such a body
         self._staying = 0  # threads that wait a moment for the next request of their client
@@ -156,8 +155,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         # Otherwise gunicorn lets all others wait until one of these connections ends.
         while self.alive and self.nr_conns >= self.worker_connections and self._make_room():
             pass
-        for closing in [one for one, end in self._leaving.items() if end <= now]:
-            self._let_go(closing)
+        self._lingering.end_overdue(now)
 
     def _follows_at_once(self, conn: Any) -> bool:
         """Whether a client that got its answer sends the next request, small and whole, within a moment.
@@ -195,7 +193,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             conn.sock = PatientTlsSocket.over(conn.sock, self._tls)
             # What gunicorn would do in the thread, the handshake included.
             conn.initialized, conn.parser = True, RequestParser(conn.cfg, conn.sock, conn.client)
-        conn.close = partial(self._close, conn)
+        conn.close = partial(self._lingering.close, conn)
 
     def _receive(self, conn: Any, _readable: Any = None) -> None:
         early: Early = conn.sock
@@ -265,12 +263,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._metrics.refused.labels(OverloadedError.slug).inc()
         conn.sock.setblocking(False)
         answer, length = overloaded(conn.sock.early, self.waiting)
-        kept = getattr(self, "keepalived_conns", None)  # not all releases of gunicorn have them
         try:
             is_told = conn.sock.send(answer) == len(answer)
         except OSError:
             is_told = False  # it does not read either
-        if not is_told or length is None or kept is None or not self.alive:
+        if not is_told or length is None or not self.alive:
             self.nr_conns -= 1
             conn.close(graceful=is_told)
             return
@@ -328,9 +325,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _make_room(self) -> bool:
         """Closes the connection that has waited longest, for its client or for a thread; False where none waits."""
-        idle = getattr(self, "keepalived_conns", ())  # not all releases of gunicorn have them
         with self._lock:
-            waiting = [(conn.timeout - self.cfg.keepalive, conn) for conn in islice(idle, 1)]
+            waiting = [(conn.timeout - self.cfg.keepalive, conn) for conn in islice(self.keepalived_conns, 1)]
             waiting += [(end - ARRIVAL_SECONDS, conn) for conn, end in islice(self._arriving.items(), 1)]
             waiting += islice(self._large, 1)
             _, longest = min(waiting, key=lambda one: one[0], default=(0.0, None))
@@ -359,35 +355,3 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             pass  # it does not read either
         finally:
             conn.sock.close()
-
-    def _close(self, conn: Any, graceful: bool = False) -> None:
-        """Closes a connection; gunicorn's own waits in the loop of the worker until the client has closed it too."""
-        if not graceful or not self.alive:
-            conn.sock.close()
-            return
-        try:
-            conn.sock.shutdown(socket.SHUT_WR)
-            self._leaving[conn.sock] = time.monotonic() + LEAVING_SECONDS
-            self.poller.register(conn.sock, selectors.EVENT_READ, self._drain)
-        except (OSError, ValueError, KeyError):
-            self._leaving.pop(conn.sock, None)
-            conn.sock.close()
-            return
-        self._drain(conn.sock)
-
-    def _drain(self, closing: Any) -> None:
-        """Takes what a client still sends: closing before would take the answer from it (RFC 9112, section 9.6)."""
-        closing.early.clear()
-        try:
-            if closing.receive_early():
-                return
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            pass
-        self._let_go(closing)
-
-    def _let_go(self, closing: Any) -> None:
-        del self._leaving[closing]
-        self.poller.unregister(closing)
-        closing.close()
