@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from chariots.pipelines.nodes import Node
 from chariots.serving import execution
 from chariots.serving.stacking import Rows, part, row_count, rows_of, stacked
+from chariots.web import tracing
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
@@ -102,7 +103,7 @@ def is_batchable(pipeline: Pipeline) -> bool:
 class _Call:
     """One request that waits, or runs."""
 
-    __slots__ = ("has_output", "is_leader", "is_waiting", "output", "rows", "snapshot", "turn", "value")
+    __slots__ = ("has_output", "is_leader", "is_waiting", "output", "rows", "snapshot", "span", "turn", "value")
 
     def __init__(self, snapshot: Snapshot, value: Any, rows: Rows) -> None:
         self.snapshot = snapshot
@@ -112,6 +113,7 @@ class _Call:
         self.has_output = False
         self.is_leader = False
         self.is_waiting = False
+        self.span = tracing.span_here()
         self.turn = threading.Lock()  # held until something happens; an Event takes five times as long
         self.turn.acquire()
 
@@ -226,7 +228,8 @@ class Batcher:
 
     def _run_together(self, batch: Sequence[_Call], runner: BaseRunner) -> None:
         try:
-            output = self._run(batch[0].snapshot, stacked([call.value for call in batch]), runner)
+            with tracing.together([call.span for call in batch], self._name):
+                output = self._run(batch[0].snapshot, stacked([call.value for call in batch]), runner)
         except Exception as error:  # noqa: BLE001  # each runs again alone, and whoever caused it gets it
             self._logger.debug("%d requests for %r run again one by one: %r", len(batch), self._name, error)
             return

@@ -9,9 +9,10 @@ from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
 from chariots.errors import BackendError, ChariotsError
+from chariots.web import tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
@@ -111,7 +112,7 @@ def run(
     """
     if not snapshot.trains:
         watched = snapshot.pipeline.watched(callbacks) if callbacks else snapshot.pipeline
-        return _run(watched, value, runner), snapshot
+        return _run(watched, value, runner, snapshot.versions), snapshot
     learner = snapshot.pipeline.clone()
     output = _run(learner.watched(callbacks) if callbacks else learner, value, runner)
     return output, served.publish(learner)
@@ -151,12 +152,17 @@ def run_as_it_is(snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
     Raises:
         RuntimeError: if an op tries to end the process.
     """
-    return _run(snapshot.pipeline, value, runner)
+    return _run(snapshot.pipeline, value, runner, snapshot.versions)
 
 
-def _run(pipeline: Pipeline, value: Any, runner: BaseRunner) -> Any:
+def _run(pipeline: Pipeline, value: Any, runner: BaseRunner, versions: Mapping[str, str] | None = None) -> Any:
     try:
-        return runner.run(pipeline, value)
+        spans = tracing.current()
+        if spans is None or not spans.is_recorded():
+            return runner.run(pipeline, value)
+        from chariots.serving.node_spans import run_traced
+
+        return run_traced(spans, pipeline, value, runner, versions)
     except SystemExit as error:
         raise RuntimeError(
             f"an op of pipeline {pipeline.name!r} called sys.exit({error.code!r}), which would have ended the server; "

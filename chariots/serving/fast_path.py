@@ -24,7 +24,7 @@ from chariots.serving import execution
 from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_requests import WORKER_KEY
 from chariots.serving.looking_at_flask import is_about_context, looks_at_flask
-from chariots.web import bypass, deadline, request_ids
+from chariots.web import bypass, deadline, request_ids, tracing
 from chariots.web.around import GENERATION, PIPELINE, ROUTE
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class FastPath:
         until = deadline.of_environ(environ)
         token = request_ids.outside.set(request_id)
         try:
-            with deadline.scope(None if until is None else until - time.monotonic()):
+            with deadline.scope(None if until is None else until - time.monotonic()), tracing.within(environ):
                 output, snapshot = execution.run_request(served, snapshot, value, app.runner)
         except Exception as error:  # noqa: BLE001  # it is raised again within Flask
             if is_about_context(error):
