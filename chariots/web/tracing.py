@@ -93,6 +93,7 @@ VARIABLE: Final = f"{VARIABLES}TRACING"
 # What begins spans in this process; OpenTelemetry has one provider for all of a process too.
 _process: Spans | None = None
 _lock = threading.Lock()
+_NOTHING = nullcontext()  # one for all: to make one takes as long as to enter it
 _service = "chariots"
 
 
@@ -201,7 +202,7 @@ def within(environ: Mapping[str, Any]) -> AbstractContextManager[Any]:
         environ: the WSGI environment of the request.
     """
     span = environ.get(SPAN)
-    return nullcontext() if span is None or _process is None else _process.within(span)
+    return _NOTHING if span is None or _process is None else _process.within(span)
 
 
 def step(what: str, pipeline: str) -> AbstractContextManager[Any]:
@@ -211,7 +212,7 @@ def step(what: str, pipeline: str) -> AbstractContextManager[Any]:
         what: `LOAD` or `SAVE`.
         pipeline: its name.
     """
-    return nullcontext() if _process is None else _process.step(what, pipeline)
+    return _NOTHING if _process is None else _process.step(what, pipeline)
 
 
 def span_here() -> Any:
@@ -226,12 +227,12 @@ def together(spans: Sequence[Any], pipeline: str) -> AbstractContextManager[Any]
         spans: what `span_here` said for each of them.
         pipeline: the name of the pipeline.
     """
-    return nullcontext() if _process is None else _process.together(spans, pipeline)
+    return _NOTHING if _process is None else _process.together(spans, pipeline)
 
 
 def quietly() -> AbstractContextManager[Any]:
     """Keeps what is asked every second out of all traces, here and in the service that is asked."""
-    return nullcontext() if _process is None else _process.quietly()
+    return _NOTHING if _process is None else _process.quietly()
 
 
 def job(asked: Any) -> AbstractContextManager[Any]:
@@ -240,7 +241,7 @@ def job(asked: Any) -> AbstractContextManager[Any]:
     Args:
         asked: the job.
     """
-    return nullcontext() if _process is None else _process.job(asked)
+    return _NOTHING if _process is None else _process.job(asked)
 
 
 def job_failed(error: Exception) -> None:
