@@ -139,10 +139,11 @@ class Spans:
                 told[tracing.PIPELINE] = pipeline
             if tracing.GENERATION in environ:  # it has the same name there
                 told[tracing.GENERATION] = environ[tracing.GENERATION]
-            if told[tracing.STATUS] >= 500:
+            is_told = tracing.FAILED in environ
+            if is_told or told[tracing.STATUS] >= 500:
                 span.set_status(Status(StatusCode.ERROR))
-                if tracing.FAILED not in environ:
-                    told[tracing.ERROR_TYPE] = status
+            if not is_told and told[tracing.STATUS] >= 500:
+                told[tracing.ERROR_TYPE] = status
             span.set_attributes(told)
         span.end()
 

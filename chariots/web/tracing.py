@@ -43,7 +43,7 @@ __all__ = [
 SPAN: Final = "chariots.span"
 """Where the WSGI environment has the span of its request, for whoever answers it in another thread."""
 
-FAILED: Final = "chariots.span.failed"  # there as well: that what went wrong is in the span already
+FAILED: Final = "chariots.span.failed"  # there as well: which exception is in the span already
 
 # -- names: the semantic conventions for HTTP (1.23 and later) --------------------------------------------------------
 
@@ -182,15 +182,15 @@ def environment() -> Mapping[str, str]:
 
 
 def failed(environ: dict[str, Any], error: BaseException) -> None:
-    """Records in the span of a request why it is answered with a status of 500 or more.
+    """Records in the span of a request why it is answered with a status of 500 or more, or not to the end.
 
     Args:
         environ: the WSGI environment of the request.
         error: what went wrong.
     """
     span = environ.get(SPAN)
-    if span is not None:
-        environ[FAILED] = True
+    if span is not None and environ.get(FAILED) != id(error):  # it may be raised further, and come by again
+        environ[FAILED] = id(error)
         span.record_exception(error)
         span.set_attribute(ERROR_TYPE, f"{type(error).__module__}.{type(error).__qualname__}")
 

@@ -210,6 +210,12 @@ def test_a_wrong_setting_is_told_before_anything_is_served(
     assert "Traceback" not in shown.stderr
 
 
+def test_a_worker_that_is_told_what_cannot_be_says_so(folder: Path) -> None:
+    shown = chariots(folder, "worker", "my_app:app", CHARIOTS_SERVING_TRACING="perhaps")
+    assert shown.returncode == 1
+    assert "it cannot trace: the environment variable CHARIOTS_SERVING_TRACING holds 'perhaps'" in shown.stderr
+
+
 def test_a_server_without_the_extra_says_what_to_install(folder: Path) -> None:
     (folder / "opentelemetry").mkdir()  # stands in front of the library, and holds nothing
     (folder / "opentelemetry" / "__init__.py").touch()

@@ -102,6 +102,31 @@ def test_a_node_that_fails_is_told_and_its_request_as_well(spans):
     assert not trace.get_current_span().get_span_context().is_valid
 
 
+def test_a_stream_that_breaks_off_is_a_failure_though_its_status_was_sent(spans):
+    class Half(BaseOp):
+        def execute(self, value):
+            yield value
+            raise RuntimeError("half of it")
+
+    app = server(one_op(Half(), "half"))
+    asked = {"json": {"pipeline_input": 1}, "headers": {"Accept": "application/x-ndjson"}}
+    answer = app.test_client().post("/pipelines/half/main", **asked)
+    assert b"half of it" in answer.get_data()
+    answer.close()
+    request = spans.one("POST /pipelines/<name>/main")
+    assert (request.attributes["http.response.status_code"], request.status.status_code) == (200, StatusCode.ERROR)
+    assert len(request.events) == 1
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+def test_an_exception_that_nobody_handles_is_recorded_once(spans):
+    app = server(one_op(Boom(), "boom"))
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(Exception, match="cannot digest 3"):
+        post(app, "boom", 3)
+    assert len(spans.one("POST").events) == 1
+
+
 def test_nodes_that_a_runner_runs_in_other_threads_belong_to_the_request(spans):
     class Elsewhere(BaseRunner):
         def run(self, pipeline, pipeline_input=None):
