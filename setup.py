@@ -44,7 +44,8 @@ POSTGRESQL = ["psycopg[binary]>=3.2"]
 GRAPHQL = ["strawberry-graphql>=0.341"]
 SIGNING = ["cryptography>=43"]  # for Ed25519; HMAC needs nothing
 ARROW = ["pyarrow>=16"]  # reading a stream no longer runs code of the sender's choice (CVE-2023-47248)
-OPENTELEMETRY = ["opentelemetry-sdk>=1.27", "opentelemetry-exporter-otlp-proto-http>=1.27"]  # the API comes with them
+# From 1.34 on an exporter keeps to its timeout, so that a process can leave though its collector is away. The API comes too.
+OPENTELEMETRY = ["opentelemetry-sdk>=1.34", "opentelemetry-exporter-otlp-proto-http>=1.34"]
 DOCS = ["sphinx>=8.0", "furo>=2024.8", "myst-parser>=4.0"]
 LINT = [
     "ruff>=0.9",
