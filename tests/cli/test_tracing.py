@@ -180,9 +180,10 @@ def test_a_collector_that_is_away_disturbs_no_answer_and_no_stop(folder: Path) -
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_SCHEDULE_DELAY": "50"}
     command = [*CHARIOTS, "serve", "my_app:app", "--port", "0", "--tracing", "on"]
     with started(command, folder, **variables) as (url, server):
+        call(url, "double", 3)  # the first one finds out about jobs, and loads what that takes
         times = []
         end = time.monotonic() + 2
-        while time.monotonic() < end:
+        while len(times) < 20 or time.monotonic() < end:
             began = time.monotonic()
             assert call(url, "double", 3) == 6
             times.append(time.monotonic() - began)
