@@ -44,6 +44,8 @@ POSTGRESQL = ["psycopg[binary]>=3.2"]
 GRAPHQL = ["strawberry-graphql>=0.341"]
 SIGNING = ["cryptography>=43"]  # for Ed25519; HMAC needs nothing
 ARROW = ["pyarrow>=16"]  # reading a stream no longer runs code of the sender's choice (CVE-2023-47248)
+# From 1.34 on an exporter keeps to its timeout, so that a process can leave though its collector is away.
+OPENTELEMETRY = ["opentelemetry-sdk>=1.34", "opentelemetry-exporter-otlp-proto-http>=1.34"]
 DOCS = ["sphinx>=8.0", "furo>=2024.8", "myst-parser>=4.0"]
 LINT = [
     "ruff>=0.9",
@@ -74,6 +76,7 @@ TEST = [
     *GRAPHQL,
     *SIGNING,
     *ARROW,
+    *OPENTELEMETRY,
     "tritonclient[http]>=2.50",  # calls the routes of the Open Inference Protocol
 ]
 
@@ -128,6 +131,7 @@ setup(
         "graphql": GRAPHQL,
         "signing": SIGNING,
         "arrow": ARROW,
+        "opentelemetry": OPENTELEMETRY,
         "docs": DOCS,
         "lint": LINT,
         "test": TEST,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from chariots.pipelines.nodes import Node
 from chariots.serving import execution
 from chariots.serving.stacking import Rows, part, row_count, rows_of, stacked
+from chariots.web import tracing
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
@@ -102,9 +103,9 @@ def is_batchable(pipeline: Pipeline) -> bool:
 class _Call:
     """One request that waits, or runs."""
 
-    __slots__ = ("has_output", "is_leader", "is_waiting", "output", "rows", "snapshot", "turn", "value")
+    __slots__ = ("has_output", "is_leader", "is_waiting", "output", "rows", "snapshot", "span", "turn", "value")
 
-    def __init__(self, snapshot: Snapshot, value: Any, rows: Rows) -> None:
+    def __init__(self, snapshot: Snapshot, value: Any, rows: Rows, span: Any) -> None:
         self.snapshot = snapshot
         self.value = value
         self.rows = rows
@@ -112,6 +113,7 @@ class _Call:
         self.has_output = False
         self.is_leader = False
         self.is_waiting = False
+        self.span = span
         self.turn: threading.Lock  # of those that wait: held until something happens; an Event takes five times as long
 
 
@@ -147,7 +149,7 @@ class Batcher:
         Returns:
             the output.
         """
-        call = self._call(snapshot, value)
+        call = self._call(snapshot, value, tracing.span_here())
         if call is None:
             return self._run(snapshot, value, runner)
         with self._lock:
@@ -164,18 +166,21 @@ class Batcher:
             self._lead(call, runner)
         return call.output if call.has_output else self._run(snapshot, value, runner)
 
-    def run_all(self, snapshot: Snapshot, values: Sequence[Any], runner: BaseRunner) -> list[execution.Outcome]:
+    def run_all(
+        self, snapshot: Snapshot, values: Sequence[Any], runner: BaseRunner, spans: Sequence[Any]
+    ) -> list[execution.Outcome]:
         """Runs a pipeline for several requests that are there at once, in this thread, beside whoever leads.
 
         Args:
             snapshot: the state to run on.
             values: their inputs, converted.
             runner: who runs it.
+            spans: those of the requests; each None where tracing is off.
 
         Returns:
             what came of each.
         """
-        calls = [self._call(snapshot, value) for value in values]
+        calls = [self._call(snapshot, value, span) for value, span in zip(values, spans, strict=True)]
         together: dict[Hashable, list[_Call]] = {}
         for call in calls:
             if call is not None:
@@ -190,17 +195,19 @@ class Batcher:
                 if self.observed is not None:
                     self.observed(len(batch), sum(call.rows.count for call in batch))
         return [
-            (call.output, None) if call is not None and call.has_output else execution.outcome(snapshot, value, runner)
-            for call, value in zip(calls, values, strict=True)
+            (call.output, None)
+            if call is not None and call.has_output
+            else execution.outcome(snapshot, value, runner, span)
+            for call, value, span in zip(calls, values, spans, strict=True)
         ]
 
-    def _call(self, snapshot: Snapshot, value: Any) -> _Call | None:
+    def _call(self, snapshot: Snapshot, value: Any, span: Any) -> _Call | None:
         """A request that may run together with others; None where it has to run alone."""
         rows = rows_of(value) if self.may_batch(snapshot) else None
         limits = self._limits
         if rows is None or 4 * rows.count > limits.max_rows or 4 * rows.size > limits.max_bytes:
             return None
-        return _Call(snapshot, value, rows)
+        return _Call(snapshot, value, rows, span)
 
     def may_batch(self, snapshot: Snapshot) -> bool:
         """Whether several requests for a snapshot may be run as one.
@@ -256,7 +263,8 @@ class Batcher:
 
     def _run_together(self, batch: Sequence[_Call], runner: BaseRunner) -> None:
         try:
-            output = self._run(batch[0].snapshot, stacked([call.value for call in batch]), runner)
+            with tracing.together([call.span for call in batch], self._name):
+                output = self._run(batch[0].snapshot, stacked([call.value for call in batch]), runner)
         except Exception as error:  # noqa: BLE001  # each runs again alone, and whoever caused it gets it
             self._logger.debug("%d requests for %r run again one by one: %r", len(batch), self._name, error)
             return

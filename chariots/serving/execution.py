@@ -10,9 +10,10 @@ from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
 from chariots.errors import BackendError, ChariotsError
+from chariots.web import tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
@@ -119,7 +120,7 @@ def run(
     if not snapshot.trains:
         if not callbacks:
             return run_as_it_is(snapshot, value, runner), snapshot
-        return _run(snapshot.pipeline.watched(callbacks), value, runner), snapshot
+        return _run(snapshot.pipeline.watched(callbacks), value, runner, snapshot.versions), snapshot
     learner = snapshot.pipeline.clone()
     output = _run(learner.watched(callbacks) if callbacks else learner, value, runner)
     return output, served.publish(learner)
@@ -161,7 +162,7 @@ def run_as_it_is(snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
     """
     began = time.perf_counter()
     try:
-        output = _run(snapshot.pipeline, value, runner)
+        output = _run(snapshot.pipeline, value, runner, snapshot.versions)
     finally:
         snapshot.pace.ran(time.perf_counter() - began)
     if isinstance(output, Iterator):
@@ -169,7 +170,9 @@ def run_as_it_is(snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
     return output
 
 
-def run_all(served: ServedPipeline, snapshot: Snapshot, values: Sequence[Any], runner: BaseRunner) -> list[Outcome]:
+def run_all(
+    served: ServedPipeline, snapshot: Snapshot, values: Sequence[Any], runner: BaseRunner, spans: Sequence[Any]
+) -> list[Outcome]:
     """Runs a pipeline that does not train for several requests that are there at once, in this thread.
 
     Args:
@@ -177,32 +180,40 @@ def run_all(served: ServedPipeline, snapshot: Snapshot, values: Sequence[Any], r
         snapshot: the state to run on.
         values: their inputs, converted.
         runner: who runs it.
+        spans: those of the requests; each None where tracing is off.
 
     Returns:
         what came of each.
     """
     if served.batcher is not None:
-        return served.batcher.run_all(snapshot, values, runner)
-    return [outcome(snapshot, value, runner) for value in values]
+        return served.batcher.run_all(snapshot, values, runner, spans)
+    return [outcome(snapshot, value, runner, span) for value, span in zip(values, spans, strict=True)]
 
 
-def outcome(snapshot: Snapshot, value: Any, runner: BaseRunner) -> Outcome:
+def outcome(snapshot: Snapshot, value: Any, runner: BaseRunner, span: Any = None) -> Outcome:
     """Runs a pipeline that does not train, whatever comes of it.
 
     Args:
         snapshot: the state to run on.
         value: the input, converted.
         runner: who runs it.
+        span: that of the request; None where tracing is off.
     """
     try:
-        return run_as_it_is(snapshot, value, runner), None
+        with tracing.together([span], snapshot.pipeline.name):
+            return run_as_it_is(snapshot, value, runner), None
     except Exception as error:  # noqa: BLE001  # it is one request's, and the others go on
         return None, error
 
 
-def _run(pipeline: Pipeline, value: Any, runner: BaseRunner) -> Any:
+def _run(pipeline: Pipeline, value: Any, runner: BaseRunner, versions: Mapping[str, str] | None = None) -> Any:
     try:
-        return runner.run(pipeline, value)
+        spans = tracing.current()
+        if spans is None or not spans.is_recorded():
+            return runner.run(pipeline, value)
+        from chariots.serving.node_spans import run_traced
+
+        return run_traced(spans, pipeline, value, runner, versions)
     except SystemExit as error:
         raise RuntimeError(
             f"an op of pipeline {pipeline.name!r} called sys.exit({error.code!r}), which would have ended the server; "

@@ -24,7 +24,7 @@ from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_requests import WORKER_KEY
 from chariots.serving.looking_at_flask import is_about_context, looks_at_flask
 from chariots.serving.ordinary import body_of, is_ordinary
-from chariots.web import bypass, deadline, request_ids
+from chariots.web import bypass, deadline, request_ids, tracing
 from chariots.web.around import GENERATION, PIPELINE, ROUTE
 
 if TYPE_CHECKING:
@@ -166,17 +166,19 @@ class FastPath:
         environ[ROUTE], environ[PIPELINE] = MAIN, served.name
         return Asked(served, snapshot, value)
 
-    def run_all(self, calls: Sequence[Asked], environ: WSGIEnvironment) -> None:
+    def run_all(self, calls: Sequence[Asked], environs: Sequence[WSGIEnvironment]) -> None:
         """Runs calls of one pipeline on one snapshot in this thread, together where that can be.
 
         Args:
             calls: which get their outcomes.
-            environ: of the request of the first; its id is that of the run.
+            environs: of their requests; the id of the first is that of the run.
         """
         first = calls[0]
         values = [call.value for call in calls]
-        with _work_for(environ, is_bounded=len(calls) == 1):  # the patience of one must not end what others wait for
-            came = execution.run_all(first.served, first.snapshot, values, self._app.runner)
+        spans = [environ.get(tracing.SPAN) for environ in environs]
+        # The patience of one must not end what others wait for.
+        with _work_for(environs[0], is_bounded=len(calls) == 1):
+            came = execution.run_all(first.served, first.snapshot, values, self._app.runner, spans)
         for call, outcome in zip(calls, came, strict=True):
             call.outcome = outcome
 
@@ -241,7 +243,7 @@ class FastPath:
 
     def _run(self, environ: WSGIEnvironment, asked: Asked) -> execution.Outcome:
         try:
-            with _work_for(environ):
+            with _work_for(environ), tracing.within(environ):
                 return execution.run_request(asked.served, asked.snapshot, asked.value, self._app.runner)[0], None
         except Exception as error:  # noqa: BLE001  # it is raised again within Flask
             return None, error

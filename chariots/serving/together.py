@@ -127,7 +127,7 @@ class Together:
         """
         first = group[0]
         if first.beginning is not None and first.beginning.refusal is None:
-            self._fast_path.run_all([turn.call for turn in group], first.environ)
+            self._fast_path.run_all([turn.call for turn in group], [turn.environ for turn in group])
 
     def finish(self, turn: Turn) -> bytes:
         """Makes the answer.

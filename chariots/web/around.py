@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from chariots.errors import ChariotsError, DeadlinePassedError, TooManyRequestsError
 from chariots.schema import dumps
-from chariots.web import deadline, request_ids
+from chariots.web import deadline, request_ids, tracing
 from chariots.web.access import INSIDE, Access, Scope
 from chariots.web.access_log import access_logger
 from chariots.web.cors import Cors
@@ -84,6 +84,7 @@ class Around:
         self._metrics: Metrics | None = None
         self._log: Callable[[dict[str, Any]], None] | None = None
         self._in_progress: Any = None
+        self._spans: Any = None
         #: The limit on bodies where nobody has said another; None if that, or anything, was said.
         self.default_limit: int | None = None
 
@@ -159,6 +160,7 @@ class Around:
             folder = os.environ.get(SHARED_FOLDER)
             self._rates = Rates(settings["rate_limit"], Path(folder, "rates") if folder else None)
         self._log = access_logger(settings["access_log"])
+        self._spans = tracing.start(self._service) if settings["tracing"] else None
         if settings["metrics"]:
             from chariots.web.metrics import metrics
 
@@ -187,9 +189,12 @@ class Around:
         call = Beginning(self, environ, start_response)
         if self._metrics is not None:
             self._in_progress.inc()
+        if self._spans is not None and environ["PATH_INFO"] not in _FOR_OPERATORS:
+            self._spans.request(environ)
         try:
             call.refusal = self._refusal(environ, call)
-        except BaseException:
+        except BaseException as error:
+            tracing.failed(environ, error)
             call.status = "500"
             call.close()
             raise
@@ -209,7 +214,8 @@ class Around:
             answer = call.refusal
             if answer is None:
                 answer = self._inner(environ, cast("StartResponse", call.respond))
-        except BaseException:
+        except BaseException as error:
+            tracing.failed(environ, error)
             call.status = "500"
             call.close()
             raise
@@ -268,6 +274,8 @@ class Around:
     def _refuse(self, error: ChariotsError, environ: WSGIEnvironment, respond: StartResponse) -> Iterable[bytes]:
         if self._metrics is not None:
             self._metrics.refused.labels(error.slug).inc()
+        if error.status >= 500:
+            tracing.failed(environ, error)
         body = dumps({**error.problem(), "request_id": environ[request_ids.DECIDED]})
         headers = [
             ("Content-Type", PROBLEM_TYPE),
@@ -285,6 +293,8 @@ class Around:
         route, pipeline = self._about(environ)
         method = environ["REQUEST_METHOD"]
         taken = time.perf_counter() - call.began
+        if self._spans is not None:
+            self._spans.answered(environ, call.status, environ.get(ROUTE), pipeline)
         if self._metrics is not None:
             self._in_progress.dec()
             told = method if method in _METHODS else _UNKNOWN

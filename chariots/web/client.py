@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 from chariots._version import __version__
 from chariots.errors import UnreachableError
 from chariots.schema import dumps
-from chariots.web import deadline, request_ids
+from chariots.web import deadline, request_ids, tracing
 from chariots.web.calls import Body, Call, retry_after, unreachable
 from chariots.web.replies import Reply, Stream, pieces, read_reply
 from chariots.web.retry import RetryPolicy
@@ -182,6 +182,18 @@ class Session:
 
     def _perform(
         self, call: Call, method: str, path: str, *, whole: bool = True
+    ) -> tuple[Reply, urllib3.BaseHTTPResponse | None]:
+        """Makes the call; where this process traces, with a span around it that travels along."""
+        spans = tracing.active()
+        if spans is None:
+            return self._attempt(call, method, path, whole)
+        with spans.calling(method, call.url, call.headers) as answered:
+            reply, response = self._attempt(call, method, path, whole)
+            answered(reply.status)
+        return reply, response
+
+    def _attempt(
+        self, call: Call, method: str, path: str, whole: bool
     ) -> tuple[Reply, urllib3.BaseHTTPResponse | None]:
         """Makes attempts until there is an answer.
 

@@ -17,6 +17,7 @@ HEAVY = {
     "jax",
     "keras",
     "numpy",
+    "opentelemetry",
     "orjson",
     "pandas",
     "pydantic",
@@ -82,6 +83,18 @@ def test_a_server_does_not_load_what_only_some_pipelines_need() -> None:
 def test_a_client_does_not_load_a_server_or_a_database() -> None:
     loaded = loaded_after("from chariots.pipelines import PipelinesClient; PipelinesClient()")
     assert loaded & {"sqlalchemy", "alembic", "sklearn", "keras", "redis"} == set()
+
+
+def test_what_traces_is_not_loaded_before_it_is_on() -> None:
+    served = (
+        "from chariots import PipelinesServer, PipelinesClient, OpStoreClient\n"
+        "from chariots.web import start_tracing, surrounding, tracing\n"
+        "app = PipelinesServer([], import_name='app', op_store_client=OpStoreClient('http://127.0.0.1:9'))\n"
+        "surrounding(app).prepare(); app.test_client().get('/available_pipelines')\n"
+        "PipelinesClient()"
+    )
+    assert "opentelemetry" not in loaded_after(served)
+    assert "opentelemetry" in loaded_after(f"{served}\nstart_tracing()")
 
 
 def test_an_op_for_sklearn_does_not_load_keras() -> None:
