@@ -45,6 +45,8 @@ GRAPHQL = ["strawberry-graphql>=0.341"]
 SIGNING = ["cryptography>=43"]  # for Ed25519; HMAC needs nothing
 ARROW = ["pyarrow>=16"]  # reading a stream no longer runs code of the sender's choice (CVE-2023-47248)
 ASYNCIO = ["aiohttp>=3.12"]
+# From 1.34 on an exporter keeps to its timeout, so that a process can leave though its collector is away.
+OPENTELEMETRY = ["opentelemetry-sdk>=1.34", "opentelemetry-exporter-otlp-proto-http>=1.34"]
 DOCS = ["sphinx>=8.0", "furo>=2024.8", "myst-parser>=4.0"]
 LINT = [
     "ruff>=0.9",
@@ -76,6 +78,7 @@ TEST = [
     *SIGNING,
     *ARROW,
     *ASYNCIO,
+    *OPENTELEMETRY,
     "tritonclient[http]>=2.50",  # calls the routes of the Open Inference Protocol
 ]
 
@@ -115,7 +118,7 @@ setup(
         "cookiecutter>=2.6",
         "msgspec>=0.19",  # finds a large input in the body that holds it, without reading it
         "prometheus-client>=0.20",
-        "gunicorn>=22.0; platform_system != 'Windows'",
+        "gunicorn>=24.1; platform_system != 'Windows'",
     ],
     extras_require={
         "keras": KERAS,
@@ -131,6 +134,7 @@ setup(
         "signing": SIGNING,
         "arrow": ARROW,
         "asyncio": ASYNCIO,
+        "opentelemetry": OPENTELEMETRY,
         "docs": DOCS,
         "lint": LINT,
         "test": TEST,

@@ -40,7 +40,7 @@ class Predictor:
 def dispatched_app() -> Flask:
     """Chariots, every request through Flask's dispatch."""
     app = chariots_app()
-    app._fast_path = None  # type: ignore[attr-defined]  # as `fast_path=False` has it
+    app.fast_path = None  # type: ignore[attr-defined]  # as `fast_path=False` has it
     return app
 
 

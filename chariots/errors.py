@@ -210,7 +210,7 @@ class NotAcceptableError(ChariotsError, ValueError):
 
 
 class MissingExtraError(MediaTypeError, ImportError):
-    """Raised when a form needs a library that is not installed; the message names the extra that brings it."""
+    """Raised when a form or a setting needs a library that is not installed; the message names the extra with it."""
 
     slug = "missing-extra"
     title = "Missing extra"

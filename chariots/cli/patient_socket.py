@@ -47,8 +47,8 @@ class Early(Protocol):
     def forget_the_pace(self) -> None:
         """Begins to measure anew, for the next request."""
 
-    def is_next_whole(self, seconds: float) -> bool:
-        """Whether a request is there within some seconds, all of it in one piece; leaves it where it is."""
+    def next_whole(self, seconds: float) -> bytes | None:
+        """A request that is there within some seconds, if all of it came in one piece; leaves it where it is."""
 
 
 class _Pace:
@@ -108,18 +108,19 @@ class PatientSocket(socket.socket):
         self._pace.add(began, len(piece))
         return piece
 
-    def is_next_whole(self, seconds: float) -> bool:
-        """See `Early.is_next_whole`."""
+    def next_whole(self, seconds: float) -> bytes | None:
+        """See `Early.next_whole`."""
         if self.early:
-            return False
+            return None
         waiting = select.poll()
         waiting.register(self, select.POLLIN)
         if not waiting.poll(seconds * 1000):
-            return False
+            return None
         try:
-            return arrived(super().recv(_EARLY, socket.MSG_PEEK | socket.MSG_DONTWAIT)) == "whole"
+            found = super().recv(_EARLY, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except OSError:
-            return False
+            return None
+        return found if arrived(found) == "whole" else None
 
 
 class PatientTlsSocket(ssl.SSLSocket):
@@ -183,9 +184,8 @@ class PatientTlsSocket(ssl.SSLSocket):
         self._pace.add(began, len(piece))
         return piece
 
-    def is_next_whole(self, seconds: float) -> bool:
-        """False: what TLS has deciphered cannot be left where it is."""
-        return False
+    def next_whole(self, seconds: float) -> None:
+        """None: what TLS has deciphered cannot be left where it is."""
 
 
 def _send_at_once(connection: socket.socket) -> None:

@@ -9,7 +9,6 @@ there are as many connections as a worker takes, the one that has waited longest
 from __future__ import annotations
 
 import selectors
-import socket
 import ssl
 import threading
 import time
@@ -17,21 +16,25 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.http import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
 
+from chariots.cli.express_making import express_of
+from chariots.cli.lingering import LEAVING_SECONDS, Lingering
 from chariots.cli.loop_answers import overloaded, spare_name
-from chariots.cli.patient_socket import ARRIVAL_SECONDS, Early, PatientSocket, PatientTlsSocket, arrived
+from chariots.cli.patient_socket import ARRIVAL_SECONDS, Arrival, Early, PatientSocket, PatientTlsSocket, arrived
 from chariots.errors import OverloadedError
 from chariots.web.around import Around
 from chariots.web.health import leaving
 
+if TYPE_CHECKING:
+    from chariots.cli.express import Express, Verdict
+
 __all__ = ["PatientWorker", "ARRIVAL_SECONDS"]
 
 BACKLOG_OF_A_THREAD: Final = 16
-LEAVING_SECONDS: Final = 2.0  # for a client to take the rest of an answer, as long as gunicorn grants it
 STAY_SECONDS: Final = 0.003  # for which a thread waits for the next request of a client
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -44,10 +47,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     Attributes:
         backlog: how many requests may wait for a thread; None for 16 for each thread.
         drain_seconds: how long it goes on after it was told to stop, so that whoever asks ``/readyz`` learns of it.
+        has_express: whether ordinary calls of quick pipelines are answered together, and not each by a thread.
     """
 
     backlog: int | None = None
     drain_seconds = 0.0
+    has_express = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,11 +64,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._tls: ssl.SSLContext | None = None
         self._metrics: Any = None
         self._arriving: dict[Any, float] = {}  # connection -> the moment at which patience ends; the oldest first
-        self._leaving: dict[Any, float] = {}
+        self._lingering = Lingering(self)
         self._large: deque[tuple[float, Any]] = deque()  # connections whose large bodies wait for a thread, since when
         self._reading = 0  # threads that have such a body
         self._staying = 0  # threads that wait a moment for the next request of their client
         self._lock = threading.Lock()
+        self._express: Express | None = None
 
     def init_process(self) -> None:
         """Begins; gunicorn calls this in the new process."""
@@ -79,6 +85,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         super().load_wsgi()
         around = getattr(self.wsgi, "wsgi_app", None)
         self._metrics = around.metrics if isinstance(around, Around) else None
+        if self.has_express:
+            self._express = express_of(
+                self.wsgi,
+                self.cfg,
+                give_back=partial(self.method_queue.defer, self._take_back),
+                send_rest=self._send_rest,
+                most=self._most,
+            )
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """Tells ``/readyz`` to say no, and stops a while later; at once when told for the second time."""
@@ -92,6 +106,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Refuses connections while it finishes what runs; gunicorn's own lets them wait, and then drops them."""
         super().set_accept_enabled(enabled)
         if not self.alive:
+            if self._express is not None:
+                self._express.stop()
             for listening in self.sockets:
                 listening.close()
             for connection in [one for one in self._arriving if not one.sock.early]:
@@ -139,8 +155,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         # Otherwise gunicorn lets all others wait until one of these connections ends.
         while self.alive and self.nr_conns >= self.worker_connections and self._make_room():
             pass
-        for closing in [one for one, end in self._leaving.items() if end <= now]:
-            self._let_go(closing)
+        self._lingering.end_overdue(now)
 
     def _follows_at_once(self, conn: Any) -> bool:
         """Whether a client that got its answer sends the next request, small and whole, within a moment.
@@ -152,7 +167,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 return False
             self._staying += 1
         try:
-            return not conn.parser.unreader.buf.getvalue() and conn.sock.is_next_whole(STAY_SECONDS)
+            found = None if conn.parser.unreader.buf.getvalue() else conn.sock.next_whole(STAY_SECONDS)
+            return found is not None and not (self._express is not None and self._express.takes(found))
         finally:
             with self._lock:
                 self._staying -= 1
@@ -177,7 +193,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             conn.sock = PatientTlsSocket.over(conn.sock, self._tls)
             # What gunicorn would do in the thread, the handshake included.
             conn.initialized, conn.parser = True, RequestParser(conn.cfg, conn.sock, conn.client)
-        conn.close = partial(self._close, conn)
+        conn.close = partial(self._lingering.close, conn)
 
     def _receive(self, conn: Any, _readable: Any = None) -> None:
         early: Early = conn.sock
@@ -201,6 +217,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._end(conn, b"")  # it has said all that it will say
             return
         early.since = time.monotonic()
+        if found == "whole" and self._express is not None and self._express.takes(early.early):
+            self._express.add(conn)
+        else:
+            self._dispatch(conn, found)
+
+    def _dispatch(self, conn: Any, found: Arrival) -> None:
+        """Finds somebody to answer a request, or says that nobody has time."""
+        early: Early = conn.sock
         spare = spare_name(early.early) if found == "whole" else None
         if spare is not None:
             self._ask_spare(conn, spare)
@@ -239,12 +263,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._metrics.refused.labels(OverloadedError.slug).inc()
         conn.sock.setblocking(False)
         answer, length = overloaded(conn.sock.early, self.waiting)
-        kept = getattr(self, "keepalived_conns", None)  # not all releases of gunicorn have them
         try:
             is_told = conn.sock.send(answer) == len(answer)
         except OSError:
             is_told = False  # it does not read either
-        if not is_told or length is None or kept is None or not self.alive:
+        if not is_told or length is None or not self.alive:
             self.nr_conns -= 1
             conn.close(graceful=is_told)
             return
@@ -252,9 +275,43 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         if conn.sock.early:
             self.method_queue.defer(self._receive, conn)
             return
+        self._keep(conn)
+
+    def _keep(self, conn: Any) -> None:
+        """Waits for the next request of a client."""
+        conn.sock.setblocking(False)
         conn.set_timeout()
-        kept.append(conn)
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + LEAVING_SECONDS)
+        self.keepalived_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    # -- what goes by express --------------------------------------------------------------------------------------
+
+    def _take_back(self, conn: Any, verdict: Verdict) -> None:
+        if verdict == "end":
+            self.nr_conns -= 1
+            conn.close(graceful=True)
+        elif verdict == "idle":
+            self._keep(conn)
+        elif verdict == "part":
+            self._receive(conn)
+        else:
+            self._dispatch(conn, "whole")
+
+    def _send_rest(self, conn: Any, rest: bytes) -> None:
+        """Sends in a thread what a client does not take at once."""
+
+        def send() -> Verdict:
+            try:
+                conn.sock.setblocking(True)
+                conn.sock.sendall(rest)
+            except OSError:
+                return "end"
+            return "idle"
+
+        done = self.tpool.submit(send)
+        done.add_done_callback(lambda done: self.method_queue.defer(self._take_back, conn, done.result()))
 
     def _read_large(self) -> None:
         """Gives waiting large bodies to threads, as long as half of the threads are left for others."""
@@ -268,9 +325,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _make_room(self) -> bool:
         """Closes the connection that has waited longest, for its client or for a thread; False where none waits."""
-        idle = getattr(self, "keepalived_conns", ())  # not all releases of gunicorn have them
         with self._lock:
-            waiting = [(conn.timeout - self.cfg.keepalive, conn) for conn in islice(idle, 1)]
+            waiting = [(conn.timeout - self.cfg.keepalive, conn) for conn in islice(self.keepalived_conns, 1)]
             waiting += [(end - ARRIVAL_SECONDS, conn) for conn, end in islice(self._arriving.items(), 1)]
             waiting += islice(self._large, 1)
             _, longest = min(waiting, key=lambda one: one[0], default=(0.0, None))
@@ -299,35 +355,3 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             pass  # it does not read either
         finally:
             conn.sock.close()
-
-    def _close(self, conn: Any, graceful: bool = False) -> None:
-        """Closes a connection; gunicorn's own waits in the loop of the worker until the client has closed it too."""
-        if not graceful or not self.alive:
-            conn.sock.close()
-            return
-        try:
-            conn.sock.shutdown(socket.SHUT_WR)
-            self._leaving[conn.sock] = time.monotonic() + LEAVING_SECONDS
-            self.poller.register(conn.sock, selectors.EVENT_READ, self._drain)
-        except (OSError, ValueError, KeyError):
-            self._leaving.pop(conn.sock, None)
-            conn.sock.close()
-            return
-        self._drain(conn.sock)
-
-    def _drain(self, closing: Any) -> None:
-        """Takes what a client still sends: closing before would take the answer from it (RFC 9112, section 9.6)."""
-        closing.early.clear()
-        try:
-            if closing.receive_early():
-                return
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            pass
-        self._let_go(closing)
-
-    def _let_go(self, closing: Any) -> None:
-        del self._leaving[closing]
-        self.poller.unregister(closing)
-        closing.close()

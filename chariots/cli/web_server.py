@@ -250,6 +250,7 @@ def _worker_class(listener: Listener) -> type:
     class Worker(PatientWorker):
         backlog = listener.backlog
         drain_seconds = listener.drain_seconds
+        has_express = True
 
     return Worker
 

@@ -14,6 +14,7 @@ from chariots.pipelines.refusal_text import refused_load
 from chariots.pipelines.slots import lay_open
 from chariots.pipelines.store import OpStoreProtocol, Resolution, StoredVersion
 from chariots.pipelines.training_records import forget
+from chariots.web import tracing
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
@@ -41,6 +42,16 @@ def load_pipeline(
     Raises:
         VersionError: if no versions fit together, or none but those in use although newer ones were saved.
     """
+    with tracing.step(tracing.LOAD, pipeline.name):
+        _load(pipeline, store, pinned, present)
+
+
+def _load(
+    pipeline: Pipeline,
+    store: OpStoreProtocol,
+    pinned: Mapping[str, int] | None,
+    present: Mapping[str, StoredVersion] | None,
+) -> None:
     slots = lay_open(pipeline)
     nodes, edges = questions_of(slots)
     resolution = store.resolve(pipeline.name, nodes, edges, pinned)

@@ -13,6 +13,7 @@ from chariots.pipelines.questions import declared_fields, questions_of
 from chariots.pipelines.slots import Slot, effective_edges, lay_open
 from chariots.pipelines.store import OpStoreProtocol, SaveKey, StoredVersion, VersionRecord
 from chariots.versioning import Version
+from chariots.web import tracing
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
@@ -36,13 +37,14 @@ def save_pipeline(pipeline: Pipeline, store: OpStoreProtocol, once: SaveKey | No
         AlreadySavedError: if another attempt has saved under the key; nothing was added.
         ConflictError: if bytes that were only loaded are not in the store any more.
     """
-    try:
-        _save(pipeline, store, once)
-    except ConflictError as error:
-        if "sha256" not in error.extra:
-            raise
-        # `gc` deleted identical bytes of an older version between the look for them and the commit: send them.
-        _save(pipeline, store, once)
+    with tracing.step(tracing.SAVE, pipeline.name):
+        try:
+            _save(pipeline, store, once)
+        except ConflictError as error:
+            if "sha256" not in error.extra:
+                raise
+            # `gc` deleted identical bytes of an older version between the look for them and the commit: send them.
+            _save(pipeline, store, once)
 
 
 def persist_node(node: Node, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode]) -> Version | None:

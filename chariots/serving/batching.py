@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chariots.pipelines.nodes import Node
 from chariots.serving import execution
 from chariots.serving.stacking import Rows, part, row_count, rows_of, stacked
+from chariots.web import tracing
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
@@ -102,9 +103,9 @@ def is_batchable(pipeline: Pipeline) -> bool:
 class _Call:
     """One request that waits, or runs."""
 
-    __slots__ = ("has_output", "is_leader", "is_waiting", "output", "rows", "snapshot", "turn", "value")
+    __slots__ = ("has_output", "is_leader", "is_waiting", "output", "rows", "snapshot", "span", "turn", "value")
 
-    def __init__(self, snapshot: Snapshot, value: Any, rows: Rows) -> None:
+    def __init__(self, snapshot: Snapshot, value: Any, rows: Rows, span: Any) -> None:
         self.snapshot = snapshot
         self.value = value
         self.rows = rows
@@ -112,8 +113,8 @@ class _Call:
         self.has_output = False
         self.is_leader = False
         self.is_waiting = False
-        self.turn = threading.Lock()  # held until something happens; an Event takes five times as long
-        self.turn.acquire()
+        self.span = span
+        self.turn: threading.Lock  # of those that wait: held until something happens; an Event takes five times as long
 
 
 class Batcher:
@@ -148,16 +149,16 @@ class Batcher:
         Returns:
             the output.
         """
-        rows = rows_of(value) if self._may_batch(snapshot) else None
-        limits = self._limits
-        if rows is None or 4 * rows.count > limits.max_rows or 4 * rows.size > limits.max_bytes:
+        call = self._call(snapshot, value, tracing.span_here())
+        if call is None:
             return self._run(snapshot, value, runner)
-        call = _Call(snapshot, value, rows)
         with self._lock:
             if self._leader is None:
                 self._leader, call.is_leader = call, True
             else:
                 call.is_waiting = True
+                call.turn = threading.Lock()
+                call.turn.acquire()
                 self._waiting.append(call)
         if not call.is_leader:
             self._wait(call)
@@ -165,7 +166,55 @@ class Batcher:
             self._lead(call, runner)
         return call.output if call.has_output else self._run(snapshot, value, runner)
 
-    def _may_batch(self, snapshot: Snapshot) -> bool:
+    def run_all(
+        self, snapshot: Snapshot, values: Sequence[Any], runner: BaseRunner, spans: Sequence[Any]
+    ) -> list[execution.Outcome]:
+        """Runs a pipeline for several requests that are there at once, in this thread, beside whoever leads.
+
+        Args:
+            snapshot: the state to run on.
+            values: their inputs, converted.
+            runner: who runs it.
+            spans: those of the requests; each None where tracing is off.
+
+        Returns:
+            what came of each.
+        """
+        calls = [self._call(snapshot, value, span) for value, span in zip(values, spans, strict=True)]
+        together: dict[Hashable, list[_Call]] = {}
+        for call in calls:
+            if call is not None:
+                together.setdefault(call.rows.kind, []).append(call)
+        for alike in together.values():
+            waiting = deque(alike)
+            while waiting:
+                first = waiting.popleft()
+                batch = [first, *_within(self._limits, first, waiting)]
+                if len(batch) > 1:
+                    self._run_together(batch, runner)
+                if self.observed is not None:
+                    self.observed(len(batch), sum(call.rows.count for call in batch))
+        return [
+            (call.output, None)
+            if call is not None and call.has_output
+            else execution.outcome(snapshot, value, runner, span)
+            for call, value, span in zip(calls, values, spans, strict=True)
+        ]
+
+    def _call(self, snapshot: Snapshot, value: Any, span: Any) -> _Call | None:
+        """A request that may run together with others; None where it has to run alone."""
+        rows = rows_of(value) if self.may_batch(snapshot) else None
+        limits = self._limits
+        if rows is None or 4 * rows.count > limits.max_rows or 4 * rows.size > limits.max_bytes:
+            return None
+        return _Call(snapshot, value, rows, span)
+
+    def may_batch(self, snapshot: Snapshot) -> bool:
+        """Whether several requests for a snapshot may be run as one.
+
+        Args:
+            snapshot: the state that they are for.
+        """
         known, may = self._judged
         if known is not snapshot:
             may = is_batchable(snapshot.pipeline)
@@ -206,27 +255,16 @@ class Batcher:
         """Takes out of those that wait whoever can run with the leader; the others keep their order."""
         if not self._waiting:
             return []
-        limits, rows, size = self._limits, first.rows.count, first.rows.size
-        taken: list[_Call] = []
-        kept: list[_Call] = []
         with self._lock:
-            while self._waiting:
-                call = self._waiting.popleft()
-                if call.snapshot is not first.snapshot or call.rows.kind != first.rows.kind:
-                    kept.append(call)
-                    continue
-                rows, size = rows + call.rows.count, size + call.rows.size
-                if rows > limits.max_rows or size > limits.max_bytes:
-                    kept.append(call)
-                    break
+            taken = _within(self._limits, first, self._waiting)
+            for call in taken:
                 call.is_waiting = False
-                taken.append(call)
-            self._waiting.extendleft(reversed(kept))
         return taken
 
     def _run_together(self, batch: Sequence[_Call], runner: BaseRunner) -> None:
         try:
-            output = self._run(batch[0].snapshot, stacked([call.value for call in batch]), runner)
+            with tracing.together([call.span for call in batch], self._name):
+                output = self._run(batch[0].snapshot, stacked([call.value for call in batch]), runner)
         except Exception as error:  # noqa: BLE001  # each runs again alone, and whoever caused it gets it
             self._logger.debug("%d requests for %r run again one by one: %r", len(batch), self._name, error)
             return
@@ -267,3 +305,22 @@ class Batcher:
             rows,
             came,
         )
+
+
+def _within(limits: Batching, first: _Call, waiting: deque[_Call]) -> list[_Call]:
+    """Takes out of those that wait whoever can run with one of them; the others keep their order."""
+    rows, size = first.rows.count, first.rows.size
+    taken: list[_Call] = []
+    kept: list[_Call] = []
+    while waiting:
+        call = waiting.popleft()
+        if call.snapshot is not first.snapshot or call.rows.kind != first.rows.kind:
+            kept.append(call)
+            continue
+        rows, size = rows + call.rows.count, size + call.rows.size
+        if rows > limits.max_rows or size > limits.max_bytes:
+            kept.append(call)
+            break
+        taken.append(call)
+    waiting.extendleft(reversed(kept))
+    return taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
 from chariots.errors import BackendError, ChariotsError
+from chariots.web import tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
@@ -21,18 +23,24 @@ if TYPE_CHECKING:
     from chariots.serving.snapshots import Snapshot
 
 __all__ = [
+    "Outcome",
     "OutputError",
     "answer_json",
     "call",
     "is_handled",
     "op_failure",
+    "outcome",
     "output_json",
     "queued_json",
     "run",
+    "run_all",
     "run_as_it_is",
     "run_request",
     "wants_worker",
 ]
+
+Outcome = tuple[Any, Exception | None]
+"""What came of one request: its output, or what was raised."""
 
 _LONGEST_DETAIL = 2000  # characters of an op's own message that go into the sentence; the stack has all of it
 
@@ -110,8 +118,9 @@ def run(
         RuntimeError: if an op tries to end the process.
     """
     if not snapshot.trains:
-        watched = snapshot.pipeline.watched(callbacks) if callbacks else snapshot.pipeline
-        return _run(watched, value, runner), snapshot
+        if not callbacks:
+            return run_as_it_is(snapshot, value, runner), snapshot
+        return _run(snapshot.pipeline.watched(callbacks), value, runner, snapshot.versions), snapshot
     learner = snapshot.pipeline.clone()
     output = _run(learner.watched(callbacks) if callbacks else learner, value, runner)
     return output, served.publish(learner)
@@ -151,12 +160,60 @@ def run_as_it_is(snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
     Raises:
         RuntimeError: if an op tries to end the process.
     """
-    return _run(snapshot.pipeline, value, runner)
-
-
-def _run(pipeline: Pipeline, value: Any, runner: BaseRunner) -> Any:
+    began = time.perf_counter()
     try:
-        return runner.run(pipeline, value)
+        output = _run(snapshot.pipeline, value, runner, snapshot.versions)
+    finally:
+        snapshot.pace.ran(time.perf_counter() - began)
+    if isinstance(output, Iterator):
+        snapshot.pace.rule_out()  # it does its work while it is sent
+    return output
+
+
+def run_all(
+    served: ServedPipeline, snapshot: Snapshot, values: Sequence[Any], runner: BaseRunner, spans: Sequence[Any]
+) -> list[Outcome]:
+    """Runs a pipeline that does not train for several requests that are there at once, in this thread.
+
+    Args:
+        served: the pipeline.
+        snapshot: the state to run on.
+        values: their inputs, converted.
+        runner: who runs it.
+        spans: those of the requests; each None where tracing is off.
+
+    Returns:
+        what came of each.
+    """
+    if served.batcher is not None:
+        return served.batcher.run_all(snapshot, values, runner, spans)
+    return [outcome(snapshot, value, runner, span) for value, span in zip(values, spans, strict=True)]
+
+
+def outcome(snapshot: Snapshot, value: Any, runner: BaseRunner, span: Any = None) -> Outcome:
+    """Runs a pipeline that does not train, whatever comes of it.
+
+    Args:
+        snapshot: the state to run on.
+        value: the input, converted.
+        runner: who runs it.
+        span: that of the request; None where tracing is off.
+    """
+    try:
+        with tracing.together([span], snapshot.pipeline.name):
+            return run_as_it_is(snapshot, value, runner), None
+    except Exception as error:  # noqa: BLE001  # it is one request's, and the others go on
+        return None, error
+
+
+def _run(pipeline: Pipeline, value: Any, runner: BaseRunner, versions: Mapping[str, str] | None = None) -> Any:
+    try:
+        spans = tracing.current()
+        if spans is None or not spans.is_recorded():
+            return runner.run(pipeline, value)
+        from chariots.serving.node_spans import run_traced
+
+        return run_traced(spans, pipeline, value, runner, versions)
     except SystemExit as error:
         raise RuntimeError(
             f"an op of pipeline {pipeline.name!r} called sys.exit({error.code!r}), which would have ended the server; "

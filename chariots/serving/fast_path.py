@@ -9,10 +9,9 @@ which can be read again. An op that failed is not run again there: its exception
 from __future__ import annotations
 
 import contextlib
-import io
-import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import flask
@@ -24,7 +23,8 @@ from chariots.serving import execution
 from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_requests import WORKER_KEY
 from chariots.serving.looking_at_flask import is_about_context, looks_at_flask
-from chariots.web import bypass, deadline, request_ids
+from chariots.serving.ordinary import body_of, is_ordinary
+from chariots.web import bypass, deadline, request_ids, tracing
 from chariots.web.around import GENERATION, PIPELINE, ROUTE
 
 if TYPE_CHECKING:
@@ -32,28 +32,17 @@ if TYPE_CHECKING:
 
     from chariots.serving.served import ServedPipeline
     from chariots.serving.server import PipelinesServer
+    from chariots.serving.snapshots import Snapshot
 
-__all__ = ["FAILURE", "MAIN", "OUTCOME", "FastPath"]
+__all__ = ["ASKED", "FAILURE", "MAIN", "OUTCOME", "Asked", "FastPath"]
 
-FAILURE = "chariots.failure"  # in the WSGI environment: what an op has raised here
+ASKED = "chariots.asked"  # in the WSGI environment: a call that was read and run, and has no answer yet
+FAILURE = "chariots.failure"  # there as well: what an op has raised here
 OUTCOME = "chariots.outcome"  # there as well: an output that has no simple form in JSON, and the snapshot that made it
 MAIN = "/pipelines/<name>/main"
 
 _ENDPOINT = "chariots.main"
-_LARGEST = 2**16  # bytes of a body; what is larger takes longer than Flask's dispatch
 _MEMBERS = ({INPUT_KEY}, {INPUT_KEY, WORKER_KEY}, {WORKER_KEY}, set[str]())
-_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
-_ACCEPTED = frozenset({"*/*", "application/json", "application/json, text/plain, */*", "application/json, */*"})
-_ORDINARY_HOST = re.compile(
-    r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,9}\.?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?"
-)
-_UNUSUAL = (
-    "HTTP_COOKIE",  # a session may be in it
-    "HTTP_IDEMPOTENCY_KEY",
-    "HTTP_TRANSFER_ENCODING",
-    "HTTP_CONTENT_ENCODING",
-    "werkzeug.debug.preserve_context",  # a test client keeps the context of the request
-)
 _METHODS = (
     "app_context",
     "create_url_adapter",
@@ -76,6 +65,23 @@ _SIGNALS = (
     flask.request_started,
     flask.request_tearing_down,
 )
+
+
+@dataclass(slots=True)
+class Asked:
+    """One call that was read.
+
+    Attributes:
+        served: the pipeline.
+        snapshot: the state to run on.
+        value: the input, converted.
+        outcome: what came of running it.
+    """
+
+    served: ServedPipeline
+    snapshot: Snapshot
+    value: Any
+    outcome: execution.Outcome = (None, None)
 
 
 class FastPath:
@@ -105,16 +111,13 @@ class FastPath:
         Returns:
             the body; None where the request is to go through Flask.
         """
-        path = environ.get("PATH_INFO", "")
-        if path not in self._served or not (self._may_pass(environ) and _is_ordinary(environ)):
-            return None
-        served = self._served.get(path)  # only now: the judgement may have taken it out
-        call = None if served is None else self._read(environ, served)
-        if served is None or call is None:
-            return None
-        request_id = request_ids.of_environ(environ)
-        environ[ROUTE], environ[PIPELINE] = MAIN, served.name
-        answer = self._run(environ, served, call, request_id)
+        asked: Asked | None = environ.pop(ASKED, None)
+        if asked is None:
+            asked = self.read(environ)
+            if asked is None:
+                return None
+            asked.outcome = self._run(environ, asked)
+        answer = self._written(environ, asked)
         if answer is None:
             return None
         start_response(
@@ -122,10 +125,62 @@ class FastPath:
             [
                 ("Content-Type", "application/json"),
                 ("Content-Length", str(len(answer))),
-                (request_ids.HEADER, request_id),
+                (request_ids.HEADER, request_ids.of_environ(environ)),
             ],
         )
         return (answer,)
+
+    def served_at(self, path: str) -> ServedPipeline | None:
+        """The pipeline that is called at a path.
+
+        Args:
+            path: as WSGI has it.
+        """
+        return self._served.get(path)
+
+    def read(self, environ: WSGIEnvironment) -> Asked | None:
+        """Reads an ordinary call.
+
+        Args:
+            environ: of the request; as good as new if it is none.
+
+        Returns:
+            the call; None where the request is to go through Flask.
+        """
+        path = environ.get("PATH_INFO", "")
+        if path not in self._served or not (self._may_pass(environ) and is_ordinary(environ)):
+            return None
+        served = self._served.get(path)  # only now: the judgement may have taken it out
+        if served is None:
+            return None
+        members = self._members(environ, served)
+        if members is None:
+            return None
+        try:
+            value = served.inputs.read(members.get(INPUT_KEY, ABSENT))
+        except ChariotsError:
+            return None
+        snapshot = served.current
+        if not snapshot.is_ready or snapshot.trains:
+            return None
+        environ[ROUTE], environ[PIPELINE] = MAIN, served.name
+        return Asked(served, snapshot, value)
+
+    def run_all(self, calls: Sequence[Asked], environs: Sequence[WSGIEnvironment]) -> None:
+        """Runs calls of one pipeline on one snapshot in this thread, together where that can be.
+
+        Args:
+            calls: which get their outcomes.
+            environs: of their requests; the id of the first is that of the run.
+        """
+        first = calls[0]
+        values = [call.value for call in calls]
+        spans = [environ.get(tracing.SPAN) for environ in environs]
+        # The patience of one must not end what others wait for.
+        with _work_for(environs[0], is_bounded=len(calls) == 1):
+            came = execution.run_all(first.served, first.snapshot, values, self._app.runner, spans)
+        for call, outcome in zip(calls, came, strict=True):
+            call.outcome = outcome
 
     def _may_pass(self, environ: WSGIEnvironment) -> bool:
         """Whether nobody but us has a say in how requests are answered."""
@@ -166,11 +221,11 @@ class FastPath:
             if untouched and not looks_at_flask(served.current.pipeline, app.runner) and _leads_here(urls, served.name)
         }
 
-    def _read(self, environ: WSGIEnvironment, served: ServedPipeline) -> dict[str, Any] | None:
+    def _members(self, environ: WSGIEnvironment, served: ServedPipeline) -> dict[str, Any] | None:
         """The members of the body; None where Flask must look at it, or the pipeline cannot run here and now."""
         if served.start_is_pending or not served.current.is_ready or served.current.trains:
             return None
-        body = self._body(environ)
+        body = body_of(environ, self._app.config["MAX_CONTENT_LENGTH"])
         if body is None:
             return None
         try:
@@ -186,53 +241,24 @@ class FastPath:
             return None
         return members
 
-    def _body(self, environ: WSGIEnvironment) -> bytes | None:
-        """Reads the body, and leaves it to be read again."""
-        length = environ.get("CONTENT_LENGTH", "")
-        if not (length.isascii() and length.isdigit()) or len(length) > 6:
-            return None
-        limit = self._app.config["MAX_CONTENT_LENGTH"]
-        size = int(length)
-        if not 0 < size <= (_LARGEST if limit is None else min(_LARGEST, limit)):
-            return None
-        source, body = environ["wsgi.input"], b""
+    def _run(self, environ: WSGIEnvironment, asked: Asked) -> execution.Outcome:
         try:
-            while len(body) < size:
-                piece = source.read(size - len(body))
-                if not piece:
-                    break
-                body += piece
-        except Exception as error:  # noqa: BLE001  # whatever it is, it comes again where Flask reads
-            environ["wsgi.input"] = _Broken(error)
-            return None
-        environ["wsgi.input"] = io.BytesIO(body)
-        return body if len(body) == size else None
-
-    def _run(
-        self, environ: WSGIEnvironment, served: ServedPipeline, members: dict[str, Any], request_id: str
-    ) -> bytes | None:
-        app = self._app
-        try:
-            value = served.inputs.read(members.get(INPUT_KEY, ABSENT))
-        except ChariotsError:
-            return None
-        snapshot = served.current
-        if not snapshot.is_ready or snapshot.trains:
-            return None
-        until = deadline.of_environ(environ)
-        token = request_ids.outside.set(request_id)
-        try:
-            with deadline.scope(None if until is None else until - time.monotonic()):
-                output, snapshot = execution.run_request(served, snapshot, value, app.runner)
+            with _work_for(environ), tracing.within(environ):
+                return execution.run_request(asked.served, asked.snapshot, asked.value, self._app.runner)[0], None
         except Exception as error:  # noqa: BLE001  # it is raised again within Flask
+            return None, error
+
+    def _written(self, environ: WSGIEnvironment, asked: Asked) -> bytes | None:
+        """The answer; None where Flask is to make it of what is left in the WSGI environment."""
+        served, snapshot = asked.served, asked.snapshot
+        output, error = asked.outcome
+        if error is not None:
             if is_about_context(error):
                 # The op looks at Flask's request after all; there it finds one.
                 self._served = {path: other for path, other in self._served.items() if other is not served}
                 return None
             environ[FAILURE] = error
             return None
-        finally:
-            request_ids.outside.reset(token)
         environ[GENERATION] = snapshot.generation
         if not isinstance(output, Iterator):  # which is sent piece by piece
             with contextlib.suppress(ChariotsError):  # the same is raised within Flask
@@ -241,28 +267,16 @@ class FastPath:
         return None
 
 
-class _Broken(io.RawIOBase):
-    """A body that broke off when it was read."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self._error = error
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, _buffer: Any, /) -> int:
-        raise self._error
-
-
-def _is_ordinary(environ: WSGIEnvironment) -> bool:
-    return (
-        environ["REQUEST_METHOD"] == "POST"
-        and environ.get("CONTENT_TYPE", "").lower() in _TYPES
-        and environ.get("HTTP_ACCEPT", "*/*") in _ACCEPTED
-        and not any(name in environ for name in _UNUSUAL)
-        and _ORDINARY_HOST.fullmatch(environ.get("HTTP_HOST", "")) is not None
-    )
+@contextlib.contextmanager
+def _work_for(environ: WSGIEnvironment, *, is_bounded: bool = True) -> Iterator[None]:
+    """Lets what runs inside know for which request it does, and how long it may take."""
+    until = deadline.of_environ(environ) if is_bounded else None
+    token = request_ids.outside.set(request_ids.of_environ(environ))
+    try:
+        with deadline.scope(None if until is None else until - time.monotonic()):
+            yield
+    finally:
+        request_ids.outside.reset(token)
 
 
 def _leads_here(urls: Any, name: str) -> bool:

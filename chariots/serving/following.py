@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chariots import web
 from chariots.serving.obstacles import passes, told
-from chariots.web import RetryPolicy
+from chariots.web import RetryPolicy, tracing
 
 if TYPE_CHECKING:
     from chariots.pipelines.store import OpStoreProtocol
@@ -147,7 +147,7 @@ class Follower:
             for name in [name for name, served in self._served.items() if served.behind is not None]:
                 self._mark = None
                 self._handled.pop(name, None)
-        with web.deadline.scope(_PATIENCE_SECONDS):
+        with web.deadline.scope(_PATIENCE_SECONDS), tracing.quietly():
             found = store.standings(list(self._served), self._alias, self._mark)
         is_done = True
         if found is not None:

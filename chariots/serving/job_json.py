@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hint_for", "log_line", "mark_of", "shown", "worker_info"]
 
-_OURS = ("token", "result_attempt", "input_sha256")  # how a pool keeps order, and nobody else's business
+_OURS = ("token", "result_attempt", "input_sha256", "traceparent")  # how a pool keeps order, and nobody else's business
 _TIMES = ("created_at", "run_at", "started_at", "ended_at", "expires_at")
 
 

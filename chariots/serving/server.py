@@ -117,7 +117,8 @@ class PipelinesServer(Flask):
             measured=partial(observing.observe, self.served),
         )
         routes.register(self)
-        self._fast_path = FastPath(self) if fast_path else None
+        #: What answers ordinary calls beneath Flask's dispatch; None if nothing does.
+        self.fast_path = FastPath(self) if fast_path else None
         if worker_pool is not None:
             worker_pool.adopt(self)
         self._restore()
@@ -136,7 +137,7 @@ class PipelinesServer(Flask):
             self._resume_jobs()
         if STILL not in environ:
             self.follower.ensure_running()
-        answer = None if self._fast_path is None else self._fast_path.answer(environ, start_response)
+        answer = None if self.fast_path is None else self.fast_path.answer(environ, start_response)
         return super().wsgi_app(environ, start_response) if answer is None else answer
 
     # -- what it serves -------------------------------------------------------------------------------------------
@@ -145,11 +146,6 @@ class PipelinesServer(Flask):
     def pipelines(self) -> dict[str, Pipeline]:
         """The pipelines by name, as they are served at this moment."""
         return {name: served.current.pipeline for name, served in self.served.items()}
-
-    @property
-    def has_fast_path(self) -> bool:
-        """Whether ordinary calls may go beneath Flask's dispatch."""
-        return self._fast_path is not None
 
     def served_pipeline(self, name: str) -> ServedPipeline:
         """Finds a pipeline.

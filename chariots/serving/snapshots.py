@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chariots import schema
@@ -16,7 +18,37 @@ if TYPE_CHECKING:
     from chariots.pipelines.ops import BaseOp
     from chariots.versioning import Version
 
-__all__ = ["Snapshot", "learned_names", "pinned_names", "untrained_names", "waiting_names"]
+__all__ = ["Pace", "Snapshot", "learned_names", "pinned_names", "untrained_names", "waiting_names"]
+
+_LAST_RUNS = 8
+_KNOWN_AFTER = 3  # runs; the first one often takes long
+
+
+class Pace:
+    """How long one run takes when nothing disturbs it: the shortest of the last ones."""
+
+    __slots__ = ("_last", "_out_until")
+
+    def __init__(self) -> None:
+        self._last: tuple[float, ...] = ()
+        self._out_until = 0.0
+
+    def ran(self, seconds: float) -> None:
+        """Notes a run; where several threads do so at once, what one of them says may be lost."""
+        self._last = (*self._last[1 - _LAST_RUNS :], seconds)
+
+    def is_below(self, seconds: float) -> bool:
+        """Whether runs are known to take less than so long."""
+        last = self._last
+        return len(last) >= _KNOWN_AFTER and min(last) < seconds and time.monotonic() >= self._out_until
+
+    def rule_out(self, seconds: float = math.inf) -> None:
+        """Notes that runs may take any time, whatever they took so far.
+
+        Args:
+            seconds: for how long to believe that.
+        """
+        self._out_until = time.monotonic() + seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +62,7 @@ class Snapshot:
         versions_json: the same, as JSON.
         is_ready: whether every op that needs loading is loaded.
         trains: whether running it changes an op, so that it must run on a copy.
+        pace: how long one run takes, lately.
     """
 
     pipeline: Pipeline
@@ -38,6 +71,7 @@ class Snapshot:
     versions_json: bytes
     is_ready: bool
     trains: bool
+    pace: Pace = field(default_factory=Pace, compare=False)
 
     @classmethod
     def of(cls, pipeline: Pipeline, generation: int) -> Snapshot:

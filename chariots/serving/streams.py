@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, stream_with_context
+from flask import Response, request, stream_with_context
 
 from chariots import schema, web
 from chariots.errors import ChariotsError
 from chariots.serving import execution
-from chariots.web import request_ids
+from chariots.web import request_ids, tracing
 
 if TYPE_CHECKING:
     from chariots.serving.server import PipelinesServer
@@ -66,6 +66,7 @@ def _pieces(
     except Exception as error:  # noqa: BLE001  # whatever it is, the client has to be told in the stream itself
         app.log_exception(sys.exc_info())
         told = error if isinstance(error, ChariotsError) else execution.op_failure(name, error)
+        tracing.failed(request.environ, told)
         problem = web.problem_of(told) | {"request_id": request_ids.of_flask_request()}
         yield written("problem", schema.dumps(problem))
     finally:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         read_json,
         surrounding,
     )
+    from chariots.web.tracing import start as start_tracing
 
 _HOMES = {
     "install": "chariots.web.service",
@@ -49,6 +50,7 @@ _HOMES = {
     "RetryPolicy": "chariots.web.retry",
     "current_request_id": "chariots.web.request_ids",
     "deadline": "chariots.web.deadline:",
+    "start_tracing": "chariots.web.tracing:start",
 }
 
 __getattr__, __dir__, _ = lazy_names(__name__, _HOMES)
@@ -76,4 +78,5 @@ __all__ = [
     "RetryPolicy",
     "current_request_id",
     "deadline",
+    "start_tracing",
 ]

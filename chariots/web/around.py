@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from chariots.errors import ChariotsError, DeadlinePassedError, TooManyRequestsError
 from chariots.schema import dumps
-from chariots.web import deadline, request_ids
+from chariots.web import deadline, request_ids, tracing
 from chariots.web.access import INSIDE, Access, Scope
 from chariots.web.access_log import access_logger
 from chariots.web.cors import Cors
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from chariots.web.metrics import Metrics
 
-__all__ = ["Around", "ROUTE", "PIPELINE", "GENERATION"]
+__all__ = ["Around", "Beginning", "ROUTE", "PIPELINE", "GENERATION"]
 
 ROUTE: Final = "chariots.route"
 PIPELINE: Final = "chariots.pipeline"
@@ -84,6 +84,7 @@ class Around:
         self._metrics: Metrics | None = None
         self._log: Callable[[dict[str, Any]], None] | None = None
         self._in_progress: Any = None
+        self._spans: Any = None
         #: The limit on bodies where nobody has said another; None if that, or anything, was said.
         self.default_limit: int | None = None
 
@@ -159,6 +160,7 @@ class Around:
             folder = os.environ.get(SHARED_FOLDER)
             self._rates = Rates(settings["rate_limit"], Path(folder, "rates") if folder else None)
         self._log = access_logger(settings["access_log"])
+        self._spans = tracing.start(self._service) if settings["tracing"] else None
         if settings["metrics"]:
             from chariots.web.metrics import metrics
 
@@ -170,14 +172,50 @@ class Around:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get(INSIDE) is True:
             return self._inner(environ, start_response)
+        return self.finish(self.begin(environ, start_response))
+
+    def begin(self, environ: WSGIEnvironment, start_response: StartResponse) -> Beginning:
+        """Counts a request, and refuses it if it may not be answered.
+
+        Args:
+            environ: its WSGI environment.
+            start_response: as WSGI has it.
+
+        Returns:
+            what `finish` has to be given, once, whatever happens between.
+        """
         if not self._is_prepared:
             self.prepare()
-        call = _Call(self, environ, start_response)
+        call = Beginning(self, environ, start_response)
         if self._metrics is not None:
             self._in_progress.inc()
+        if self._spans is not None and environ["PATH_INFO"] not in _FOR_OPERATORS:
+            self._spans.request(environ)
         try:
-            answer = self._answer(environ, call)
-        except BaseException:
+            call.refusal = self._refusal(environ, call)
+        except BaseException as error:
+            tracing.failed(environ, error)
+            call.status = "500"
+            call.close()
+            raise
+        return call
+
+    def finish(self, call: Beginning) -> Iterable[bytes]:
+        """Answers a request that was begun.
+
+        Args:
+            call: what `begin` has returned.
+
+        Returns:
+            the body; whoever sends it closes it then.
+        """
+        environ = call.environ
+        try:
+            answer = call.refusal
+            if answer is None:
+                answer = self._inner(environ, cast("StartResponse", call.respond))
+        except BaseException as error:
+            tracing.failed(environ, error)
             call.status = "500"
             call.close()
             raise
@@ -187,23 +225,24 @@ class Around:
         call.close(is_over=False)  # the server sends the file itself, if it may see that it is one
         return call.answer
 
-    def _answer(self, environ: WSGIEnvironment, call: _Call) -> Iterable[bytes]:
+    def _refusal(self, environ: WSGIEnvironment, call: Beginning) -> Iterable[bytes] | None:
+        """The answer to a request that is not passed on; None for all others."""
         if self._cors is not None:
             preflight = self._cors.preflight(environ)
             if preflight is not None:
                 call.respond("204 No Content", preflight)
                 return ()
             call.added = self._cors.headers(environ)
-        respond = cast("StartResponse", call.respond)
+        if environ["PATH_INFO"] in _FOR_OPERATORS:
+            return None
         try:
-            if environ["PATH_INFO"] not in _FOR_OPERATORS:
-                if self._rates is not None:
-                    self._check_rate(environ)
-                if self._timeout is not None or "HTTP_X_REQUEST_DEADLINE" in environ:
-                    self._bound(environ, call.waited)
+            if self._rates is not None:
+                self._check_rate(environ)
+            if self._timeout is not None or "HTTP_X_REQUEST_DEADLINE" in environ:
+                self._bound(environ, call.waited)
         except ChariotsError as refusal:
-            return self._refuse(refusal, environ, respond)
-        return self._inner(environ, respond)
+            return self._refuse(refusal, environ, cast("StartResponse", call.respond))
+        return None
 
     def _check_rate(self, environ: WSGIEnvironment) -> None:
         token = None if self._access is None else self._access.known_token(environ)
@@ -235,6 +274,8 @@ class Around:
     def _refuse(self, error: ChariotsError, environ: WSGIEnvironment, respond: StartResponse) -> Iterable[bytes]:
         if self._metrics is not None:
             self._metrics.refused.labels(error.slug).inc()
+        if error.status >= 500:
+            tracing.failed(environ, error)
         body = dumps({**error.problem(), "request_id": environ[request_ids.DECIDED]})
         headers = [
             ("Content-Type", PROBLEM_TYPE),
@@ -246,12 +287,14 @@ class Around:
         respond(f"{error.status} {error.title}", headers)
         return [body]
 
-    def over(self, call: _Call) -> None:
+    def over(self, call: Beginning) -> None:
         """Counts and writes down a request that is over."""
         environ = call.environ
         route, pipeline = self._about(environ)
         method = environ["REQUEST_METHOD"]
         taken = time.perf_counter() - call.began
+        if self._spans is not None:
+            self._spans.answered(environ, call.status, environ.get(ROUTE), pipeline)
         if self._metrics is not None:
             self._in_progress.dec()
             told = method if method in _METHODS else _UNKNOWN
@@ -283,16 +326,26 @@ def _asked(environ: WSGIEnvironment) -> str:
     return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'][:200]}"
 
 
-class _Call:
-    """One request, and its answer while it is sent."""
+class Beginning:
+    """One request that was begun, and its answer while it is sent.
 
-    __slots__ = ("_around", "_is_over", "added", "answer", "began", "environ", "start_response", "status", "waited")
+    Attributes:
+        environ: its WSGI environment.
+        status: of the answer, as text.
+        refusal: the answer, where the request is not passed on.
+    """
+
+    __slots__ = (
+        *("_around", "_is_over", "added", "answer", "began", "environ", "refusal", "start_response", "status"),
+        "waited",
+    )
 
     def __init__(self, around: Around, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.began = time.perf_counter()
         self.environ = environ
         self.start_response = start_response
         self.status = "500"
+        self.refusal: Iterable[bytes] | None = None
         self.added: list[tuple[str, str]] = []
         self.answer: Iterable[bytes] = ()
         # The loop of the worker notes when the request was there (`chariots.cli.patient_worker`).

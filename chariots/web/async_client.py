@@ -143,7 +143,16 @@ class AsyncSession(Caller):
     async def _perform(
         self, call: Call, method: str, path: str, *, whole: bool = True, takes_a_turn: bool = False
     ) -> tuple[Reply, aiohttp.ClientResponse | None]:
-        """Makes attempts until there is an answer; returns the same as `Session._perform`."""
+        """Makes the call, all its attempts together."""
+        with self._traced(call, method) as answered:
+            reply, response = await self._attempt(call, method, path, whole, takes_a_turn)
+            answered(reply.status)
+        return reply, response
+
+    async def _attempt(
+        self, call: Call, method: str, path: str, whole: bool, takes_a_turn: bool
+    ) -> tuple[Reply, aiohttp.ClientResponse | None]:
+        """Makes attempts until there is an answer; returns the same as `Session._attempt`."""
         pool, attempts = self._target.pool(), Attempts(call, self.policy)
         while True:
             reply: Reply | None = None

@@ -22,6 +22,7 @@ class Call:
 
     Attributes:
         asked: method and URL, for messages.
+        url: the URL.
         headers: as they are sent.
         idempotent: whether making the call twice does no harm.
         limit: seconds that were given for the call, or for each wait if it streams.
@@ -39,6 +40,7 @@ class Call:
         streams: bool,
     ) -> None:
         self.asked = f"{method} {url}"
+        self.url = url
         self.headers = headers
         self.idempotent = idempotent
         self.limit = limit

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, Any
 
 import urllib3
@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from chariots._version import __version__
 from chariots.schema import dumps
-from chariots.web import request_ids
+from chariots.web import request_ids, tracing
 from chariots.web.attempts import Attempts
 from chariots.web.calls import Body, Call
 from chariots.web.failures import Failure, of_urllib3, unreachable
@@ -81,6 +81,15 @@ class Caller:
             limit=self.timeout if timeout is UNSET else timeout,
             streams=streams,
         )
+
+    def _traced(self, call: Call, method: str) -> AbstractContextManager[Callable[[int], None]]:
+        """Where this process traces, a span around a call that travels along; gives what takes the status."""
+        spans = tracing.active()
+        return nullcontext(_unheard) if spans is None else spans.calling(method, call.url, call.headers)
+
+
+def _unheard(status: int) -> None:
+    """Takes the status of an answer where nobody traces."""
 
 
 class Session(Caller):
@@ -151,7 +160,7 @@ class Session(Caller):
         reply, _ = self._perform(call, method, path)
         return reply
 
-    @contextlib.contextmanager
+    @contextmanager
     def stream(
         self,
         method: str,
@@ -201,6 +210,15 @@ class Session(Caller):
 
     def _perform(
         self, call: Call, method: str, path: str, *, whole: bool = True
+    ) -> tuple[Reply, urllib3.BaseHTTPResponse | None]:
+        """Makes the call, all its attempts together."""
+        with self._traced(call, method) as answered:
+            reply, response = self._attempt(call, method, path, whole)
+            answered(reply.status)
+        return reply, response
+
+    def _attempt(
+        self, call: Call, method: str, path: str, whole: bool
     ) -> tuple[Reply, urllib3.BaseHTTPResponse | None]:
         """Makes attempts until there is an answer.
 

@@ -15,7 +15,7 @@ from chariots._version import __version__
 from chariots.errors import BodyTooLargeError, ChariotsError, MalformedRequestError, nearest
 from chariots.schema import dumps, loads
 from chariots.schema.places import printable
-from chariots.web import deadline, health, request_ids
+from chariots.web import deadline, health, request_ids, tracing
 from chariots.web.access import INSIDE, Access, Scope, open_to_all
 from chariots.web.around import PIPELINE, ROUTE, Around
 from chariots.web.bypass import bypassed, bypassed_when
@@ -76,6 +76,7 @@ def install(
         raise ValueError(f"{app!r} already has the base of a chariots service; install it once")
     wrapped = Around(app, app.wsgi_app, title, pipelines=pipelines, access=access, scopes=scopes, measured=measured)
     app.extensions[_EXTENSION] = wrapped
+    tracing.name_service(title)
     app.wsgi_app = wrapped  # type: ignore[method-assign]  # as Flask documents it
     if app.config.get("MAX_CONTENT_LENGTH") is None:
         app.config["MAX_CONTENT_LENGTH"] = wrapped.default_limit = max_body
@@ -246,6 +247,9 @@ def openapi_document(
 
 @bypassed
 def _take_deadline() -> None:
+    if tracing.SPAN in request.environ:
+        inside = g.chariots_inside = tracing.within(request.environ)
+        inside.__enter__()
     until = deadline.of_environ(request.environ)
     if until is not None:
         outer = g.chariots_outer_deadline = deadline.moment.get()
@@ -256,6 +260,8 @@ def _take_deadline() -> None:
 def _drop_deadline(_: BaseException | None) -> None:
     if "chariots_outer_deadline" in g:
         deadline.moment.set(g.pop("chariots_outer_deadline"))
+    if "chariots_inside" in g:
+        g.pop("chariots_inside").__exit__(None, None, None)
 
 
 def _check_access() -> None:
@@ -301,11 +307,13 @@ def _problem_response(problem: dict[str, Any], status: int) -> flask.Response:
 def _answer_error(exc: Exception) -> Any:
     """Answers any exception that no handler of the application took."""
     if isinstance(exc, InternalServerError) and exc.original_exception is not None:
+        tracing.failed(request.environ, exc.original_exception)
         return _problem_response(problem_of(exc.original_exception), 500)
     if isinstance(exc, HTTPException):
         return _answer_http_exception(exc)
     status = exc.status if isinstance(exc, ChariotsError) else 500
     if status >= 500:
+        tracing.failed(request.environ, exc)
         if current_app.config.get("PROPAGATE_EXCEPTIONS") or _has_own_handler():
             raise exc
         if request.environ.get(INSIDE) is not True:  # there, whoever asked gets the failure itself and reports it

@@ -225,6 +225,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "metrics": Setting(flag, True, "Whether /metrics tells what was measured (on).", "on|off"),
     "node_times": Setting(flag, False, "Whether /metrics tells the time that each node takes (off).", "on|off"),
     "access_log": Setting(log_form, "off", "A line for every request on standard output (off).", "off|text|json"),
+    "tracing": Setting(flag, False, "Whether spans go to OpenTelemetry, as OTEL_... variables say (off).", "on|off"),
     "workers": Setting(hands, 1, "Processes that answer (1).", "N"),
     "threads": Setting(hands, 8, "Requests that each process answers at a time (8).", "N"),
     "backlog": Setting(

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from chariots.errors import ChariotsError, ConflictError
+from chariots.web import tracing
 from chariots.workers import app_reference
 from chariots.workers.job import WorkerInfo
 from chariots.workers.job_run import JobRun, Stopped
@@ -59,6 +60,7 @@ def main(arguments: list[str]) -> int:
         try:
             app = app_reference.load(reference)
             store = _store_of(app)
+            _trace(app)
         except ChariotsError as error:  # anything else is the app's own, and its stack is worth reading
             child.say(event="failed", message=str(error))
             return 1
@@ -188,6 +190,13 @@ def _store_of(app: PipelinesServer) -> JobStore:
         raise ConflictError(f"the app has {has}. Make it with worker_pool=LocalWorkerPool(...) or RQWorkerPool(...).")
     store: JobStore = find()
     return store
+
+
+def _trace(app: PipelinesServer) -> None:
+    try:
+        tracing.start_if_told(app)
+    except ValueError as error:
+        raise ConflictError(f"it cannot trace: {error}") from error
 
 
 if __name__ == "__main__":

@@ -109,6 +109,7 @@ class Job:
         token: the number of the attempt that may write; a greater one makes every earlier one powerless.
         result_attempt: the token of the attempt whose result counts; None while there is none.
         logged: how many lines were logged.
+        traceparent: the span of the request that asked for it, as W3C writes it; None where that was not traced.
     """
 
     id: str
@@ -146,6 +147,7 @@ class Job:
     token: int = 0
     result_attempt: int | None = None
     logged: int = 0
+    traceparent: str | None = None
 
     @property
     def versions(self) -> dict[str, str]:

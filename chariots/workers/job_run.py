@@ -28,6 +28,7 @@ from chariots.errors import (
 )
 from chariots.pipelines.reporting import reporting_to
 from chariots.pipelines.store import SaveKey
+from chariots.web import tracing
 from chariots.workers.job_store import Claim
 from chariots.workers.jobs import failure, output_failure, problem_json
 from chariots.workers.reporter import NodeByNode, Reporter
@@ -85,7 +86,7 @@ class JobRun:
     def execute(self) -> None:
         """Runs the job; what came of it is there for `settle`."""
         try:
-            with self.reporter, reporting_to(self.reporter.say):
+            with tracing.job(self.job), self.reporter, reporting_to(self.reporter.say):
                 if not self._was_saved_before():
                     self._execute()
         except LeaseLostError:
@@ -104,6 +105,7 @@ class JobRun:
         except (StoreUnavailableError, UnreachableError) as error:
             ending = self._store_away(error)
         except Exception as error:  # noqa: BLE001  # an op may raise anything, and all of it goes to who asked
+            tracing.job_failed(error)
             is_final = isinstance(error, InputError | UnknownNameError)
             ending = Raised(problem_json(self._worded(error)), is_final=is_final)
         if not self._is_kept:
@@ -220,6 +222,7 @@ class JobRun:
 
     def _conclude(self, ending: Ending) -> None:
         self._end = ended(self.job, ending)
+        tracing.job_ended(self._end.status.value, self._end.error)
 
     def _store_away(self, error: ChariotsError) -> Ending:
         """The op store is away, and nobody knows whether a save has reached it: the next attempt will ask."""

@@ -97,6 +97,7 @@ def new_job(
     input_sha256: str,
     input_size: int,
     result_ttl: float,
+    traceparent: str | None = None,
     now: float | None = None,
 ) -> Job:
     """Makes the job somebody asks for; nobody knows of it yet.
@@ -109,6 +110,7 @@ def new_job(
         input_sha256: the hash of its input.
         input_size: the size of its input, in bytes.
         result_ttl: how long results are kept where the options do not say.
+        traceparent: the span of the request that asks for it.
         now: the present time.
     """
     now = time.time() if now is None else now
@@ -133,6 +135,7 @@ def new_job(
         input_sha256=input_sha256,
         input_size=input_size,
         result_ttl=result_ttl if options.result_ttl is None else options.result_ttl,
+        traceparent=traceparent,
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chariots import schema
 from chariots.errors import ConflictError, ExpiredError, UnknownNameError
+from chariots.web import tracing
 from chariots.workers import app_reference
 from chariots.workers.base_worker_pool import BaseWorkerPool
 from chariots.workers.job_options import JobOptions
@@ -111,7 +112,8 @@ class StoreWorkerPool(BaseWorkerPool):
     ) -> subprocess.Popen[bytes]:
         # What can be imported here can be imported there. Nothing secret on the command line, which everybody can read.
         path = os.pathsep.join(filter(None, sys.path))
-        known = {"PYTHONPATH": path, app_reference.VARIABLE: reference, **self.environment(), **told}
+        known = {"PYTHONPATH": path, app_reference.VARIABLE: reference, **tracing.environment()}
+        known |= {**self.environment(), **told}
         command = [sys.executable, "-m", "chariots", "worker", reference, *arguments]
         return subprocess.Popen(command, stdin=stdin, env={**os.environ, **known})
 
@@ -176,6 +178,7 @@ class StoreWorkerPool(BaseWorkerPool):
             input_sha256=hashlib.sha256(body).hexdigest(),
             input_size=len(body),
             result_ttl=self.result_ttl,
+            traceparent=tracing.traceparent(),
         )
         added = self.job_store.add(job, body)
         self.look_after()

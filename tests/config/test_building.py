@@ -171,7 +171,7 @@ def test_batching_and_the_fast_path_are_switched_off_by_configuration(
         config.pipelines_config = section
         config.pipelines_workers_config.use_for_all = False
         server = config.get_pipelines_server()
-        return server.served["is_odd"].batcher is not None, server.has_fast_path
+        return server.served["is_odd"].batcher is not None, server.fast_path is not None
 
     assert made(PipelinesConfig()) == (True, True)
     monkeypatch.setenv("CHARIOTS_PIPELINES_BATCHING", "false")

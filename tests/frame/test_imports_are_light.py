@@ -18,6 +18,7 @@ HEAVY = {
     "jax",
     "keras",
     "numpy",
+    "opentelemetry",
     "orjson",
     "pandas",
     "pydantic",
@@ -89,6 +90,18 @@ def test_a_client_for_event_loops_loads_its_library_when_it_is_made() -> None:
     named = "from chariots import AsyncClient"
     assert "aiohttp" not in loaded_after(named)
     assert "aiohttp" in loaded_after(f"{named}; AsyncClient()")
+
+
+def test_what_traces_is_not_loaded_before_it_is_on() -> None:
+    served = (
+        "from chariots import PipelinesServer, PipelinesClient, OpStoreClient\n"
+        "from chariots.web import start_tracing, surrounding, tracing\n"
+        "app = PipelinesServer([], import_name='app', op_store_client=OpStoreClient('http://127.0.0.1:9'))\n"
+        "surrounding(app).prepare(); app.test_client().get('/available_pipelines')\n"
+        "PipelinesClient()"
+    )
+    assert "opentelemetry" not in loaded_after(served)
+    assert "opentelemetry" in loaded_after(f"{served}\nstart_tracing()")
 
 
 def test_an_op_for_sklearn_does_not_load_keras() -> None:

@@ -159,6 +159,12 @@ def test_the_next_job_of_a_series_has_no_key_and_waits_for_nobody() -> None:
     assert (following.idempotency_key, following.after) == (None, ())
 
 
+def test_the_next_job_of_a_series_is_in_no_trace_of_another_one() -> None:
+    following = successor(replace(asked(every=60.0), traceparent="00-1-2-01"), NOW)
+    assert following is not None
+    assert following.traceparent is None
+
+
 def test_a_series_ends_with_a_job_that_was_canceled() -> None:
     assert successor(ended(asked(every=60.0), Canceled(), NOW), NOW) is None
 

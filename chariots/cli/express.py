@@ -1,0 +1,308 @@
+"""How do many clients get short answers from one process, without a thread for each?
+
+A thread of its own waits for the connections on which clients call quick pipelines, one call after the other. It reads
+whatever has come, has it answered together (`chariots.serving.together`), writes the answers, and waits again. The more
+clients there are, the more requests it finds each time, and the less each of them costs. Whatever else comes on these
+connections, or does not come for a while, goes back to the loop of the worker, and to its threads.
+
+A second thread looks on. When a run takes longer than others may be kept waiting for, it takes the place of the first,
+which comes back when it is done, and is needed no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from typing import Any, Final, Literal
+
+from chariots.cli.express_parts import Answer, Run
+from chariots.cli.patient_socket import arrived
+from chariots.cli.plain_heads import PlainHeads
+from chariots.serving.together import Together, Turn
+
+__all__ = ["Express", "Verdict"]
+
+PATIENCE_SECONDS: Final = 0.02  # for a run, before somebody else goes on with the other connections
+IDLE_SECONDS: Final = 1.0  # after which a connection goes back to the loop
+OUT_SECONDS: Final = 10.0  # for which a pipeline whose run took too long is left to the threads
+MOST_DEPOSED: Final = 8  # runs that take too long at the same time; then everything goes back to the threads
+
+Verdict = Literal["idle", "request", "part", "end"]
+"""Why a connection comes back: nothing came, a request for the threads, part of one, or it is to be closed."""
+
+_ONCE: Final = select.EPOLLIN | select.EPOLLONESHOT  # whoever has a connection need not be told that more has come
+_logger = logging.getLogger("chariots.serve")
+
+
+class Express:
+    """Answers ordinary calls of quick pipelines.
+
+    Args:
+        together: what answers them.
+        heads: what reads their heads.
+        trusts: whether a client is a proxy that is believed what it says of its own caller.
+        give_back: takes a connection back, with the reason; called from other threads than the loop.
+        send_rest: sends what a connection would not take at once, and takes it back; the same holds.
+        most: how many requests may be there at once; those beyond go back.
+    """
+
+    def __init__(
+        self,
+        together: Together,
+        heads: PlainHeads,
+        *,
+        trusts: Callable[[str], bool],
+        give_back: Callable[[Any, Verdict], None],
+        send_rest: Callable[[Any, bytes], None],
+        most: int,
+    ) -> None:
+        self._together = together
+        self._heads = heads
+        self._trusts = trusts
+        self._give_back = give_back
+        self._send_rest = send_rest
+        self._most = most
+        self._epoll = select.epoll()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._bell, select.EPOLLIN)
+        self._inbox: deque[Any] = deque()  # connections that have a request already
+        self._idle: dict[int, tuple[Any, float]] = {}  # file descriptor -> who waits for the next request, since when
+        self._lock = threading.Lock()
+        self._captain = 0  # the number of the thread that waits for connections
+        self._run: Run | None = None  # what it runs
+        self._deposed = 0  # threads whose run took too long, and still goes on
+        self._stirs = threading.Event()
+        self._is_asleep = False  # who looks on, while nothing happens
+        self._is_open = True
+        self._swept = time.monotonic()
+        self._second, self._date = 0, b""
+
+    def start(self) -> None:
+        """Begins; in the process that answers."""
+        _thread(self._lead, 0)
+        _thread(self._look_on)
+
+    def stop(self) -> None:
+        """Gives back every connection on which nothing runs, and takes no more."""
+        self._is_open = False
+        os.eventfd_write(self._bell, 1)
+
+    def takes(self, received: bytes | bytearray) -> bool:
+        """Whether a request is one to be answered here.
+
+        Args:
+            received: all of it.
+        """
+        if not self._is_open:
+            return False
+        head = self._heads.read(bytes(received[: received.find(b"\r\n\r\n")]))
+        return head is not None and self._together.is_quick(head.environ["PATH_INFO"])
+
+    def add(self, conn: Any) -> None:
+        """Takes a connection over, with a request that is one to be answered here.
+
+        Args:
+            conn: the connection, as gunicorn has it; its socket is a `PatientSocket` that has received the request.
+        """
+        conn.sock.setblocking(False)
+        self._inbox.append(conn)
+        os.eventfd_write(self._bell, 1)
+
+    # -- the captain ----------------------------------------------------------------------------------------------
+
+    def _lead(self, number: int, left: Sequence[list[Turn]] = ()) -> None:
+        if left:
+            self._answer(left, number)
+        while number == self._captain:
+            events = self._epoll.poll(IDLE_SECONDS if self._idle else None)
+            ready = [conn for descriptor, _ in events if (conn := self._received(descriptor)) is not None]
+            while self._inbox:
+                ready.append(self._inbox.popleft())
+            turns = [turn for conn in ready[: self._most] if (turn := self._turn(conn)) is not None]
+            for conn in ready[self._most :]:
+                self._return(conn, "request")
+            if turns:
+                self._answer(self._together.begin(turns), number)
+            if not self._is_open or time.monotonic() - self._swept > IDLE_SECONDS:
+                self._sweep()
+
+    def _received(self, descriptor: int) -> Any:
+        """The connection on which a whole request has come; None where it is not whole, and was given back."""
+        if descriptor == self._bell:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._bell)
+            return None
+        conn, _ = self._idle.pop(descriptor)
+        early = conn.sock
+        try:
+            if not early.receive_early():
+                self._return(conn, "end")
+                return None
+        except (BlockingIOError, InterruptedError):
+            self._wait_for(conn)
+            return None
+        except OSError:
+            self._return(conn, "end")
+            return None
+        early.since = time.monotonic()
+        if arrived(early.early) == "whole":
+            return conn
+        self._return(conn, "part")
+        return None
+
+    def _turn(self, conn: Any) -> Turn | None:
+        """Reads the request of a connection; None where it is not one to be answered here, and was given back."""
+        early = conn.sock.early
+        end = early.find(b"\r\n\r\n")
+        head = self._heads.read(bytes(early[:end]))
+        size = end + 4 + (0 if head is None else head.body)
+        if head is not None and len(early) >= size and self._together.is_quick(head.environ["PATH_INFO"]):
+            environ = {
+                **head.environ,
+                "wsgi.input": io.BytesIO(early[end + 4 : size]),
+                "REMOTE_ADDR": conn.client[0],
+                "REMOTE_PORT": str(conn.client[1]),
+                "SERVER_NAME": conn.server[0],
+                "SERVER_PORT": str(conn.server[1]),
+                "gunicorn.socket": conn.sock,
+            }
+            if head.says_https and self._trusts(conn.client[0]):
+                environ["wsgi.url_scheme"] = "https"
+            answer = Answer(conn)
+            turn = self._together.read(environ, answer.start, answer)
+            if turn is not None:
+                del early[:size]
+                return turn
+        self._return(conn, "request" if end >= 0 else "part")
+        return None
+
+    def _answer(self, groups: Sequence[list[Turn]], number: int) -> None:
+        """Runs requests and sends the answers; goes on with that even if another thread has become the captain."""
+        run = self._run = Run(deque(groups))
+        if self._is_asleep:
+            self._stirs.set()
+        while (group := run.next_group()) is not None:
+            try:
+                self._together.run(group)
+            except Exception:
+                _logger.exception("%d requests could not be answered", len(group))
+            for turn in group:
+                self._finish(turn)
+        with self._lock:
+            if number == self._captain:
+                self._run = None
+            else:
+                self._deposed -= 1
+
+    def _finish(self, turn: Turn) -> None:
+        answer: Answer = turn.owner
+        conn = answer.conn
+        try:
+            body = self._together.finish(turn)
+            whole = answer.written(body, self._now(), keeps=self._is_open)
+            sent = conn.sock.send(whole)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._return(conn, "end")
+            return
+        except Exception:
+            _logger.exception("a request could not be answered")
+            self._return(conn, "end")
+            return
+        finally:
+            if turn.beginning is not None:
+                turn.beginning.close()
+        if sent < len(whole):
+            self._forget(conn)
+            self._send_rest(conn, whole[sent:])
+        elif not self._is_open:
+            self._return(conn, "end")
+        elif conn.sock.early:
+            self.add(conn)  # the next request came along with this one
+        else:
+            self._wait_for(conn)
+
+    def _now(self) -> bytes:
+        """The date as HTTP has it."""
+        second = int(time.time())
+        if second != self._second:
+            self._date, self._second = formatdate(second, usegmt=True).encode(), second
+        return self._date
+
+    # -- who waits ------------------------------------------------------------------------------------------------
+
+    def _wait_for(self, conn: Any) -> None:
+        descriptor = conn.sock.fileno()
+        self._idle[descriptor] = conn, time.monotonic()
+        if getattr(conn, "is_on_express", False):
+            self._epoll.modify(descriptor, _ONCE)
+        else:
+            conn.is_on_express = True
+            self._epoll.register(descriptor, _ONCE)
+
+    def _sweep(self) -> None:
+        """Gives back the connections on which nothing has come for a while."""
+        self._swept = now = time.monotonic()
+        for descriptor, (conn, since) in list(self._idle.items()):
+            if not self._is_open or now - since > IDLE_SECONDS:
+                del self._idle[descriptor]
+                self._return(conn, "idle")
+
+    def _return(self, conn: Any, verdict: Verdict) -> None:
+        self._forget(conn)
+        self._give_back(conn, verdict)
+
+    def _forget(self, conn: Any) -> None:
+        if getattr(conn, "is_on_express", False):
+            conn.is_on_express = False
+            self._epoll.unregister(conn.sock)
+
+    # -- who looks on ---------------------------------------------------------------------------------------------
+
+    def _look_on(self) -> None:
+        quiet = 0.0
+        while True:
+            time.sleep(PATIENCE_SECONDS)
+            run = self._run
+            if run is not None:
+                quiet = 0.0
+                if run.looked_at(PATIENCE_SECONDS) >= PATIENCE_SECONDS and self._depose(run):
+                    return
+                continue
+            quiet += PATIENCE_SECONDS
+            if quiet > IDLE_SECONDS:
+                self._stirs.clear()
+                self._is_asleep = True
+                if self._run is None:
+                    self._stirs.wait()
+                self._is_asleep = False
+
+    def _depose(self, run: Run) -> bool:
+        """Takes the place of a captain whose run takes too long; False if it is over."""
+        with self._lock:
+            if self._run is not run:
+                return False
+            self._captain += 1
+            number, self._run = self._captain, None
+            self._deposed += 1
+            left = run.take_rest()
+            if self._deposed > MOST_DEPOSED:
+                self._is_open = False
+        for turn in run.group:
+            turn.call.snapshot.pace.rule_out(OUT_SECONDS)
+        _thread(self._look_on)
+        self._lead(number, left)
+        return True
+
+
+def _thread(work: Callable[..., None], *args: Any) -> None:
+    threading.Thread(target=work, args=args, name="express", daemon=True).start()

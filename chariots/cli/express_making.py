@@ -1,0 +1,70 @@
+"""When does a worker of gunicorn answer many requests at once, and what must be known of gunicorn for it?"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chariots.cli.express import Express, Verdict
+
+__all__ = ["express_of"]
+
+
+def express_of(
+    app: Any,
+    cfg: Any,
+    *,
+    give_back: Callable[[Any, Verdict], None],
+    send_rest: Callable[[Any, bytes], None],
+    most: int,
+) -> Express | None:
+    """Makes and starts what answers ordinary calls of quick pipelines together.
+
+    Args:
+        app: the WSGI application.
+        cfg: the configuration of gunicorn.
+        give_back: takes a connection back; see `Express`.
+        send_rest: sends what a connection does not take at once; see `Express`.
+        most: how many requests may be there at once.
+
+    Returns:
+        None where threads must answer everything: one request is to run at a time, requests are to be counted, the
+        connections speak TLS, the application is no server of pipelines, or the system is not Linux.
+    """
+    has_means = hasattr(select, "epoll") and hasattr(os, "eventfd")
+    is_simple = cfg.threads > 1 and not (cfg.max_requests or cfg.is_ssl or os.environ.get("SCRIPT_NAME"))
+    if not has_means or not is_simple or "chariots.serving.server" not in sys.modules:
+        return None
+    from chariots.serving.together import Together
+
+    together = Together.of(app)
+    if together is None:
+        return None
+    from gunicorn.http.wsgi import base_environ
+
+    from chariots.cli.express import Express
+    from chariots.cli.plain_heads import PlainHeads
+
+    always = {
+        **base_environ(cfg),
+        "wsgi.multithread": True,
+        "wsgi.url_scheme": "http",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": "",
+    }
+    proxies = cfg.forwarded_allow_ips
+    express = Express(
+        together,
+        PlainHeads(always, cfg.secure_scheme_headers),
+        trusts=lambda address: "*" in proxies or address in proxies,
+        give_back=give_back,
+        send_rest=send_rest,
+        most=most,
+    )
+    express.start()
+    return express
