@@ -12,7 +12,7 @@ from chariots.pipelines.callbacks import PipelineCallback
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
-    from chariots.pipelines.nodes import BaseNode
+    from chariots.pipelines.nodes import BaseNode, Node
     from chariots.serving.served import ServedPipeline
     from chariots.serving.snapshots import Snapshot
     from chariots.web.metrics import Metrics
@@ -72,7 +72,16 @@ def observe(served: Mapping[str, ServedPipeline], metrics: Metrics, node_times: 
             pipeline.batcher.observed = partial(metrics.batch, pipeline.name)
         if node_times:
             pipeline.watch(NodeTimes(metrics))
+        pipeline.watch_variants(partial(_count_variant, metrics, pipeline.name))
         pipeline.announce(pipeline.current)
+
+
+def _count_variant(
+    metrics: Metrics, pipeline: str, name: str, variant: str, node: Node, is_done: bool, seconds: float
+) -> None:
+    """Counts a run of what a node chose."""
+    version = str(node.node_version).partition("_")[0]
+    metrics.variant(pipeline, name, variant, version, "ok" if is_done else "failed", seconds)
 
 
 def _announce(metrics: Metrics, name: str, shown: dict[str, str], snapshot: Snapshot) -> None:

@@ -19,6 +19,7 @@ from chariots import web
 from chariots.errors import ChariotsError, ConflictError, ForbiddenError, VersionError
 from chariots.pipelines.loading import load_pipeline
 from chariots.pipelines.questions import questions
+from chariots.pipelines.routing_nodes import Observer, observed
 from chariots.serving.batching import Batcher, Batching
 from chariots.serving.inputs import InputReader
 from chariots.serving.job_requests import pipeline_defaults
@@ -123,6 +124,16 @@ class ServedPipeline:
         with self._loading, self._swap:
             self._pristine = self._pristine.watched([callback])
             self.current = replace(self.current, pipeline=self.current.pipeline.watched([callback]))
+
+    def watch_variants(self, observer: Observer) -> None:
+        """Has somebody told of every run of what a node chooses among, of this snapshot and of those to come.
+
+        Args:
+            observer: who is told.
+        """
+        with self._loading, self._swap:
+            self._pristine = observed(self._pristine, observer)
+            self.current = replace(self.current, pipeline=observed(self.current.pipeline, observer))
 
     def load(self, store: OpStoreProtocol) -> None:
         """Loads what the alias stands for, or the newest versions that fit where it stands for nothing.
