@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chariots.serving.embedded import Chariots
     from chariots.serving.job_events import JobEvent
     from chariots.serving.response import PipelineResponse
+    from chariots.serving.rollouts import Canary, Shadow
     from chariots.serving.server import PipelinesServer
     from chariots.workers.app_loading import load_app
 
@@ -29,6 +30,8 @@ __getattr__, __dir__, _ = lazy_names(
         "AbstractPipelinesClient": "chariots.serving.client",
         "Client": "chariots.serving.client:PipelinesClient",
         "PipelineResponse": "chariots.serving.response",
+        "Canary": "chariots.serving.rollouts",
+        "Shadow": "chariots.serving.rollouts",
         "JobEvent": "chariots.serving.job_events",
         "load_app": "chariots.workers.app_loading",
     },
@@ -40,6 +43,8 @@ __all__ = [
     "AbstractPipelinesClient",
     "Batching",
     "PipelineResponse",
+    "Canary",
+    "Shadow",
     "JobEvent",
     "load_app",
 ]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.store import OpStoreProtocol
+    from chariots.serving.routing import Routing
 
 __all__ = ["ServedPipeline"]
 
@@ -74,6 +75,8 @@ class ServedPipeline:
         self.unsaved: Snapshot | None = None
         #: Whether the store could not be asked yet what to load.
         self.start_is_pending = False
+        #: What is tried on its calls beside the versions in service; None where nothing is.
+        self.routing: Routing | None = None
         #: Told of every snapshot that is put into service.
         self.announce: Callable[[Snapshot], None] | None = None
         self._pristine = self.current.pipeline
@@ -89,6 +92,10 @@ class ServedPipeline:
         """Whether the current snapshot may answer."""
         # What trains starts anew in any case; everything else would answer with a state that nobody deployed.
         return self.current.is_ready and (not self.start_is_pending or self.current.trains)
+
+    def fresh(self) -> Pipeline:
+        """A copy of the pipeline as it was given, for somebody who loads it; watched by whoever watches this one."""
+        return self._pristine.clone()
 
     # -- replacing the snapshot -----------------------------------------------------------------------------------
 

@@ -40,6 +40,9 @@ class Metrics:
         variant_requests: runs of one of several variants, by pipeline, node, variant, version and outcome. The node is
             empty where whole versions of the pipeline are the variants.
         variant_seconds: how long they took, by the same but the outcome.
+        shadow_results: calls that were computed once more, by pipeline, version and result.
+        canary_withdrawals: how often a canary was withdrawn for its failures, by pipeline and version.
+        rollout_active: how many processes try versions on their calls, by pipeline, kind and alias.
     """
 
     def __init__(self) -> None:
@@ -89,6 +92,22 @@ class Metrics:
         self.variant_seconds = Histogram(
             "variant_seconds", "How long runs of variants took.", variant, buckets=NODE_SECONDS, **known
         )
+        self.shadow_results = Counter(
+            "shadow_results",
+            "Calls that a shadow computed, or did not get to.",
+            ("pipeline", "version", "result"),
+            **known,
+        )
+        self.canary_withdrawals = Counter(
+            "canary_withdrawals", "Canaries that were withdrawn for their failures.", ("pipeline", "version"), **known
+        )
+        self.rollout_active = Gauge(
+            "rollout_active",
+            "How many processes try versions on their calls.",
+            ("pipeline", "kind", "alias"),
+            multiprocess_mode="livesum",
+            **known,
+        )
         # Finding a child by its labels takes as long as counting with it.
         self._answered: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
         self._variants: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
@@ -120,7 +139,7 @@ class Metrics:
             node: the node that chose; empty where whole versions of the pipeline are the variants.
             variant: the name of the variant.
             version: its version.
-            outcome: ``ok`` or ``failed``.
+            outcome: ``ok`` or ``failed``; of a canary also ``both_failed``, where the versions in service failed too.
             seconds: how long it took.
         """
         key = (pipeline, node, variant, version, outcome)
