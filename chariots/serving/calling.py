@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from urllib.parse import quote
 
 from chariots.errors import MalformedRequestError
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
     from chariots.web import Reply
 
-__all__ = ["FormName", "call_in_forms", "response_of", "route"]
+__all__ = ["CALLER_HEADER", "PLAIN", "FormName", "call_in_forms", "response_of", "route"]
+
+CALLER_HEADER: Final = "X-Chariots-Key"
+"""The header of a request that says who asks, so that the same caller always gets the same versions."""
+PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+"""What is sent in a header as it is; everything else is percent-encoded."""
 
 FormName = Literal["json", "npy", "arrow", "msgpack"]
 
@@ -36,6 +41,7 @@ def call_in_forms(
     use_worker: bool | None,
     options: Mapping[str, Any],
     forms: tuple[str, str],
+    headers: Mapping[str, str],
 ) -> PipelineResponse:
     """Calls a pipeline with an input, or for an output, in another form than JSON.
 
@@ -46,6 +52,7 @@ def call_in_forms(
         use_worker: whether a worker executes it.
         options: about the job that it becomes.
         forms: the names of the form that is sent, and of the one that is asked for.
+        headers: what else is sent.
 
     Returns:
         the response.
@@ -57,7 +64,7 @@ def call_in_forms(
     """
     sent, wanted = form_named(forms[0]), form_named(forms[1])
     path = route(pipeline, "main")
-    headers = {"Accept": JSON if wanted is None else f"{wanted.media_type}, {JSON};q=0.5"}
+    headers = {**headers, "Accept": JSON if wanted is None else f"{wanted.media_type}, {JSON};q=0.5"}
     body: bytes | None
     if sent is None or sent.is_object:
         members = {"pipeline_input": pipeline_input, "use_worker": use_worker, **options}

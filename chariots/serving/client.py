@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from chariots import schema
@@ -53,6 +54,7 @@ class AbstractPipelinesClient(JobClient):
         result_ttl: float | None = None,
         format: FormName = "json",
         answer_format: FormName | None = None,
+        caller: str | None = None,
     ) -> PipelineResponse:
         """Executes a pipeline on the server.
 
@@ -72,6 +74,8 @@ class AbstractPipelinesClient(JobClient):
             format: how the input is sent: ``"json"``, ``"npy"`` (one array), ``"arrow"`` (one table) or ``"msgpack"``.
             answer_format: how the output is asked for; as the input is sent by default. It comes as JSON where it has
                 no such form. Arrays come as arrays in ``"npy"``, tables as data frames in ``"arrow"``.
+            caller: who asks, the id of a user for instance: where the server tries several versions, the same caller
+                always gets the same.
 
         Returns:
             the response; `PipelineResponse.value` is the output.
@@ -96,21 +100,22 @@ class AbstractPipelinesClient(JobClient):
             idempotency_key=idempotency_key,
             result_ttl=result_ttl,
         )
+        headers = {} if caller is None else {calling.CALLER_HEADER: quote(caller, safe=calling.PLAIN)}
         if (format, answer_format) not in _PLAIN:
             return calling.call_in_forms(
-                self, pipeline, pipeline_input, use_worker, options, (format, answer_format or format)
+                self, pipeline, pipeline_input, use_worker, options, (format, answer_format or format), headers
             )
         text = schema.dumps(pipeline_input, where="pipeline_input")
         if idempotency_key is not None or use_worker is False or not (use_worker or options):
-            return self._call(pipeline, text, use_worker, options)
+            return self._call(pipeline, text, use_worker, options, headers)
         try:
             # With a key of our own a lost answer can be asked for again, and the job is made once.
-            return self._call(pipeline, text, use_worker, {**options, "idempotency_key": uuid4().hex})
+            return self._call(pipeline, text, use_worker, {**options, "idempotency_key": uuid4().hex}, headers)
         except (InputError, ConflictError) as error:
             if not _is_about_the_key(error, options):
                 raise
         # No job is made: somebody says no to a worker, or the pool knows jobs without options only.
-        return self._call(pipeline, text, use_worker, options)
+        return self._call(pipeline, text, use_worker, options, headers)
 
     def fetch_job(self, job_id: str, pipeline: Pipeline | str) -> PipelineResponse:
         """Asks how far a job is.
@@ -129,12 +134,18 @@ class AbstractPipelinesClient(JobClient):
         return PipelineResponse.from_request(object_of(reply), pipeline)
 
     def _call(
-        self, pipeline: Pipeline | str, text: bytes, use_worker: bool | None, options: Mapping[str, Any]
+        self,
+        pipeline: Pipeline | str,
+        text: bytes,
+        use_worker: bool | None,
+        options: Mapping[str, Any],
+        headers: Mapping[str, str],
     ) -> PipelineResponse:
         rest = schema.dumps({"use_worker": use_worker, **options}, where="")
         body = b'{"pipeline_input":%b,%b' % (text, rest[1:])
         # Under a key there is one job, however often it is asked for.
-        reply = self.send("POST", route(pipeline, "main"), body, idempotent="idempotency_key" in options)
+        sent: dict[str, Any] = {"headers": headers} if headers else {}  # which not every carrier takes
+        reply = self.send("POST", route(pipeline, "main"), body, idempotent="idempotency_key" in options, **sent)
         return PipelineResponse.from_request(object_of(self._checked(reply)), pipeline)
 
     def is_pipeline_loaded(self, pipeline: Pipeline | str) -> bool:

@@ -10,11 +10,9 @@ from typing import Any, Final, TypeAlias
 
 from chariots.errors import nearest
 from chariots.pipelines.choosing import is_weight
+from chariots.serving.calling import CALLER_HEADER
 
-__all__ = ["KEY_HEADER", "Canary", "Rollout", "Shadow", "read_rollouts"]
-
-KEY_HEADER: Final = "X-Chariots-Key"
-"""The header of a request that says who asks, so that the same caller always gets the same versions."""
+__all__ = ["Canary", "Rollout", "Shadow", "read_rollouts"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Canary:
     pipeline: str
     alias: str = "canary"
     share: float = 0.05
-    key: str = KEY_HEADER
+    key: str = CALLER_HEADER
     max_error_rate: float = 0.05
     min_requests: int = 50
     window: int = 1000
@@ -76,7 +74,7 @@ class Shadow:
     pipeline: str
     alias: str = "shadow"
     share: float = 1.0
-    key: str = KEY_HEADER
+    key: str = CALLER_HEADER
     queue: int = 100
     tolerance: float = 1e-6
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class Routing:
         self.observed: Callable[[str, str, str, float], None] | None = None
         #: Told for each rollout whether it is under way: its kind, its alias, and whether it is.
         self.announce: Callable[[str, str, bool], None] | None = None
+        self._following = threading.Lock()  # held while the store is asked; no call waits for it
         self._versions: dict[str, tuple[Snapshot, str]] = {}  # for each variant, the last state and its version
 
     @property
@@ -83,13 +85,14 @@ class Routing:
         Raises:
             ChariotsError: if the store does not answer.
         """
-        try:
-            if self.canary is not None:
-                self.canary.follow(store)
-            if self.shadow is not None:
-                self.shadow.candidate.follow(store)
-        finally:
-            self.tell_state()
+        with self._following:
+            try:
+                if self.canary is not None:
+                    self.canary.follow(store)
+                if self.shadow is not None:
+                    self.shadow.candidate.follow(store)
+            finally:
+                self.tell_state()
 
     def tell_state(self) -> None:
         """Tells whoever wants to know which rollouts are under way."""

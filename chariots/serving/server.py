@@ -219,6 +219,8 @@ class PipelinesServer(Flask):
     def load_pipeline(self, name: str) -> None:
         """Puts the versions that were promoted into service, or the newest that fit where none were.
 
+        What is tried on a part of the calls is taken up as well.
+
         Args:
             name: the pipeline.
 
@@ -227,7 +229,10 @@ class PipelinesServer(Flask):
             VersionError: if no versions fit; then everything stays as it is.
             ConflictError: if the server has no op store.
         """
-        self.served_pipeline(name).load(self._store("load", name))
+        served, store = self.served_pipeline(name), self._store("load", name)
+        served.load(store)
+        if served.routing is not None:
+            served.routing.follow(store)
 
     def save_pipeline(self, name: str) -> None:
         """Saves the trained ops of a pipeline, and which versions were trained together.

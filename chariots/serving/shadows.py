@@ -45,7 +45,7 @@ class LiveShadow:
         self._logger = logger
         self._complained: Snapshot | None = None  # the state whose first failure was told
         self._is_leaving = False
-        self._process = 0  # the one whose thread computes: threads do not survive a fork
+        self._thread: threading.Thread | None = None
         self._renew()
 
     @property
@@ -105,10 +105,10 @@ class LiveShadow:
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _renew(self) -> None:
-        self._process = os.getpid()
+        self._process = os.getpid()  # the one whose thread computes: threads do not survive a fork
         self._lock = threading.Lock()  # held for moments
         self._waiting: queue.Queue[tuple[Snapshot, Any, Any, BaseRunner]] = queue.Queue(self.shadow.queue)
-        self._thread: threading.Thread | None = None
+        self._thread = None
 
     def _work(self) -> None:
         while not self._is_leaving:

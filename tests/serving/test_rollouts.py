@@ -13,7 +13,7 @@ from chariots.errors import ForbiddenError, UnreachableError
 from chariots.pipelines import Pipeline, PipelinesServer
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
-from chariots.serving import Canary, Shadow
+from chariots.serving import Canary, PipelinesClient, Shadow
 from chariots.serving.canaries import LiveCanary
 from chariots.testing import TestOpStoreClient, TestPipelinesClient
 from chariots.web.metrics import metrics
@@ -148,6 +148,29 @@ def test_a_share_of_the_callers_gets_the_canary_and_keeps_it(tried):
     assert first == again
     assert 0.2 < list(first.values()).count("new") / len(first) < 0.4
     assert len(told) == 2  # the versions of an answer are those that made it
+
+
+def test_a_client_says_for_whom_it_asks(tried):
+    app = tried("new", Canary("pred", share=0.5))
+    names = ["ada", "grace", "edsger", "barbara", "東京", "a\nb", "100 %", "donald"]
+    with live(app) as url:
+        client = PipelinesClient(url)
+
+        def call(name, format):
+            return client.call_pipeline("pred", [1.0], format=format, caller=name).value
+
+        found = {name: call(name, "json") for name in names}
+        assert set(found.values()) == {"old", "new"}
+        assert {name: call(name, "msgpack") for name in names} == found
+        told = Http(url).post("/pipelines/pred/main", {"pipeline_input": 1}, **JSON, **{"X-Chariots-Key": "ada"})
+        assert told.json()["pipeline_output"] == found["ada"]
+
+
+def test_loading_takes_up_what_is_tried(tried, store):
+    app = tried(None, Canary("pred", share=1.0))
+    store.promote("pred", "canary", tried.marks["new"])
+    app.load_pipeline("pred")
+    assert TestPipelinesClient(app).call_pipeline("pred", "x").value == "new"
 
 
 def test_a_share_that_grows_takes_nobody_out(tried, store):
