@@ -78,7 +78,7 @@ def as_bytes(key: Any) -> bytes:
         return key.encode("utf-8", "surrogatepass")
     if isinstance(key, bytes):
         return key
-    if isinstance(key, Integral) and not isinstance(key, bool):
+    if isinstance(key, (int, Integral)) and not isinstance(key, bool):  # `int` first, which is found out sooner
         return str(int(key)).encode()
     raise TypeError(f"a key is {key!r:.80} ({type(key).__name__}); give a string, an integer or bytes")
 

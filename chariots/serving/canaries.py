@@ -98,6 +98,11 @@ class LiveCanary:
             self._tell(store, *untold)
             self._untold = None
         self.candidate.follow(store)
+        with self._lock:
+            if self._stopped is not self.candidate.snapshot:
+                self._stopped = None  # its models are not to be kept in memory
+            if self._counted is not self.candidate.snapshot:
+                self._counted = None
 
     def _tell(self, store: OpStoreProtocol, versions: dict[str, int], reason: str) -> None:
         canary, withdraw = self.canary, getattr(store, "withdraw", None)

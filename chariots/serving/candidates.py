@@ -42,8 +42,9 @@ class Candidate:
         self.alias = alias
         #: Why the versions cannot be tried; None where they can, or there are none.
         self.obstacle: str | None = None
-        self._batcher = None if batching is None else Batcher(served.name, batching, logger)
+        self._batching = batching
         self._logger = logger
+        self._batcher = self._new_batcher()
         # Together, so that a reader never sees the versions of one and the snapshot of another.
         self._state: tuple[Mapping[str, int], Snapshot | None] = ({}, None)
         self._mark: str | None = None  # of the last answer of the store
@@ -72,9 +73,10 @@ class Candidate:
         Returns:
             the output.
         """
-        if self._batcher is None:
+        batcher = self._batcher
+        if batcher is None:
             return execution.run_as_it_is(snapshot, value, runner)
-        return self._batcher.run(snapshot, value, runner)
+        return batcher.run(snapshot, value, runner)
 
     def follow(self, store: OpStoreProtocol) -> None:
         """Takes up what the alias stands for, if that was decided anew.
@@ -103,6 +105,7 @@ class Candidate:
         self._try_again_at = None
         if not versions:
             self._state, self.obstacle = ({}, None), None
+            self._batcher = self._new_batcher()  # the old one remembers the state it ran last, models and all
             return
         fresh = self.served.fresh()
         try:
@@ -117,6 +120,9 @@ class Candidate:
             self._state, self.obstacle = (versions, snapshot), None
         else:
             self._refuse(versions, "some of its ops have no saved version")
+
+    def _new_batcher(self) -> Batcher | None:
+        return None if self._batching is None else Batcher(self.served.name, self._batching, self._logger)
 
     def _refuse(self, versions: Mapping[str, int], why: str) -> None:
         self._state = versions, None

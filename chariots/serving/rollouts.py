@@ -44,6 +44,7 @@ class Canary:
     window: int = 1000
 
     def __post_init__(self) -> None:
+        _check_names(self)
         _check_part(self, "share")
         _check_part(self, "max_error_rate")
         _check_count(self, "min_requests")
@@ -79,6 +80,7 @@ class Shadow:
     tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
+        _check_names(self)
         _check_part(self, "share")
         _check_count(self, "queue")
         if not is_weight(self.tolerance):
@@ -86,6 +88,7 @@ class Shadow:
 
 
 Rollout: TypeAlias = Canary | Shadow
+_LONGEST_NAME: Final = 255  # characters, in the op store
 _KINDS: Final[Mapping[str, type[Canary] | type[Shadow]]] = {"canary": Canary, "shadow": Shadow}
 
 
@@ -145,6 +148,16 @@ def _read_one(given: Any, where: str) -> Rollout:
 
 def _described(rollout: Any) -> str:
     return f"{type(rollout).__name__}({rollout.pipeline!r})"
+
+
+def _check_names(rollout: Any) -> None:
+    for name in ("pipeline", "alias", "key"):
+        value = getattr(rollout, name)
+        if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= _LONGEST_NAME:
+            raise ValueError(
+                f"{_described(rollout)} has {name}={value!r:.80}; give a name of 1 to {_LONGEST_NAME} printable "
+                "characters"
+            )
 
 
 def _check_part(rollout: Any, name: str) -> None:

@@ -92,6 +92,7 @@ class Routing:
                 if self.shadow is not None:
                     self.shadow.candidate.follow(store)
             finally:
+                self._versions.clear()  # lest a state that was replaced be kept in memory
                 self.tell_state()
 
     def tell_state(self) -> None:

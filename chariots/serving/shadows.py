@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chariots.serving import execution
@@ -43,7 +43,7 @@ class LiveShadow:
         #: Told what came of a call: the state, ``equal``, ``different``, ``failed`` or ``dropped``, and the seconds.
         self.compared: Callable[[Snapshot, str, float], None] | None = None
         self._logger = logger
-        self._complained: Snapshot | None = None  # the state whose first failure was told
+        self._complained: Mapping[str, int] = {}  # the versions whose first failure was told
         self._is_leaving = False
         self._thread: threading.Thread | None = None
         self._renew()
@@ -137,8 +137,8 @@ class LiveShadow:
             result = "equal" if is_same(output, found, self.shadow.tolerance) else "different"
         except Exception as error:  # nobody waits for it; it is counted
             result = "failed"
-            if self._complained is not snapshot:
-                self._complained = snapshot
+            if self._complained != self.candidate.versions:
+                self._complained = self.candidate.versions
                 self._logger.warning(
                     "shadow %r of pipeline %r failed; further failures of these versions are only counted",
                     self.shadow.alias,

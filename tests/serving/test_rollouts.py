@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 
 import pytest
@@ -233,6 +235,16 @@ def test_a_canary_that_was_withdrawn_is_tried_again_when_it_is_promoted_again(tr
         store.promote("pred", "canary", tried.marks["new"])
         app.follower.look()
         assert call("a").json()["pipeline_output"] == "new"
+
+
+def test_models_that_were_withdrawn_are_not_kept_in_memory(tried):
+    app = tried("broken", Canary("pred", share=1.0, min_requests=2))
+    model = weakref.ref(app.served["pred"].routing.canary.snapshot.pipeline.ops[0])
+    with calling(app) as call:
+        call("a"), call("b")
+        app.follower.look()
+    gc.collect()
+    assert model() is None
 
 
 def test_input_that_fails_everywhere_is_not_held_against_the_canary(tried, store):
@@ -498,6 +510,9 @@ def test_a_canary_and_a_shadow_at_once(tried, store):
         (lambda: Canary("p", max_error_rate=-1), "max_error_rate=-1"),
         (lambda: Canary("p", min_requests=0), "min_requests=0; give an integer, 1 or more"),
         (lambda: Canary("p", min_requests=100, window=50), "would never be withdrawn; raise the window"),
+        (lambda: Canary("p", alias=""), "alias=''; give a name"),
+        (lambda: Canary(1), "pipeline=1; give a name"),
+        (lambda: Shadow("p", key="a\nb"), "give a name of 1 to 255 printable"),
         (lambda: Shadow("p", queue=0), "queue=0"),
         (lambda: Shadow("p", tolerance=float("nan")), "tolerance=nan"),
     ],
