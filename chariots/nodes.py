@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from chariots.pipelines.nodes import BaseNode, Node, ReservedNodes
+    from chariots.pipelines.nodes import ABTestNode, BaseNode, Node, ReservedNodes
 
 _HOME = "chariots.pipelines.nodes"
 
-__getattr__, __dir__, _ = lazy_names(__name__, {"Node": _HOME, "BaseNode": _HOME, "ReservedNodes": _HOME})
-__all__ = ["Node", "BaseNode", "ReservedNodes"]
+__getattr__, __dir__, _ = lazy_names(
+    __name__, {"Node": _HOME, "BaseNode": _HOME, "ReservedNodes": _HOME, "ABTestNode": _HOME}
+)
+__all__ = ["Node", "BaseNode", "ReservedNodes", "ABTestNode"]

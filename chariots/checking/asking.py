@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chariots.pipelines.nodes import Node
+from chariots.pipelines.nodes import Node, laid_out
 from chariots.pipelines.ops import LoadableOp
 from chariots.pipelines.questions import questions
 from chariots.pipelines.store import NodeQuery
@@ -67,7 +67,8 @@ def _direct_links(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     while waiting:
         one = waiting.pop()
         yield from ((upstream.name, downstream.name) for upstream, downstream in one.get_all_op_links())
-        waiting += [node.nested for node in one.pipeline_nodes if isinstance(node, Node) and node.nested is not None]
+        nodes = [node for node in laid_out(one.pipeline_nodes) if isinstance(node, Node)]
+        waiting += [node.nested for node in nodes if node.nested is not None]
 
 
 class _Around:
@@ -104,7 +105,7 @@ def ops_of(pipeline: Pipeline) -> Iterator[tuple[str, BaseOp]]:
     """Every op of a pipeline with the name of its node, those of nested pipelines included."""
     waiting = [pipeline]
     while waiting:
-        for node in waiting.pop().pipeline_nodes:
+        for node in laid_out(waiting.pop().pipeline_nodes):
             if isinstance(node, Node):
                 if node.nested is not None:
                     waiting.append(node.nested)

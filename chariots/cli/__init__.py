@@ -22,6 +22,7 @@ COMMANDS = {
     "save": "chariots.cli.call:save",
     "promote": "chariots.cli.history:promote",
     "rollback": "chariots.cli.history:rollback",
+    "withdraw": "chariots.cli.history:withdraw",
     "accept": "chariots.cli.history:accept",
     "history": "chariots.cli.history:history",
     "aliases": "chariots.cli.history:aliases",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chariots.op_store import BaseOpStoreClient
     from chariots.op_store.decisions.events import Event
 
-__all__ = ["accept", "aliases", "history", "promote", "rollback"]
+__all__ = ["accept", "aliases", "history", "promote", "rollback", "withdraw"]
 
 alias_option: Options = click.option(
     "--alias", default="production", show_default=True, metavar="NAME", help="The alias that is to stand for them."
@@ -91,6 +91,20 @@ def rollback(
     for problem in event.problems:
         click.echo(f"The code that was seen last cannot load this: {problem}", err=True)
     _tell(event)
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--alias", required=True, metavar="NAME", help="The alias that is to stand for nothing.")
+@_versions_option("--expect", "Refuse unless the alias stands for just these versions now. May be repeated.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+@who_option
+@client_options
+def withdraw(
+    pipeline: str, alias: str, expect: dict[str, int] | None, reason: str | None, who: str | None, **where: str | None
+) -> None:
+    """Let an alias of PIPELINE stand for nothing, which ends a canary or a shadow; `chariots rollback` undoes it."""
+    _tell(_store(**where).withdraw(pipeline, alias, who=who, reason=reason, expected=expect))
 
 
 @click.command()

@@ -15,6 +15,8 @@ The order is YAML < environment < arguments given in code. Each section is optio
       server_port: 5000
       import_name: my_app
       alias: production
+      rollouts:
+        - {kind: canary, pipeline: iris, alias: candidate, share: 0.05}
     pipelines_workers:
       use_for_all: false
       worker_type: rq
@@ -136,6 +138,7 @@ class ChariotsConfig:
             alias=self.pipelines_config.alias,
             batching=self.pipelines_config.batching,
             fast_path=self.pipelines_config.fast_path,
+            rollouts=self.pipelines_config.rollouts,
         )
         self.serving_config.apply(server)
         return server

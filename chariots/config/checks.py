@@ -116,6 +116,13 @@ def runner(value: Any, where: str) -> Any:
     return value if hasattr(value, "run") else runner_name(value, where)
 
 
+def rollouts(value: Any, where: str) -> list[Any]:
+    """Accepts what is tried on a part of the calls: a list of mappings, or the objects when they come from code."""
+    from chariots.serving.rollouts import read_rollouts
+
+    return list(read_rollouts(value, where))
+
+
 SECTIONS: Mapping[str, Mapping[str, Check]] = {
     "op_store": {
         "server_host": text,
@@ -139,6 +146,7 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
         "alias": text,
         "batching": flag,
         "fast_path": flag,
+        "rollouts": rollouts,
         "token": secret,
     },
     "serving": {name: setting.check for name, setting in SETTINGS.items()},

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.runners import BaseRunner
     from chariots.serving import PipelinesClient
+    from chariots.serving.rollouts import Rollout
     from chariots.workers import BaseWorkerPool
 
 __all__ = ["OpStoreConfig", "PipelinesConfig", "WorkersConfig"]
@@ -187,6 +188,7 @@ class PipelinesConfig(_Section):
         batching: bool | None = None,
         fast_path: bool | None = None,
         token: str | None = None,
+        rollouts: Iterable[Rollout | Mapping[str, Any]] | None = None,
     ) -> None:
         """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_...`` or is the default.
 
@@ -201,6 +203,9 @@ class PipelinesConfig(_Section):
             batching: whether requests that wait for one pipeline run together, where it maps rows to rows (True).
             fast_path: whether ordinary calls go around Flask's dispatch, where nobody could tell (True).
             token: what the server knows this client by.
+            rollouts: which versions are tried on a part of the calls, as `chariots.serving.Canary` and
+                `chariots.serving.Shadow` objects or as mappings of their attributes with ``kind`` beside them; in the
+                environment as JSON.
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -216,6 +221,7 @@ class PipelinesConfig(_Section):
                 "batching": batching,
                 "fast_path": fast_path,
                 "token": token,
+                "rollouts": rollouts,
             },
             {
                 "runner": "sequential-runner",
@@ -235,6 +241,7 @@ class PipelinesConfig(_Section):
         self.batching: bool = settled["batching"]
         self.fast_path: bool = settled["fast_path"]
         self.token: str | None = settled["token"]
+        self.rollouts: list[Rollout] = list(settled["rollouts"] or ())
         self.pipelines: list[Pipeline] = list(pipelines or ())
         self.pipeline_callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())
 

@@ -120,7 +120,7 @@ def _live(connection: sa.Connection, name: str, number: int | None, alias: str |
     if number is None:
         return LivePipeline()
     event = None if alias is None else events.newest(connection, number, alias)
-    meaning = None if event is None else event.after
+    meaning = None if event is None else event.after or None
     return LivePipeline(True, meaning, deployments.last(connection, name), shapes.read(connection, name))
 
 

@@ -179,7 +179,7 @@ event = sa.Table(
     sa.Column("id", RowId, primary_key=True),
     sa.Column("pipeline_id", RowId, sa.ForeignKey("pipeline.id"), nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
-    sa.Column("kind", sa.Text, nullable=False),  # promote, rollback, accept
+    sa.Column("kind", sa.Text, nullable=False),  # promote, rollback, withdraw, accept
     sa.Column("alias", sa.Text),  # NULL for an acceptance
     sa.Column("before", sa.JSON),  # node -> number of the version
     sa.Column("after", sa.JSON),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from chariots.errors import nearest
-from chariots.pipelines.nodes import BaseNode, Node, NodeLike, NodeReference, ReservedNodes
+from chariots.pipelines.nodes import BaseNode, Node, NodeLike, NodeReference, ReservedNodes, laid_out
 
 __all__ = ["INPUT_VALUE", "Graph", "build_graph"]
 
@@ -97,6 +97,7 @@ class _Builder:
     def build(self) -> Graph:
         self._refuse_repeated()
         self._declare_all()
+        self._refuse_shared_names()
         self._resolve_all()
         last_readers = self._last_readers()
         if last_readers is None:
@@ -148,6 +149,19 @@ class _Builder:
                 outputs.append(tuple([self._declare(position, item) for item in items]))
             else:
                 outputs.append((self._new_value(position, name),))
+
+    def _refuse_shared_names(self) -> None:
+        """Refuses what a node chooses among where it is called like something else in the pipeline."""
+        known: dict[str, str] = {}
+        for node in self.nodes:
+            for one in node.alternatives:
+                owner = node.name if one.name in self.position_of else known.get(one.name)
+                if owner is not None:
+                    raise ValueError(
+                        f"{self.where}, a variant of node {node.name!r} is named {one.name!r}, and so is something "
+                        "else; give it another name with Node(op, name=...)"
+                    )
+                known[one.name] = node.name
 
     def _suffixed(self, name: str, position: int) -> str:
         """Names the second node of one name; a copy of it gets the new name, for the node is the caller's."""
@@ -221,7 +235,7 @@ class _Builder:
         node = self.given[position]
         values = [self._resolve(position, item) for item in items]
         values.extend(value for value in self.pushed.get(id(node), ()) if value not in values)
-        nested = node.nested if isinstance(node, Node) else None
+        nested = next((one.nested for one in laid_out([node]) if isinstance(one, Node) and one.nested), None)
         if nested is not None and len(values) > 1:
             raise ValueError(
                 f"{self.where}, node {self.names[position]!r} gives {len(values)} inputs to pipeline "

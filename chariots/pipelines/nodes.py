@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
+from chariots._lazy import lazy_names
 from chariots.errors import VersionError, nearest
 from chariots.pipelines.mismatch import LEVELS, strictest
 from chariots.pipelines.ops import BaseOp, LoadableOp
@@ -18,9 +19,12 @@ from chariots.versioning import Version
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
+    from chariots.pipelines.routing_nodes import ABTestNode
     from chariots.pipelines.runners import BaseRunner
 
-__all__ = ["BaseNode", "Node", "NodeReference", "ReservedNodes"]
+__all__ = ["ABTestNode", "BaseNode", "Node", "NodeReference", "ReservedNodes", "laid_out"]
+
+__getattr__, __dir__, _ = lazy_names(__name__, {"ABTestNode": "chariots.pipelines.routing_nodes"})
 
 
 class ReservedNodes(Enum):
@@ -87,6 +91,9 @@ class BaseNode(ABC):
         output_nodes: names for the outputs. Several names split a returned tuple, for different nodes to read;
             ``ReservedNodes.pipeline_output`` (``"__pipeline_output__"``) makes it the result of the pipeline.
     """
+
+    #: The nodes of which one fills this slot at each run, without links of their own; none for a node that is one step.
+    alternatives: Sequence[Node] = ()
 
     def __init__(
         self,
@@ -375,3 +382,12 @@ class Node(BaseNode):
         other = self.renamed(self.name)
         other._op = op
         return other
+
+
+def laid_out(nodes: Iterable[BaseNode]) -> Iterator[BaseNode]:
+    """Every node, and in place of one that chooses those it chooses among."""
+    for node in nodes:
+        if node.alternatives:
+            yield from node.alternatives
+        else:
+            yield node

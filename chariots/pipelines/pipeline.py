@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from chariots.errors import InputError, UnknownNameError
 from chariots.pipelines.callbacks import PipelineCallback
+from chariots.pipelines.copying import copied
 from chariots.pipelines.graph import INPUT_VALUE, build_graph
 from chariots.pipelines.mismatch import level
-from chariots.pipelines.nodes import BaseNode, Node, NodeReference, ReservedNodes
+from chariots.pipelines.nodes import BaseNode, Node, NodeReference, ReservedNodes, laid_out
 from chariots.pipelines.ops import BaseOp, LoadableOp
 from chariots.pipelines.plan import Plan, annotate, call_node, compile_plan, split_outputs
 from chariots.pipelines.store import OpStoreProtocol, SaveKey, StoredVersion
@@ -88,6 +89,11 @@ class Pipeline(BaseOp):
         self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]  # an op's are of another kind
         self.use_worker = use_worker
         self.job_options: Mapping[str, Any] = dict(job_options or {})
+        if batchable and self.chooses:
+            raise ValueError(
+                f"pipeline {name!r} was given batchable=True, but one of its nodes chooses for each call what answers "
+                "it; leave that out, so that every call runs alone"
+            )
         self.batchable = batchable
         self.mismatch_on = None if mismatch_on is None else level(mismatch_on, f"Pipeline(..., {name!r})")  # type: ignore[misc]  # an op declares it, a pipeline is given it
         #: Every version that `load` chose, by node name; empty before the first load.
@@ -114,8 +120,8 @@ class Pipeline(BaseOp):
 
     @property
     def node_for_name(self) -> dict[str, BaseNode]:
-        """The nodes by name."""
-        return {node.name: node for node in self.graph_nodes}
+        """The nodes by name; those that a node chooses among as well."""
+        return {node.name: node for node in (*self.graph_nodes, *laid_out(self.graph_nodes))}
 
     @property
     def takes_input(self) -> bool:
@@ -126,24 +132,31 @@ class Pipeline(BaseOp):
     def nodes_reading_input(self) -> list[tuple[BaseNode, int]]:
         """The nodes that read the pipeline's input, each with the position among its arguments.
 
-        A nested pipeline counts through the nodes inside it that read what it is given.
+        A nested pipeline counts through the nodes inside it that read what it is given, and a node that chooses through
+        those it chooses among.
         """
         found: list[tuple[BaseNode, int]] = []
         for node, reads in zip(self.graph_nodes, self._graph.inputs, strict=True):
             for argument, value in enumerate(reads):
-                if value == INPUT_VALUE:
-                    nested = node.nested if isinstance(node, Node) else None
-                    found.extend(nested.nodes_reading_input if nested else [(node, argument)])
+                for one in laid_out([node]) if value == INPUT_VALUE else ():
+                    nested = one.nested if isinstance(one, Node) else None
+                    found.extend(nested.nodes_reading_input if nested else [(one, argument)])
         return found
 
     @property
     def ops(self) -> list[BaseOp]:
         """The ops of all nodes, those of nested pipelines included."""
         found: list[BaseOp] = []
-        for node in self.graph_nodes:
+        for node in laid_out(self.graph_nodes):
             if isinstance(node, Node):
                 found.extend(node.nested.ops if node.nested else [node.op])
         return found
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a node of this pipeline, or of one nested in it, chooses what fills its slot."""
+        nested = [node.nested for node in laid_out(self.graph_nodes) if isinstance(node, Node)]
+        return any(node.alternatives for node in self.graph_nodes) or any(one.chooses for one in nested if one)
 
     @property
     def trains(self) -> bool:
@@ -158,9 +171,11 @@ class Pipeline(BaseOp):
     def get_all_op_links(self) -> list[tuple[BaseNode, BaseNode]]:
         """The links of the pipeline, as (upstream node, downstream node)."""
         return [
-            (self.graph_nodes[upstream], node)
+            (upstream, downstream)
             for position, node in enumerate(self.graph_nodes)
-            for upstream in self._graph.upstream(position)
+            for read in self._graph.upstream(position)
+            for upstream in laid_out([self.graph_nodes[read]])
+            for downstream in laid_out([node])
         ]
 
     # -- versions -------------------------------------------------------------------------------------------------
@@ -175,11 +190,11 @@ class Pipeline(BaseOp):
 
     def get_pipeline_versions(self) -> dict[BaseNode, Version]:
         """The present version of every node."""
-        return {node: node.node_version for node in self.graph_nodes}
+        return {node: node.node_version for node in laid_out(self.graph_nodes)}
 
     def versions(self) -> dict[str, Version]:
         """The present version of every node, by name."""
-        return {node.name: node.node_version for node in self.graph_nodes}
+        return {node.name: node.node_version for node in laid_out(self.graph_nodes)}
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -310,17 +325,23 @@ class Pipeline(BaseOp):
         other.loaded = dict(self.loaded)
         other._plan = other._positions = None
         copies: dict[int, BaseOp] = {}  # one op object in two nodes stays one object
-        nodes: list[BaseNode] = []
-        for node in self.graph_nodes:
-            if isinstance(node, Node) and node.is_loadable:
-                op = copies.get(id(node.op))
-                if op is None:
-                    op = node.nested.clone() if node.nested else node.op.copy_for_snapshot()  # type: ignore[attr-defined]  # loadable
-                    copies[id(node.op)] = op
-                nodes.append(node.with_op(op))
-            else:
-                nodes.append(copy.copy(node) if node.is_loadable else node)
+        other.graph_nodes = tuple([copied(node, copies) for node in self.graph_nodes])
+        return other
+
+    def with_nodes(self, nodes: Sequence[BaseNode]) -> Self:
+        """Returns a pipeline with other nodes in the same places.
+
+        Args:
+            nodes: the nodes, in the order of `pipeline_nodes` and with the same names and links.
+
+        Returns:
+            a copy; this pipeline itself, if these are its nodes.
+        """
+        if all(mine is given for mine, given in zip(self.graph_nodes, nodes, strict=True)):
+            return self
+        other = copy.copy(self)
         other.graph_nodes = tuple(nodes)
+        other._plan = other._positions = None
         return other
 
     def watched(self, callbacks: Iterable[PipelineCallback]) -> Self:

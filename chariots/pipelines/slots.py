@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chariots.pipelines.graph import INPUT_VALUE
 from chariots.pipelines.mismatch import strictest
-from chariots.pipelines.nodes import BaseNode, Node
+from chariots.pipelines.nodes import BaseNode, Node, laid_out
 from chariots.pipelines.ops import BaseOp, LoadableOp
 from chariots.pipelines.store import Level
 
@@ -20,7 +20,7 @@ __all__ = ["Slot", "effective_edges", "lay_open"]
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One node of a pipeline after nested pipelines were laid open.
+    """One node of a pipeline after nested pipelines, and nodes that choose, were laid open.
 
     Attributes:
         node: the node.
@@ -99,7 +99,7 @@ def _learned_from(slots: Sequence[Slot], slot: Slot) -> set[int]:
 
 
 def _flatten(pipeline: Pipeline, given: tuple[int, ...], slots: list[Slot], mismatch_on: Level) -> tuple[int, ...]:
-    """Lays nested pipelines open: their nodes read what the nested pipeline was given.
+    """Lays nested pipelines open, and nodes that choose: what is inside reads what the whole was given.
 
     Args:
         pipeline: the pipeline.
@@ -115,11 +115,13 @@ def _flatten(pipeline: Pipeline, given: tuple[int, ...], slots: list[Slot], mism
     filled_by: dict[int | None, tuple[int, ...]] = {INPUT_VALUE: given}  # value -> slots that fill it
     for position, node in enumerate(pipeline.graph_nodes):
         upstream = tuple(dict.fromkeys(slot for value in graph.inputs[position] for slot in filled_by[value]))
-        nested = node.nested if isinstance(node, Node) else None
-        if nested is None:
-            slots.append(Slot(node, upstream, mismatch_on))
-            ends: tuple[int, ...] = (len(slots) - 1,)
-        else:
-            ends = _flatten(nested, upstream, slots, mismatch_on)
+        ends: tuple[int, ...] = ()
+        for one in laid_out([node]):
+            nested = one.nested if isinstance(one, Node) else None
+            if nested is None:
+                slots.append(Slot(one, upstream, mismatch_on))
+                ends += (len(slots) - 1,)
+            else:
+                ends += _flatten(nested, upstream, slots, mismatch_on)
         filled_by.update(dict.fromkeys(graph.outputs[position], ends))
     return filled_by.get(graph.output_value, ())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chariots.serving.job_events import JobEvent
     from chariots.serving.pieces import AsyncPipelineStream, PipelineStream
     from chariots.serving.response import PipelineResponse
+    from chariots.serving.rollouts import Canary, Shadow
     from chariots.serving.server import PipelinesServer
     from chariots.workers.app_loading import load_app
 
@@ -34,6 +35,8 @@ __getattr__, __dir__, _ = lazy_names(
         "AsyncPipelineStream": "chariots.serving.pieces",
         "Client": "chariots.serving.client:PipelinesClient",
         "PipelineResponse": "chariots.serving.response",
+        "Canary": "chariots.serving.rollouts",
+        "Shadow": "chariots.serving.rollouts",
         "JobEvent": "chariots.serving.job_events",
         "load_app": "chariots.workers.app_loading",
     },
@@ -48,6 +51,8 @@ __all__ = [
     "PipelineResponse",
     "PipelineStream",
     "AsyncPipelineStream",
+    "Canary",
+    "Shadow",
     "JobEvent",
     "load_app",
 ]

@@ -77,6 +77,7 @@ class AsyncPipelinesClient(AsyncJobClient):
         result_ttl: float | None = None,
         format: FormName = "json",
         answer_format: FormName | None = None,
+        caller: str | None = None,
     ) -> PipelineResponse:
         """Executes a pipeline on the server.
 
@@ -96,6 +97,8 @@ class AsyncPipelinesClient(AsyncJobClient):
             format: how the input is sent: ``"json"``, ``"npy"`` (one array), ``"arrow"`` (one table) or ``"msgpack"``.
             answer_format: how the output is asked for; as the input is sent by default. It comes as JSON where it has
                 no such form. Arrays come as arrays in ``"npy"``, tables as data frames in ``"arrow"``.
+            caller: who asks, the id of a user for instance: where the server tries several versions, the same caller
+                always gets the same.
 
         Returns:
             the response; `PipelineResponse.value` is the output.
@@ -121,10 +124,15 @@ class AsyncPipelinesClient(AsyncJobClient):
             result_ttl=result_ttl,
         )
         forms = (format, answer_format)
-        return await self._run(calling.call(pipeline, pipeline_input, use_worker, options, forms))
+        return await self._run(calling.call(pipeline, pipeline_input, use_worker, options, forms, caller))
 
     def stream_pipeline(
-        self, pipeline: Pipeline | str, pipeline_input: Any = None, *, format: FormName = "json"
+        self,
+        pipeline: Pipeline | str,
+        pipeline_input: Any = None,
+        *,
+        format: FormName = "json",
+        caller: str | None = None,
     ) -> AsyncPipelineStream:
         """Executes a pipeline on the server, and gives what a generator makes there piece by piece, while it is made.
 
@@ -135,6 +143,7 @@ class AsyncPipelinesClient(AsyncJobClient):
             pipeline: the pipeline.
             pipeline_input: its input, as for `call_pipeline`.
             format: how the input is sent, as for `call_pipeline`; the pieces come as JSON.
+            caller: who asks, as for `call_pipeline`.
 
         Returns:
             an asynchronous iterator of the pieces, and a context manager that closes the connection.
@@ -145,7 +154,7 @@ class AsyncPipelinesClient(AsyncJobClient):
             UnreachableError: if the answer breaks off.
         """
         versions: dict[str, Version] = {}
-        told = self._iterate(pieces.stream(pipeline, pipeline_input, format, versions))
+        told = self._iterate(pieces.stream(pipeline, pipeline_input, format, versions, caller))
         return AsyncPipelineStream(told, versions)
 
     async def fetch_job(self, job_id: str, pipeline: Pipeline | str) -> PipelineResponse:

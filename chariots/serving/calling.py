@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from chariots.web import Reply
 
 __all__ = [
+    "CALLER_HEADER",
+    "PLAIN",
     "FormName",
     "call",
     "fetch_job",
@@ -33,6 +35,11 @@ __all__ = [
     "versions",
 ]
 
+CALLER_HEADER: Final = "X-Chariots-Key"
+"""The header of a request that says who asks, so that the same caller always gets the same versions."""
+PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+"""What is sent in a header as it is; everything else is percent-encoded."""
+
 FormName = Literal["json", "npy", "arrow", "msgpack"]
 _PLAIN = (("json", None), ("json", "json"))
 
@@ -43,6 +50,7 @@ def call(
     use_worker: bool | None,
     options: Mapping[str, Any],
     forms: tuple[FormName, FormName | None],
+    caller: str | None = None,
 ) -> Exchange[PipelineResponse]:
     """Calls a pipeline.
 
@@ -52,6 +60,7 @@ def call(
         use_worker: whether a worker executes it.
         options: about the job that it becomes.
         forms: the names of the form that is sent, and of the one that is asked for; None for the same.
+        caller: who asks, if that is to be said.
 
     Returns:
         the response.
@@ -65,19 +74,21 @@ def call(
         sent, wanted = form_named(forms[0]), form_named(forms[1] or forms[0])
         accept = JSON if wanted is None else f"{wanted.media_type}, {JSON};q=0.5"
         return response_of(
-            (yield from ask(request_in_form(pipeline, pipeline_input, use_worker, options, sent, accept))), pipeline
+            (yield from ask(request_in_form(pipeline, pipeline_input, use_worker, options, sent, accept, caller))),
+            pipeline,
         )
     text = schema.dumps(pipeline_input, where="pipeline_input")
     if "idempotency_key" in options or use_worker is False or not (use_worker or options):
-        return (yield from _call_in_json(pipeline, text, use_worker, options))
+        return (yield from _call_in_json(pipeline, text, use_worker, options, caller))
+    keyed = {**options, "idempotency_key": uuid4().hex}
     try:
         # With a key of our own a lost answer can be asked for again, and the job is made once.
-        return (yield from _call_in_json(pipeline, text, use_worker, {**options, "idempotency_key": uuid4().hex}))
+        return (yield from _call_in_json(pipeline, text, use_worker, keyed, caller))
     except (InputError, ConflictError) as error:
         if not _is_about_the_key(error, options):
             raise
     # No job is made: somebody says no to a worker, or the pool knows jobs without options only.
-    return (yield from _call_in_json(pipeline, text, use_worker, options))
+    return (yield from _call_in_json(pipeline, text, use_worker, options, caller))
 
 
 def fetch_job(job_id: str, pipeline: Pipeline | str) -> Exchange[PipelineResponse]:
@@ -123,6 +134,7 @@ def request_in_form(
     options: Mapping[str, Any],
     form: Form | None,
     accept: str,
+    caller: str | None = None,
 ) -> Request:
     """The request that calls a pipeline with an input in one form, for an output in another.
 
@@ -133,13 +145,14 @@ def request_in_form(
         options: about the job that it becomes.
         form: how the input is sent; None for JSON.
         accept: the header of that name.
+        caller: who asks, if that is to be said.
 
     Raises:
         TypeError: if the input has no such form, or a job was asked for with a form that holds the input alone.
         MissingExtraError: if a library is not installed that writes it.
     """
     path = route(pipeline, "main")
-    headers = {"Accept": accept, "Content-Type": JSON if form is None else form.media_type}
+    headers = {**_told_of(caller), "Accept": accept, "Content-Type": JSON if form is None else form.media_type}
     body: bytes | None
     if form is None or form.is_object:
         body = _written({"pipeline_input": pipeline_input, "use_worker": use_worker, **options}, form)
@@ -201,13 +214,20 @@ def lower_case(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _call_in_json(
-    pipeline: Pipeline | str, text: bytes, use_worker: bool | None, options: Mapping[str, Any]
+    pipeline: Pipeline | str, text: bytes, use_worker: bool | None, options: Mapping[str, Any], caller: str | None
 ) -> Exchange[PipelineResponse]:
     rest = schema.dumps({"use_worker": use_worker, **options}, where="")
     body = b'{"pipeline_input":%b,%b' % (text, rest[1:])
     # Under a key there is one job, however often it is asked for.
-    reply = yield from ask(Request("POST", route(pipeline, "main"), body, idempotent="idempotency_key" in options))
+    is_idempotent = "idempotency_key" in options
+    told = _told_of(caller) or None
+    reply = yield from ask(Request("POST", route(pipeline, "main"), body, idempotent=is_idempotent, headers=told))
     return PipelineResponse.from_request(object_of(reply), pipeline)
+
+
+def _told_of(caller: str | None) -> dict[str, str]:
+    """The header that says who asks."""
+    return {} if caller is None else {CALLER_HEADER: quote(caller, safe=PLAIN)}
 
 
 def _is_about_the_key(error: InputError | ConflictError, options: Mapping[str, Any]) -> bool:

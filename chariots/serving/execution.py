@@ -86,6 +86,8 @@ def call(
     try:
         if failure is not None:
             raise failure
+        if served.routing is not None and served.routing.is_active:
+            return served.routing.answer(snapshot, value, app.runner)
         return run_request(served, snapshot, value, app.runner)
     except Exception as error:
         if is_handled(app, error):

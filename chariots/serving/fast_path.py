@@ -225,6 +225,8 @@ class FastPath:
         """The members of the body; None where Flask must look at it, or the pipeline cannot run here and now."""
         if served.start_is_pending or not served.current.is_ready or served.current.trains:
             return None
+        if served.routing is not None and served.routing.is_active:  # who answers is decided by a header
+            return None
         body = body_of(environ, self._app.config["MAX_CONTENT_LENGTH"])
         if body is None:
             return None

@@ -14,7 +14,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from chariots import web
@@ -23,6 +23,7 @@ from chariots.web import RetryPolicy, tracing
 
 if TYPE_CHECKING:
     from chariots.pipelines.store import OpStoreProtocol
+    from chariots.serving.routing import Routing
     from chariots.serving.served import ServedPipeline
 
 __all__ = ["FOLLOW_SECONDS", "STILL", "Follower"]
@@ -47,6 +48,7 @@ class Follower:
         alias: the alias whose versions are served, where the store has it.
         seconds: the longest pause between two questions; None to ask nothing.
         logger: who is told that the store went away, and what could not be loaded.
+        beside: what else is to be taken up from the store at every question.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Follower:
         alias: str | None,
         seconds: float | None,
         logger: logging.Logger,
+        beside: Sequence[Routing] = (),
     ) -> None:
+        self._beside = beside
         self._served = {name: one for name, one in served.items() if one.is_loadable}
         self._store = store if self._served and seconds is not None else None
         self._alias = alias
@@ -163,6 +167,8 @@ class Follower:
         for served in self._served.values():
             if served.start_is_pending:
                 served.try_again(store)
+        for routing in self._beside:
+            routing.follow(store)
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import flask
 from werkzeug.local import LocalProxy
 
+from chariots.pipelines.nodes import Node, laid_out
+from chariots.pipelines.routing_nodes import ABTestNode
+
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
     from chariots.pipelines.runners import BaseRunner
@@ -32,7 +35,7 @@ def looks_at_flask(pipeline: Pipeline, runner: BaseRunner) -> bool:
         pipeline: the pipeline.
         runner: who runs it.
     """
-    return any(_uses_flask(kind) for kind in _classes(pipeline, runner))
+    return any(_uses_flask(one) for one in (*_classes(pipeline, runner), *_keys(pipeline)))
 
 
 def is_about_context(error: Exception) -> bool:
@@ -47,6 +50,7 @@ def _classes(pipeline: Pipeline, runner: BaseRunner) -> set[type]:
     while waiting:
         node = waiting.pop()
         objects.append(node)
+        waiting.extend(getattr(node, "alternatives", ()))
         nested = getattr(node, "nested", None)
         if nested is not None:
             objects.extend(nested.callbacks)
@@ -57,13 +61,23 @@ def _classes(pipeline: Pipeline, runner: BaseRunner) -> set[type]:
     return {base for base in bases if base.__module__.partition(".")[0] not in _KNOWN}
 
 
-def _uses_flask(kind: type) -> bool:
+def _keys(pipeline: Pipeline) -> Iterator[Any]:
+    """The functions, or the classes of the objects, that tell one caller from another where a node chooses."""
+    for node in pipeline.graph_nodes:
+        if isinstance(node, ABTestNode) and node.key is not None:
+            yield node.key if isinstance(node.key, FunctionType) else type(node.key)
+        for one in laid_out([node]):
+            if isinstance(one, Node) and one.nested is not None:
+                yield from _keys(one.nested)
+
+
+def _uses_flask(kind: type | FunctionType) -> bool:
     module = sys.modules.get(kind.__module__)
     if module is None:
         return True  # nobody knows
     if any(_is_of_flask(value) for value in list(vars(module).values())):
         return True
-    functions = (value for value in vars(kind).values() if isinstance(value, FunctionType))
+    functions = (value for value in (kind, *vars(kind).values()) if isinstance(value, FunctionType))
     return any("flask" in code.co_names for function in functions for code in _codes(function.__code__))
 
 

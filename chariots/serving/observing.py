@@ -12,7 +12,8 @@ from chariots.pipelines.callbacks import PipelineCallback
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
-    from chariots.pipelines.nodes import BaseNode
+    from chariots.pipelines.nodes import BaseNode, Node
+    from chariots.serving.routing import Routing
     from chariots.serving.served import ServedPipeline
     from chariots.serving.snapshots import Snapshot
     from chariots.web.metrics import Metrics
@@ -72,7 +73,43 @@ def observe(served: Mapping[str, ServedPipeline], metrics: Metrics, node_times: 
             pipeline.batcher.observed = partial(metrics.batch, pipeline.name)
         if node_times:
             pipeline.watch(NodeTimes(metrics))
+        if pipeline.routing is not None:
+            _observe_routing(pipeline.routing, metrics)
+        pipeline.watch_variants(partial(_count_variant, metrics, pipeline.name))
         pipeline.announce(pipeline.current)
+
+
+def _observe_routing(routing: Routing, metrics: Metrics) -> None:
+    name, canary, shadow = routing.served.name, routing.canary, routing.shadow
+    routing.observed = partial(metrics.variant, name, "")
+    routing.announce = lambda kind, alias, is_active: metrics.rollout_active.labels(name, kind, alias).set(
+        float(is_active)
+    )
+    if canary is not None:
+
+        def withdrawn(snapshot: Snapshot) -> None:
+            metrics.canary_withdrawals.labels(name, routing.version_of("canary", snapshot)).inc()
+            routing.tell_state()
+
+        canary.withdrawn = withdrawn
+    if shadow is not None:
+
+        def compared(snapshot: Snapshot, result: str, seconds: float) -> None:
+            version = routing.version_of("shadow", snapshot)
+            metrics.shadow_results.labels(name, version, result).inc()
+            if result != "dropped":
+                metrics.variant(name, "", "shadow", version, "failed" if result == "failed" else "ok", seconds)
+
+        shadow.compared = compared
+    routing.tell_state()
+
+
+def _count_variant(
+    metrics: Metrics, pipeline: str, name: str, variant: str, node: Node, is_done: bool, seconds: float
+) -> None:
+    """Counts a run of what a node chose."""
+    version = str(node.node_version).partition("_")[0]
+    metrics.variant(pipeline, name, variant, version, "ok" if is_done else "failed", seconds)
 
 
 def _announce(metrics: Metrics, name: str, shown: dict[str, str], snapshot: Snapshot) -> None:

@@ -78,7 +78,11 @@ class AsyncPipelineStream(AsyncIterator[Any]):
 
 
 def stream(
-    pipeline: Pipeline | str, pipeline_input: Any, format: FormName, versions: dict[str, Version]
+    pipeline: Pipeline | str,
+    pipeline_input: Any,
+    format: FormName,
+    versions: dict[str, Version],
+    caller: str | None = None,
 ) -> Exchange[None]:
     """Calls a pipeline, and tells each piece of its output.
 
@@ -87,13 +91,14 @@ def stream(
         pipeline_input: its input.
         format: the name of the form in which the input is sent.
         versions: where to put the versions of the nodes when they are known.
+        caller: who asks, if that is to be said.
 
     Raises:
         ChariotsError: what the answer reports, before the first piece or after it.
         UnreachableError: if the answer breaks off.
     """
     # A worker would answer with a job, and not with what it makes.
-    request = request_in_form(pipeline, pipeline_input, False, {}, form_named(format), _LINES)
+    request = request_in_form(pipeline, pipeline_input, False, {}, form_named(format), _LINES, caller)
     try:
         head = yield Open(request)
     except ChariotsError as error:

@@ -19,6 +19,7 @@ from chariots import web
 from chariots.errors import ChariotsError, ConflictError, ForbiddenError, VersionError
 from chariots.pipelines.loading import load_pipeline
 from chariots.pipelines.questions import questions
+from chariots.pipelines.routing_nodes import Observer, observed
 from chariots.serving.batching import Batcher, Batching
 from chariots.serving.inputs import InputReader
 from chariots.serving.job_requests import pipeline_defaults
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.store import OpStoreProtocol
+    from chariots.serving.routing import Routing
 
 __all__ = ["ServedPipeline"]
 
@@ -73,6 +75,8 @@ class ServedPipeline:
         self.unsaved: Snapshot | None = None
         #: Whether the store could not be asked yet what to load.
         self.start_is_pending = False
+        #: What is tried on its calls beside the versions in service; None where nothing is.
+        self.routing: Routing | None = None
         #: Told of every snapshot that is put into service.
         self.announce: Callable[[Snapshot], None] | None = None
         self._pristine = self.current.pipeline
@@ -88,6 +92,10 @@ class ServedPipeline:
         """Whether the current snapshot may answer."""
         # What trains starts anew in any case; everything else would answer with a state that nobody deployed.
         return self.current.is_ready and (not self.start_is_pending or self.current.trains)
+
+    def fresh(self) -> Pipeline:
+        """A copy of the pipeline as it was given, for somebody who loads it; watched by whoever watches this one."""
+        return self._pristine.clone()
 
     # -- replacing the snapshot -----------------------------------------------------------------------------------
 
@@ -123,6 +131,16 @@ class ServedPipeline:
         with self._loading, self._swap:
             self._pristine = self._pristine.watched([callback])
             self.current = replace(self.current, pipeline=self.current.pipeline.watched([callback]))
+
+    def watch_variants(self, observer: Observer) -> None:
+        """Has somebody told of every run of what a node chooses among, of this snapshot and of those to come.
+
+        Args:
+            observer: who is told.
+        """
+        with self._loading, self._swap:
+            self._pristine = observed(self._pristine, observer)
+            self.current = replace(self.current, pipeline=observed(self.current.pipeline, observer))
 
     def load(self, store: OpStoreProtocol) -> None:
         """Loads what the alias stands for, or the newest versions that fit where it stands for nothing.

@@ -13,11 +13,12 @@ from chariots import web
 from chariots.errors import ChariotsError, ConflictError, UnknownNameError, nearest
 from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
-from chariots.serving import execution, observing, openapi, routes
+from chariots.serving import execution, observing, openapi, routes, routing
 from chariots.serving.batching import Batching
 from chariots.serving.fast_path import FastPath
 from chariots.serving.following import FOLLOW_SECONDS, STILL, Follower
 from chariots.serving.response import PipelineResponse
+from chariots.serving.rollouts import Rollout
 from chariots.serving.served import ServedPipeline
 from chariots.serving.snapshots import learned_names
 from chariots.versioning import Version
@@ -71,10 +72,12 @@ class PipelinesServer(Flask):
         batching: whether requests that wait for the same pipeline run together, where it maps rows to rows; a
             `Batching` says how far. False: each runs alone.
         fast_path: whether ordinary calls of a pipeline go around Flask's dispatch, where nobody could tell.
+        rollouts: which versions are tried on a part of the calls beside those in service, each a `Canary` or a
+            `Shadow`.
         **kwargs: further arguments of `flask.Flask`; ``import_name`` is ``"chariots"`` by default.
 
     Raises:
-        ValueError: if two pipelines have one name.
+        ValueError: if two pipelines have one name, or a rollout cannot be.
         TypeError: if something among the pipelines is none, or the client is none.
     """
 
@@ -91,6 +94,7 @@ class PipelinesServer(Flask):
         follow_seconds: float | None = FOLLOW_SECONDS,
         batching: bool | Batching = True,
         fast_path: bool = True,
+        rollouts: Iterable[Rollout] = (),
         **kwargs: Any,
     ) -> None:
         if not args:
@@ -106,6 +110,14 @@ class PipelinesServer(Flask):
         callbacks, limits = list(default_pipeline_callbacks or ()), Batching.read(batching)
         self.served: Mapping[str, ServedPipeline] = MappingProxyType(
             self._served(_checked(app_pipelines), callbacks, limits)
+        )
+        self._routings = routing.install(
+            self.served,
+            rollouts,
+            alias=alias,
+            can_follow=op_store_client is not None and follow_seconds is not None,
+            batching=limits,
+            logger=self.logger,
         )
         web.install(
             self,
@@ -124,7 +136,7 @@ class PipelinesServer(Flask):
         self._restore()
         self._is_serving = False
         #: What keeps this process on what the op store says is in service.
-        self.follower = Follower(self.served, self.op_store_client, alias, follow_seconds, self.logger)
+        self.follower = Follower(self.served, self.op_store_client, alias, follow_seconds, self.logger, self._routings)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answers a request.
@@ -203,6 +215,8 @@ class PipelinesServer(Flask):
     def load_pipeline(self, name: str) -> None:
         """Puts the versions that were promoted into service, or the newest that fit where none were.
 
+        What is tried on a part of the calls is taken up as well.
+
         Args:
             name: the pipeline.
 
@@ -211,7 +225,10 @@ class PipelinesServer(Flask):
             VersionError: if no versions fit; then everything stays as it is.
             ConflictError: if the server has no op store.
         """
-        self.served_pipeline(name).load(self._store("load", name))
+        served, store = self.served_pipeline(name), self._store("load", name)
+        served.load(store)
+        if served.routing is not None:
+            served.routing.follow(store)
 
     def save_pipeline(self, name: str) -> None:
         """Saves the trained ops of a pipeline, and which versions were trained together.

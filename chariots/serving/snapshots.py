@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chariots import schema
-from chariots.pipelines.nodes import Node
+from chariots.pipelines.nodes import Node, laid_out
 from chariots.pipelines.ops import LoadableOp
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Snapshot:
     @classmethod
     def of(cls, pipeline: Pipeline, generation: int) -> Snapshot:
         """Describes the present state of a pipeline that nobody will change any more."""
-        versions = {node.name: str(_shown_version(node)) for node in pipeline.graph_nodes}
+        versions = {node.name: str(_shown_version(node)) for node in laid_out(pipeline.graph_nodes)}
         return cls(
             pipeline=pipeline,
             generation=generation,
@@ -127,7 +127,9 @@ def _ops_in(nodes: Sequence[BaseNode]) -> Iterator[tuple[str, BaseOp | None]]:
     waiting: list[BaseNode] = list(reversed(nodes))
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Node) and node.nested is not None:
+        if node.alternatives:
+            waiting.extend(reversed(node.alternatives))
+        elif isinstance(node, Node) and node.nested is not None:
             waiting.extend(reversed(node.nested.pipeline_nodes))
         else:
             yield node.name, node.op if isinstance(node, Node) else None

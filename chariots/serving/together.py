@@ -85,7 +85,8 @@ class Together:
         if served is None:
             return False
         snapshot = served.current
-        if not snapshot.is_ready or snapshot.trains:
+        is_tried = served.routing is not None and served.routing.is_active
+        if is_tried or not snapshot.is_ready or snapshot.trains:
             return False
         return snapshot.pace.is_below(BATCH_SECONDS if _runs_together(served) else ALONE_SECONDS)
 

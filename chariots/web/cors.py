@@ -8,7 +8,7 @@ from typing import Any, Final
 __all__ = ["Cors"]
 
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-SENT: Final = "Authorization, Content-Type, X-Request-ID, X-Request-Deadline"
+SENT: Final = "Authorization, Content-Type, X-Request-ID, X-Request-Deadline, X-Chariots-Key"
 READ: Final = "X-Request-ID, Retry-After, WWW-Authenticate"
 PREFLIGHT_SECONDS: Final = "600"
 

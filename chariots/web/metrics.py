@@ -37,6 +37,12 @@ class Metrics:
         batch_requests: requests that were run at once, by pipeline.
         generation: which state of a pipeline a process serves, counted from 1.
         version: how many processes serve a version, by pipeline, node and version.
+        variant_requests: runs of one of several variants, by pipeline, node, variant, version and outcome. The node is
+            empty where whole versions of the pipeline are the variants.
+        variant_seconds: how long they took, by the same but the outcome.
+        shadow_results: calls that were computed once more, by pipeline, version and result.
+        canary_withdrawals: how often a canary was withdrawn for its failures, by pipeline and version.
+        rollout_active: how many processes try versions on their calls, by pipeline, kind and alias.
     """
 
     def __init__(self) -> None:
@@ -79,8 +85,32 @@ class Metrics:
             multiprocess_mode="livesum",
             **known,
         )
+        variant = ("pipeline", "node", "variant", "version")
+        self.variant_requests = Counter(
+            "variant_requests", "Runs of one of several variants.", (*variant, "outcome"), **known
+        )
+        self.variant_seconds = Histogram(
+            "variant_seconds", "How long runs of variants took.", variant, buckets=NODE_SECONDS, **known
+        )
+        self.shadow_results = Counter(
+            "shadow_results",
+            "Calls that a shadow computed, or did not get to.",
+            ("pipeline", "version", "result"),
+            **known,
+        )
+        self.canary_withdrawals = Counter(
+            "canary_withdrawals", "Canaries that were withdrawn for their failures.", ("pipeline", "version"), **known
+        )
+        self.rollout_active = Gauge(
+            "rollout_active",
+            "How many processes try versions on their calls.",
+            ("pipeline", "kind", "alias"),
+            multiprocess_mode="livesum",
+            **known,
+        )
         # Finding a child by its labels takes as long as counting with it.
         self._answered: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
+        self._variants: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
 
     def answered(self, service: str, route: str, pipeline: str, method: str, status: str, seconds: float) -> None:
         """Counts a request.
@@ -98,6 +128,25 @@ class Metrics:
         if found is None:
             found = self.requests.labels(*key), self.seconds.labels(*key[:3])
             self._answered[key] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def variant(self, pipeline: str, node: str, variant: str, version: str, outcome: str, seconds: float) -> None:
+        """Counts a run of one of several variants.
+
+        Args:
+            pipeline: the pipeline.
+            node: the node that chose; empty where whole versions of the pipeline are the variants.
+            variant: the name of the variant.
+            version: its version.
+            outcome: ``ok`` or ``failed``; of a canary also ``both_failed``, where the versions in service failed too.
+            seconds: how long it took.
+        """
+        key = (pipeline, node, variant, version, outcome)
+        found = self._variants.get(key)
+        if found is None:
+            found = self.variant_requests.labels(*key), self.variant_seconds.labels(*key[:4])
+            self._variants[key] = found
         found[0].inc()
         found[1].observe(seconds)
 

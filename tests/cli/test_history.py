@@ -72,6 +72,18 @@ def test_going_back_and_the_history_of_it(store: BaseOpStoreClient, typed: Typed
     assert told[0]["after"] == {"pca": 1, "forest": 2}
 
 
+def test_an_alias_is_withdrawn_and_brought_back(store: BaseOpStoreClient, typed: Typed) -> None:
+    shown(typed("promote", "predict", "--alias", "canary", "--pin", "pca=1", "--pin", "forest=2"))
+    told = shown(typed("withdraw", "predict", "--alias", "canary", "--reason", "too slow"))
+    assert "canary of predict stands for nothing (event 2; before: forest 2, pca 1)." in told
+    assert not store.alias("predict", "canary")
+    line = shown(typed("history", "predict")).splitlines()[1]
+    assert "withdraw" in line
+    assert "forest 2 -> none, pca 1 -> none" in line
+    assert "nothing" in shown(typed("aliases", "predict")).splitlines()[1]
+    assert "stands for forest 2, pca 1" in shown(typed("rollback", "predict", "--alias", "canary"))
+
+
 def test_a_rollback_may_name_an_event(store: BaseOpStoreClient, typed: Typed) -> None:
     for pins in (("pca=1", "forest=2"), ("pca=3", "forest=4")):
         shown(typed("promote", "predict", "--pin", pins[0], "--pin", pins[1]))

@@ -68,6 +68,7 @@ def test_the_documented_file_fills_all_three_sections(tmp_path: Path) -> None:
         "server_port": 80,
         "batching": True,
         "fast_path": True,
+        "rollouts": [],
         "pipelines": [],
         "pipeline_callbacks": [],
     }

@@ -510,6 +510,7 @@ def test_promotions_at_once_are_all_recorded_one_after_the_other(store: OpStoreS
     [
         ("/v2/promotions", {}),
         ("/v2/rollbacks", {}),
+        ("/v2/withdrawals", {"alias": "production"}),
         ("/v2/acceptances", {"upstream": "pca", "downstream": "forest", "reason": "compared"}),
     ],
 )

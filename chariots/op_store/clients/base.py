@@ -16,6 +16,7 @@ from chariots.op_store.clients.lineage import LineageQuestions
 from chariots.op_store.clients.maintenance import MaintenanceQuestions
 from chariots.op_store.origin import present_origin
 from chariots.op_store.trusting.trust import Trust
+from chariots.pipelines.nodes import laid_out
 from chariots.pipelines.store import (
     FieldChange,
     NodeQuery,
@@ -153,7 +154,8 @@ class BaseOpStoreClient(LineageQuestions, HistoryQuestions, MaintenanceQuestions
         Args:
             pipeline: the pipeline; the name of its last node is kept beside its own.
         """
-        asked = {"pipeline_name": pipeline.name, "last_op_name": pipeline.pipeline_nodes[-1].name}
+        *_, last = laid_out(pipeline.pipeline_nodes)
+        asked = {"pipeline_name": pipeline.name, "last_op_name": last.name}
         self.post("/v1/register_new_pipeline", asked)
 
     def resolve(

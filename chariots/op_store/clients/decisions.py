@@ -109,6 +109,34 @@ class HistoryQuestions(ABC):
         }
         return self._decide("/v2/rollbacks", asked, who, reason)
 
+    def withdraw(
+        self,
+        pipeline: str,
+        alias: str,
+        *,
+        who: str | None = None,
+        reason: str | None = None,
+        expected: Mapping[str, int] | None = None,
+    ) -> Event:
+        """Lets an alias stand for nothing, as a canary does that failed.
+
+        Args:
+            pipeline: the name of the pipeline.
+            alias: the name of the alias.
+            who: who withdraws it.
+            reason: why.
+            expected: what the alias must stand for until now; not looked at if None.
+
+        Returns:
+            the event; the one that is there, if the alias was withdrawn already.
+
+        Raises:
+            UnknownNameError: if there is no such pipeline.
+            ConflictError: if the alias never stood for anything, or stands for something else than expected.
+        """
+        asked = {"pipeline": pipeline, "alias": alias, "expected": None if expected is None else dict(expected)}
+        return self._decide("/v2/withdrawals", asked, who, reason)
+
     def accept(
         self,
         pipeline: str,

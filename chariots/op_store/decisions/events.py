@@ -17,7 +17,7 @@ from chariots.op_store import rows, tables
 
 __all__ = ["Event", "EventKind", "NewEvent", "add", "by_key", "lock", "newest", "numbered", "page", "standing"]
 
-EventKind = Literal["promote", "rollback", "accept"]
+EventKind = Literal["promote", "rollback", "withdraw", "accept"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,13 @@ class Event:
     Attributes:
         id: the number of the entry; a greater one was written later, whatever the clocks say.
         pipeline: the name of the pipeline.
-        kind: ``promote``, ``rollback`` or ``accept``.
+        kind: ``promote``, ``rollback``, ``withdraw`` or ``accept``.
         created_at: when, by the clock of the store's database.
         alias: the alias that stands for another set of versions since; None for an acceptance.
         before: what it stood for until then, as the number of the version of each node; None where it stood for
             nothing.
-        after: what it stands for since; for an acceptance the two versions that may run together.
+        after: what it stands for since, which after a withdrawal is nothing; for an acceptance the two versions that
+            may run together.
         who: who did it.
         reason: why.
         restores: for a rollback, the number of the promotion whose set came back; None where a set came back that was

@@ -22,6 +22,7 @@ from chariots.op_store.decisions.promotions import Resolve, fitting, not_describ
 from chariots.op_store.decisions.rollbacks import target_of
 from chariots.op_store.decisions.sets import check_live, described
 from chariots.op_store.decisions.shapes import Shape
+from chariots.op_store.decisions.withdrawals import withdraw
 from chariots.pipelines.standings import Standings
 from chariots.pipelines.store import NodeQuery
 
@@ -35,7 +36,7 @@ SERVING = "serving"  # a source that is no alias: what the pipeline was last see
 
 
 class History:
-    """The promotions, rollbacks and acceptances of every pipeline.
+    """The promotions, rollbacks, withdrawals and acceptances of every pipeline.
 
     Args:
         database: where they are kept.
@@ -210,6 +211,32 @@ class History:
         found = self._resolve(pipeline, shape.nodes, shape.edges, pins)
         return replace(done, problems=tuple(found.problems))
 
+    def withdraw(
+        self,
+        pipeline: str,
+        alias: str,
+        *,
+        who: str | None = None,
+        reason: str | None = None,
+        expected: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> Event:
+        """Lets an alias stand for nothing; see `BaseOpStoreClient.withdraw`.
+
+        Args:
+            key: chosen by who asks; the same withdrawal asked for twice is made once.
+        """
+        _check_words(pipeline, alias, who, reason, key)
+        with self._database.writing() as connection:
+            number = self._pipeline(connection, pipeline, "withdrawn")
+            events.lock(connection, number)
+            done = events.by_key(connection, key)
+            if done is not None:
+                return done
+            stands = events.newest(connection, number, alias)
+            _check_expected(stands, pipeline, alias, expected)
+            return withdraw(connection, number, stands, pipeline=pipeline, alias=alias, who=who, reason=reason, key=key)
+
     def accept(
         self,
         pipeline: str,
@@ -269,8 +296,13 @@ class History:
                 "this store; load it first, or promote the newest versions that fit"
             )
         found = events.newest(connection, number, source)
-        if found is not None:
+        if found is not None and found.after:
             return dict(found.after)
+        if found is not None:
+            raise ConflictError(
+                f"pipeline {pipeline!r} was to be promoted from {source!r}, which event {found.id} has withdrawn, so "
+                "that it stands for nothing; name the versions, or another alias"
+            )
         known = [event.alias for event in events.standing(connection, [number]) if event.alias]
         listed = ", ".join([*known, SERVING])
         raise UnknownNameError(

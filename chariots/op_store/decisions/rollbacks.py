@@ -62,6 +62,10 @@ def target_of(
         last = deployments.last_number(connection, pipeline)
         served = deployments.last(connection, pipeline) or {}
         return _to_deployment(connection, pipeline, number, alias, served, last)
+    if stands.kind == "withdraw":
+        before = events.newest(connection, number, alias, before=stands.id)
+        if before is not None:
+            return _as(before, stands.after)
     promotion = _promotion_of(connection, stands)
     if promotion is None:
         return _to_deployment(connection, pipeline, number, alias, stands.after, (stands.deployment or 1) - 1)

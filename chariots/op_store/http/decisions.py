@@ -51,6 +51,18 @@ class Rollback:
 
 
 @dataclass(frozen=True)
+class Withdraw:
+    """Let an alias stand for nothing."""
+
+    pipeline: str
+    alias: str
+    who: str | None = None
+    reason: str | None = None
+    expected: dict[str, int] | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
 class Accept:
     """Vouch that two versions may run together."""
 
@@ -89,7 +101,7 @@ class Aliases:
 
 @dataclass(frozen=True)
 class HistoryOf:
-    """What was promoted, rolled back and accepted, newest first?"""
+    """What was promoted, rolled back, withdrawn and accepted, newest first?"""
 
     pipeline: str
     limit: int = _PAGE
@@ -108,6 +120,10 @@ def _promote(registry: Registry, asked: Promote) -> Any:
 
 def _roll_back(registry: Registry, asked: Rollback) -> Any:
     return registry.history.rollback(**vars(asked)).as_json()
+
+
+def _withdraw(registry: Registry, asked: Withdraw) -> Any:
+    return registry.history.withdraw(**vars(asked)).as_json()
 
 
 def _accept(registry: Registry, asked: Accept) -> Any:
@@ -136,6 +152,7 @@ ROUTES = (
     Route("/v2/pipelines/describe", "Note what a pipeline is made of.", Describe, _describe, scope="write"),
     Route("/v2/promotions", "Let an alias stand for another set of versions.", Promote, _promote, scope="write"),
     Route("/v2/rollbacks", "Let an alias stand for the set before.", Rollback, _roll_back, scope="write"),
+    Route("/v2/withdrawals", "Let an alias stand for nothing.", Withdraw, _withdraw, scope="write"),
     Route("/v2/acceptances", "Vouch that two versions may run together.", Accept, _accept, scope="write"),
     *both_ways("/v2/alias", "What does an alias stand for?", AliasOf, _alias),
     *both_ways("/v2/standings", "What are pipelines to serve?", StandingsOf, _standings),
