@@ -178,7 +178,7 @@ def flood(port: int, request: bytes, expected: bytes, rate: float, seconds: floa
 
 
 def _recovery(port: int, request: bytes, expected: bytes, calm: float) -> float:
-    """Asks one after the other, until three answers in a row are right and quick; gives when the first was asked for."""
+    """Asks one after the other, until three answers in a row are right and quick; gives when the first began."""
     ended = time.perf_counter()
     quick: list[float] = []
     while len(quick) < 3:

@@ -105,11 +105,14 @@ def equal(server: Served) -> Row:
     flowers, _ = iris()
     expected = forest().predict(flowers).tolist()
     path = server.calls["forest"].path
+    every = flowers.tolist()
+    answers = []
     with server.awake():
-        bodies = [
-            as_json({"pipeline_input": rows}) for rows in (flowers.tolist(), *([[row]] for row in flowers.tolist()))
-        ]
-        answers = [json.loads(ask(server.port, path, body)[1])["pipeline_output"] for body in bodies]
+        for rows in (every, *([row] for row in every)):
+            status, answer = ask(server.port, path, as_json({"pipeline_input": rows}))
+            if status != 200:
+                raise AssertionError(f"{server.name} was asked for {len(rows)} flowers, and answered {answer[:1000]}")
+            answers.append(json.loads(answer)["pipeline_output"])
     together, each = answers[0], [one for answer in answers[1:] for one in answer]
     different = sum(a != b for a, b in zip(expected + expected, together + each, strict=True))
     what = "forest of 100 trees compiled: answers that differ from the forest's own"

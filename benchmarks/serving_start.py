@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.http_prediction import FOLDER, train
 from benchmarks.models import FLOWERS, logistic
-from benchmarks.servers import ROOT, Served, Server, ask, chariots_serve, family, memory
+from benchmarks.servers import PATIENCE, ROOT, Served, Server, ask, chariots_serve, family, memory
 from benchmarks.serving_apps import IRIS
 from benchmarks.table import Row, interleaved, median
 
@@ -126,7 +126,7 @@ def predicting(model: Path) -> Iterator[subprocess.Popen[str]]:
 def is_right(server: Served) -> bool:
     """Whether it gives the right answer; False while nobody listens."""
     try:
-        status, answer = ask(server.port, IRIS.path, IRIS.body)
+        status, answer = ask(server.port, IRIS.path, IRIS.body, timeout=PATIENCE)
     except ConnectionError:
         return False
     return status == 200 and IRIS.expected in answer
