@@ -126,7 +126,7 @@ class Served:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=10)
         signal_all(every, signal.SIGKILL)
         self._process.wait()
 
@@ -160,17 +160,19 @@ def started(
     Returns:
         those that answer, and the reasons of those that do not, by name.
     """
+    running: list[Served] = []
     failed: dict[str, str] = {}
-    begun = [Served(server, folder, variables) for server in servers]
-    for served in begun:
+    for server in servers:  # one after the other: those that start a cluster give up where they get too little time
+        served = Served(server, folder, variables)
         stack.callback(served.end)
-    for served in begun:
         try:
             served.wait()
         except RuntimeError as error:
             served.end()
-            failed[served.name] = str(error)
-    return [served for served in begun if served.name not in failed], failed
+            failed[server.name] = str(error)
+        else:
+            running.append(served)
+    return running, failed
 
 
 def chariots_serve(app: str, *options: str, threads: int = 8, workers: int = 1) -> tuple[str, ...]:
