@@ -121,13 +121,14 @@ class Served:
 
     def end(self) -> None:
         """Ends it, with all that it has started."""
-        every = self.processes()
+        if not self.is_running:
+            return  # its number may by now be another's
+        every = {pid: began_at(pid) for pid in self.processes()}
         signal_all(every, signal.SIGCONT)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
+        self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=10)
-        signal_all(every, signal.SIGKILL)
+        signal_all([pid for pid, began in every.items() if began and began_at(pid) == began], signal.SIGKILL)
         self._process.wait()
 
     def _is_right(self, call: Call) -> bool:
@@ -229,6 +230,18 @@ def family(pid: int) -> list[int]:
             for task in Path(f"/proc/{one}/task").iterdir():
                 found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def began_at(pid: int) -> str:
+    """When a process began, in the clock of the machine; empty where there is none of that number.
+
+    Args:
+        pid: the process.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
 
 
 def signal_all(pids: Iterable[int], number: int) -> None:
