@@ -118,7 +118,7 @@ def _plain_columns(frame: Any) -> dict[str, Any] | None:
     import pandas as pd
 
     kinds = set(frame.dtypes)
-    kind = kinds.pop() if len(kinds) == 1 else None
+    kind: Any = kinds.pop() if len(kinds) == 1 else None
     index, names = frame.index, frame.columns
     is_plain = isinstance(kind, np.dtype) and kind.kind in "iuf" and not frame.attrs
     is_plain = is_plain and type(index) is pd.RangeIndex and (index.start, index.step, index.name) == (0, 1, None)
