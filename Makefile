@@ -95,7 +95,12 @@ $(BENCH_VENV)/.installed: $(VENV)/.installed-dev benchmarks/requirements.txt
 	@$(BENCH_VENV)/bin/python -m pip install $(PIP_QUIET) -r benchmarks/requirements.txt
 	@touch $@
 
-bench: $(BENCH_VENV)/.installed ## Measure against the targets and print the table.
+# Those that do not agree with one another on what they need have environments of their own; CI does without them.
+$(BENCH_VENV)/peers/.installed: $(wildcard tools/peers/*) | $(BENCH_VENV)/.installed
+	@sh tools/peers/install.sh '$(PYTHON)' '$(BENCH_VENV)/peers'
+	@touch $@
+
+bench: $(BENCH_VENV)/.installed $(BENCH_VENV)/peers/.installed ## Measure against the targets and print the table.
 	$(BENCH_VENV)/bin/python benchmarks/run.py $(BENCH_ARGS)
 
 bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions, which decide nothing.

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.models import FLOWERS, iris
 from benchmarks.table import Row, median
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "CHARIOTS_BENCHMARK_FOLDER"
 PATH = "/pipelines/predict/main"
-FLOWERS = [[5.1, 3.5, 1.4, 0.2]]
 REQUESTS = 25  # in a row, before the other server has its turn
 
 
@@ -173,10 +173,3 @@ def flask_app() -> Flask:
         return jsonify(pipeline_output=found.tolist(), versions=versions, job_id=None, job_status="done")
 
     return app
-
-
-def iris() -> tuple[Any, Any]:
-    """The data: 150 flowers, and their species."""
-    from sklearn.datasets import load_iris
-
-    return load_iris(return_X_y=True)

@@ -117,7 +117,7 @@ def _measure(port: int, request: bytes, expected: bytes, clients: int, seconds: 
     for client in asking:
         client.socket.close()
     took.sort()
-    middle, late = (statistics.median(took), took[int(len(took) * 0.99)]) if took else (0.0, 0.0)
+    middle, late = (statistics.median(took), took[int(len(took) * 0.99)]) if took else (lasted, lasted)
     return Load(len(took) / lasted, middle, late, bad)
 
 

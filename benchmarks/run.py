@@ -21,6 +21,7 @@ from benchmarks.table import Row, show, to_json  # noqa: E402  # the path has to
 
 BENCHMARKS = (
     *("runner", "imports", "versioning", "op_store", "op_store_scale", "http_prediction", "serving"),
+    *("serving_models", "serving_arrays", "serving_start", "overload"),
     *("formats", "jobs", "compiled"),
 )
 

@@ -7,34 +7,36 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.http_prediction import PATH, chariots_app, flask_app, iris
+from benchmarks.http_prediction import PATH, chariots_app, flask_app
+from benchmarks.models import FLOWERS, THREADS, Predictor
+from benchmarks.servers import Call, Server, as_json, chariots_serve
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["Predictor", "chariots_app", "commands", "dispatched_app", "fastapi_app", "flask_app", "missing"]
+__all__ = [
+    "DISPATCHED",
+    "GUNICORN",
+    "IRIS",
+    "OURS",
+    "chariots_app",
+    "dispatched_app",
+    "fastapi_app",
+    "flask_app",
+    "missing",
+    "plain_flask_app",
+    "servers",
+]
 
 HERE = "benchmarks.serving_apps"
-THREADS = 64  # as many as there are clients at most
 BIN = Path(sys.executable).parent
-
-
-class Predictor:
-    """The model, trained at once."""
-
-    def __init__(self) -> None:
-        from sklearn.decomposition import PCA
-        from sklearn.linear_model import LogisticRegression
-
-        measurements, species = iris()
-        self._pca = PCA().fit(measurements)
-        self._logistic = LogisticRegression().fit(self._pca.transform(measurements), species)
-
-    def __call__(self, flowers: Any) -> Any:
-        """Predicts; gives an array."""
-        import numpy as np
-
-        return self._logistic.predict(self._pca.transform(np.asarray(flowers)))
+OURS, DISPATCHED, GUNICORN = "chariots on granian", "chariots on granian, dispatched", "chariots serve"
+IRIS = Call(
+    PATH,
+    as_json({"pipeline_input": FLOWERS}),
+    '"pipeline_output":[0]',
+    as_json({"pipeline_input": [FLOWERS[0][:3]]}),
+)
 
 
 def dispatched_app() -> Flask:
@@ -63,35 +65,48 @@ def fastapi_app() -> Any:
     return app
 
 
-def commands(port: int) -> dict[str, list[str]]:
-    """How each server is started on a port, by name."""
-    python, bound = sys.executable, f"127.0.0.1:{port}"
-    granian = [str(BIN / "granian"), "--interface=wsgi", "--factory", "--host=127.0.0.1", f"--port={port}"]
-    granian += ["--workers=1", f"--blocking-threads={THREADS}", "--log-level=error"]
-    gunicorn = [python, "-m", "gunicorn", "--workers=1", "--keep-alive=60", f"--bind={bound}", "--log-level=error"]
-    ours = [f"--threads={THREADS}", "--worker-class=chariots.cli.patient_worker.PatientWorker"]  # as `chariots serve`
-    uvicorn = [python, "-m", "uvicorn", "--factory", f"--port={port}", "--log-level=error", "--no-access-log"]
-    return {
-        "chariots on granian": [*granian, f"{HERE}:chariots_app"],
-        "chariots serve": [*gunicorn, *ours, f"{HERE}:chariots_app()"],
-        "chariots on granian, dispatched": [*granian, f"{HERE}:dispatched_app"],
-        "Flask on gunicorn": [*gunicorn, "--threads=8", f"{HERE}:flask_app()"],
-        "Flask on granian": [*granian, f"{HERE}:flask_app"],
-        "FastAPI": [*uvicorn, f"{HERE}:fastapi_app"],
-        "LitServe, batching": [python, "-m", "benchmarks.serving_litserve", str(port)],
+def plain_flask_app() -> Flask:
+    """The model that the environment names in a view of its own."""
+    from flask import Flask, jsonify, request
+
+    predict = Predictor()
+    app = Flask(__name__)
+    app.post(PATH)(lambda: jsonify(pipeline_output=predict(request.get_json()["pipeline_input"]).tolist()))
+    return app
+
+
+def servers(call: Call = IRIS) -> list[Server]:
+    """Those that run in the environment of the benchmarks, asked for one flower.
+
+    Args:
+        call: what each is asked.
+    """
+    python = sys.executable
+    granian = (str(BIN / "granian"), "--interface=wsgi", "--factory", "--host=127.0.0.1", "--port={port}")
+    granian += ("--workers=1", f"--blocking-threads={THREADS}", "--log-level=error")
+    gunicorn = (python, "-m", "gunicorn", "--workers=1", "--keep-alive=60", "--bind=127.0.0.1:{port}")
+    uvicorn = (python, "-m", "uvicorn", "--factory", "--port={port}", "--log-level=error", "--no-access-log")
+    litserve = (python, "-m", "benchmarks.serving_litserve", "{port}")
+    made = {
+        OURS: (*granian, f"{HERE}:chariots_app"),
+        GUNICORN: chariots_serve(f"{HERE}:chariots_app", threads=THREADS),
+        DISPATCHED: (*granian, f"{HERE}:dispatched_app"),
+        "Flask on gunicorn": (*gunicorn, "--threads=8", "--log-level=error", f"{HERE}:flask_app()"),
+        "Flask on granian": (*granian, f"{HERE}:plain_flask_app"),
+        "FastAPI": (*uvicorn, f"{HERE}:fastapi_app"),
+        "LitServe, batching": litserve,
+        "LitServe": (*litserve, "alone"),
     }
+    return [Server(name, command, {name: call}) for name, command in made.items()]
 
 
-NEEDS = {
-    "chariots on granian": "granian",
-    "chariots on granian, dispatched": "granian",
-    "Flask on granian": "granian",
-    "FastAPI": "fastapi",
-    "LitServe, batching": "litserve",
-}
+def missing(server: Server) -> str | None:
+    """Why a server cannot be started here; None where it can.
 
-
-def missing(name: str) -> str | None:
-    """The package that a server needs and that is not installed here."""
-    needed = NEEDS.get(name)
-    return None if needed is None or importlib.util.find_spec(needed) is not None else needed
+    Args:
+        server: one of `servers`.
+    """
+    for package in ("granian", "uvicorn", "litserve"):
+        if any(package in word for word in server.command) and importlib.util.find_spec(package) is None:
+            return f"{package} is not installed"
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import gc
 import math
 import os
 import shutil
@@ -151,6 +152,21 @@ def serve_application(load: Callable[[], Any], name: str, listener: Listener, *,
 
 
 @contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keeps Python from looking for garbage while an application is loaded.
+
+    Nearly all that is made then stays; to look through it hundreds of times was an eighth of the start.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
 def _shared_folder() -> Iterator[None]:
     """A folder for what the processes count together; they find it by its variables."""
     parent = os.getpid()
@@ -229,7 +245,8 @@ def _gunicorn(
             if here not in sys.path:
                 sys.path.insert(0, here)
             try:
-                app = load()
+                with _uncollected():
+                    app = load()
                 if listener.configuration:
                     app.config.update(listener.configuration)
                 surrounding(app).prepare()  # what is set wrongly is told now, and not to the first who asks

@@ -97,7 +97,8 @@ def _table(value: Any, arrow: Any) -> Any:
     if isinstance(value, pd.Series):
         value = value.to_frame("output" if value.name is None else value.name)
     if isinstance(value, pd.DataFrame):
-        return arrow.Table.from_pandas(value)
+        columns = _plain_columns(value)
+        return arrow.Table.from_pandas(value) if columns is None else arrow.table(columns)
     if isinstance(value, list) and value and all(isinstance(record, dict) for record in value):
         return arrow.Table.from_pylist(value)
     if isinstance(value, np.ndarray) and value.ndim == 1:
@@ -105,6 +106,28 @@ def _table(value: Any, arrow: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim == 2:
         return arrow.table({f"output_{column}": value[:, column] for column in range(value.shape[1])})
     raise UnsupportedError(f"{type_name(value)} is no table")
+
+
+def _plain_columns(frame: Any) -> dict[str, Any] | None:
+    """The columns of a frame of numbers of one type, which are all that is in it; None for any other.
+
+    `pyarrow.Table.from_pandas` looks at every column by itself, and describes the frame for pandas, which takes 0.1 ms
+    a column. A frame like this is read back the same without.
+    """
+    import numpy as np
+    import pandas as pd
+
+    kinds = set(frame.dtypes)
+    kind: Any = kinds.pop() if len(kinds) == 1 else None
+    index, names = frame.index, frame.columns
+    is_plain = isinstance(kind, np.dtype) and kind.kind in "iuf" and not frame.attrs
+    is_plain = is_plain and type(index) is pd.RangeIndex and (index.start, index.step, index.name) == (0, 1, None)
+    if not is_plain or names.name is not None or not names.is_unique or not all(type(name) is str for name in names):
+        return None
+    numbers = frame.to_numpy()
+    if kind.kind == "f" and np.isnan(numbers).any():  # a missing value, in words of pandas
+        return None
+    return {name: numbers[:, number] for number, name in enumerate(names)}
 
 
 def _compressions(body: memoryview) -> Iterator[bool]:

@@ -40,12 +40,13 @@ class Body:
     form: Form | None = None
 
 
-def read_object(input_key: str, *, may_stay_raw: bool = False) -> Body:
+def read_object(input_key: str, *, may_stay_raw: bool = False, if_said: bytes = b"") -> Body:
     """Reads the JSON object in the body of the current request; an empty body counts as an empty object.
 
     Args:
         input_key: which member is the input.
         may_stay_raw: whether a large input is to be left as it came.
+        if_said: what has to be somewhere in the body for that.
 
     Raises:
         MalformedRequestError: when the body is not JSON, or not whole.
@@ -54,7 +55,7 @@ def read_object(input_key: str, *, may_stay_raw: bool = False) -> Body:
     """
     small = request.content_length is not None and request.content_length <= LARGE
     text = web.read_body(keep=small or not may_stay_raw)
-    if may_stay_raw and len(text) > LARGE:
+    if may_stay_raw and len(text) > LARGE and if_said in text:
         found = _split(text, input_key)
         if found is not None:
             return found

@@ -45,12 +45,13 @@ def is_plain(content_type: str | None, accept: str | None) -> bool:
     return form_of_media_type(content_type) is None and _wanted(accept)[0] is None
 
 
-def read_call(input_key: str, *, may_stay_raw: bool = False) -> Body:
+def read_call(input_key: str, *, may_stay_raw: bool = False, if_said: bytes = b"") -> Body:
     """Reads what the current request sends to a pipeline.
 
     Args:
         input_key: which member is the input.
         may_stay_raw: whether a large input is to be left as it came, if it is JSON.
+        if_said: what has to be somewhere in the body for that.
 
     Returns:
         the members of the object; where the body is the value alone, the input and what the query says.
@@ -63,7 +64,7 @@ def read_call(input_key: str, *, may_stay_raw: bool = False) -> Body:
     """
     form = form_of_media_type(request.environ.get("CONTENT_TYPE"))
     if form is None:
-        return read_object(input_key, may_stay_raw=may_stay_raw)
+        return read_object(input_key, may_stay_raw=may_stay_raw, if_said=if_said)
     text = web.read_body()
     if form.is_object:
         return Body(checked_members(form.loads(text) if text else {}, input_key), form=form)

@@ -97,7 +97,9 @@ class _Views:
         served = self._served.get(name) or app.served_pipeline(name)
         if served.current.trains:  # what it learns takes the place of what others are answered from
             web.surrounding(app).require("operate")
-        body = media.read_call(INPUT_KEY, may_stay_raw=self._may_stay_raw(served))
+        # To cut the input out is to read the body a second time; most calls that may become a job do not ask for it.
+        if_said = b"" if execution.wants_worker(served.use_worker, self._app.use_workers) else b"use_worker"
+        body = media.read_call(INPUT_KEY, may_stay_raw=self._may_stay_raw(served), if_said=if_said)
         wish = read_wish(body.members)
         if wish.has_options:
             refuse_options(wish, served, app.use_workers)

@@ -19,6 +19,7 @@ from chariots.web import deadline, health, request_ids, tracing
 from chariots.web.access import INSIDE, Access, Scope, open_to_all
 from chariots.web.around import PIPELINE, ROUTE, Around
 from chariots.web.bypass import bypassed, bypassed_when
+from chariots.web.large_bodies import in_one_piece
 from chariots.web.page import show_page
 from chariots.web.problems import PROBLEM_TYPE, problem_of
 
@@ -153,7 +154,7 @@ def read_body(*, keep: bool = True) -> bytes:
         BodyTooLargeError: when it is larger than the application accepts (as the HTTP exception 413).
     """
     try:
-        body = request.get_data(cache=keep)
+        body = in_one_piece(keep=keep) or request.get_data(cache=keep)
     except broken_body() as error:  # the connection broke, or the server lost patience
         raise MalformedRequestError(f"The body broke off: {error}. Send it again.") from error
     if "HTTP_TRANSFER_ENCODING" in request.environ:

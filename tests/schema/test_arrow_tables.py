@@ -38,6 +38,31 @@ def test_a_data_frame_comes_back_with_its_types_and_its_index():
     pd.testing.assert_frame_equal(arrow_tables.loads(arrow_tables.dumps(TABLE)), TABLE)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"a": [1.5, 2.0], "b": [0.0, -1.0]}, dtype="float32"),
+        pd.DataFrame({"a": [1.5, None], "b": [0.0, -1.0]}),
+        pd.DataFrame({"a": [1, 2], "b": [2**63 - 1, -1]}),
+        pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5]}),
+        pd.DataFrame({"a": [1, 2]}, index=[7, 9]),
+        pd.DataFrame({"a": [1, 2]}, index=pd.RangeIndex(1, 3)),
+        pd.DataFrame({"a": [1, 2]}).rename_axis(index="row"),
+        pd.DataFrame({"a": [1, 2]}).rename_axis(columns="what"),
+        pd.DataFrame({0: [1, 2], 1: [3, 4]}),
+        pd.DataFrame({"a": np.zeros(0), "b": np.zeros(0)}),
+        pd.DataFrame(np.arange(12).reshape(3, 4)[:, ::2], columns=["a", "b"]),
+    ],
+)
+def test_numbers_come_back_with_their_types_and_their_index(table):
+    pd.testing.assert_frame_equal(arrow_tables.loads(arrow_tables.dumps(table)), table)
+
+
+def test_a_missing_number_is_null_for_those_who_read_it_without_pandas():
+    body = arrow_tables.dumps(pd.DataFrame({"a": [1.5, None], "b": [0.0, -1.0]}))
+    assert pa.ipc.open_stream(body).read_all().to_pydict() == {"a": [1.5, None], "b": [0.0, -1.0]}
+
+
 def test_what_arrow_itself_writes_is_read():
     pd.testing.assert_frame_equal(arrow_tables.loads(written(pa.Table.from_pandas(TABLE))), TABLE)
     assert arrow_tables.loads(written(pa.table({"a": [1, 2]}))).to_dict("list") == {"a": [1, 2]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import logging
 import re
@@ -15,7 +16,7 @@ import flask
 import pytest
 
 from chariots import errors
-from chariots.web import accept_any_size, install, json_response, openapi_document, read_json
+from chariots.web import accept_any_size, install, json_response, openapi_document, read_body, read_json
 from tests.wsgi_server import wsgi_server
 
 
@@ -334,6 +335,38 @@ def test_a_limit_in_the_configuration_comes_first() -> None:
     install(app, title="Tests", max_body=1000)
     app.add_url_rule("/echo", view_func=lambda: json_response(read_json()), methods=["POST"])
     assert app.test_client().post("/echo", data=b"123456").status_code == 413
+
+
+class InPieces(io.BytesIO):
+    """A stream that gives less than it is asked for, as WSGI lets it."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(size or 0, 50_000))
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("stream", [io.BytesIO, InPieces])
+def test_a_large_body_is_read_as_a_whole_and_can_be_read_again_where_it_is_kept(stream: Any, keep: bool) -> None:
+    app, sent, found = make_app(), bytes(range(256)) * 1000, []
+    app.config["MAX_CONTENT_LENGTH"] = len(sent)
+
+    def twice() -> flask.Response:
+        found.extend([read_body(keep=keep), flask.request.get_data()])
+        return json_response(None)
+
+    app.add_url_rule("/body", view_func=twice, methods=["POST"])
+    app.test_client().post("/body", input_stream=stream(sent), content_length=len(sent))
+    assert found[0] == sent
+    assert found[1] == (sent if keep else b"")
+
+
+def test_a_large_body_that_breaks_off_is_refused() -> None:
+    app = make_app()
+    app.config["MAX_CONTENT_LENGTH"] = 200_000
+    app.add_url_rule("/body", view_func=lambda: json_response(len(read_body())), methods=["POST"])
+    promised = {"CONTENT_LENGTH": "200000"}
+    answer = app.test_client().post("/body", input_stream=io.BytesIO(b"x" * 100_000), environ_overrides=promised)
+    assert answer.status_code == 400
 
 
 def test_a_service_is_installed_once() -> None:
