@@ -45,9 +45,15 @@ $(VENV)/.installed-dev: $(VENV)/bin/python setup.py pyproject.toml
 	@touch $@
 
 # A server of Azure Blob Storage, fetched once with npm; only the tests need it.
-$(VENV)/.installed-azurite: tools/azurite/package-lock.json tools/azurite/install.sh | $(VENV)/.installed-dev
+$(VENV)/.installed-azurite: tools/azurite/package-lock.json tools/npm/install.sh | $(VENV)/.installed-dev
 	@echo "Installing azurite, for the tests of AzureSaver, into $(VENV)/azurite/ (half a minute the first time) ..."
-	@sh tools/azurite/install.sh $(BIN)/python $(VENV)/azurite
+	@sh tools/npm/install.sh $(BIN)/python $(VENV)/azurite tools/azurite "azurite, a server of Azure Blob Storage,"
+	@touch $@
+
+# A browser, fetched once with npm; only the tests of the pages of a server need it.
+$(VENV)/.installed-browser: tools/browser/package-lock.json tools/browser/unpack.mjs tools/npm/install.sh | $(VENV)/.installed-dev
+	@echo "Installing Chromium, for the tests of pages, into $(VENV)/browser/ (half a minute the first time) ..."
+	@sh tools/npm/install.sh $(BIN)/python $(VENV)/browser tools/browser "Chromium, a browser,"
 	@touch $@
 
 # The client of another server that speaks the same protocol; only a test needs it.
@@ -66,7 +72,7 @@ demo: $(VENV)/.installed-core ## Train on the iris data, save, load, and predict
 	@echo "   make test                    the whole test suite"
 	@echo "   . $(BIN)/activate         then 'chariots' and 'flask' are commands of this terminal"
 
-test: $(VENV)/.installed-dev $(VENV)/.installed-azurite $(VENV)/.installed-mlserver ## Run every test (brings its own Redis and PostgreSQL).
+test: $(VENV)/.installed-dev $(VENV)/.installed-azurite $(VENV)/.installed-browser $(VENV)/.installed-mlserver ## Run every test (brings its own Redis and PostgreSQL).
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, formatting and the floors of the house.

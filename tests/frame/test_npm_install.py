@@ -1,4 +1,4 @@
-"""Does the script that fetches azurite help a person whose machine is not ready?"""
+"""Does the script that fetches packages of npm for the tests help a person whose machine is not ready?"""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 
 from tests.frame.tree import ROOT
 
-SCRIPT = ROOT / "tools" / "azurite" / "install.sh"
+SCRIPT = ROOT / "tools" / "npm" / "install.sh"
+AZURITE = ROOT / "tools" / "azurite"
 
 
 def install(python: str | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs the script."""
     return subprocess.run(
-        ["/bin/sh", SCRIPT, python, folder],
+        ["/bin/sh", SCRIPT, python, folder, AZURITE, "azurite"],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
