@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from chariots.cli.commands import Failure, LazyCommands
+from chariots.cli.early_imports import import_early
 from chariots.cli.stores import store_options, store_settings
 from chariots.cli.web_server import Listener, serve_application, server_options
 
@@ -84,7 +86,9 @@ def serve(
     def load() -> Any:
         return settings.get_server().flask
 
-    serve_application(load, "the op store", listener, debug=bool(context.find_root().meta.get("chariots.debug")))
+    early = partial(import_early, "", ("chariots.op_store.server", "alembic.command"))
+    debug = bool(context.find_root().meta.get("chariots.debug"))
+    serve_application(load, "the op store", listener, early=early, debug=debug)
 
 
 def _check_openness(settings: OpStoreConfig, host: str, insecure: bool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from chariots.cli.early_imports import import_early
 from chariots.cli.serving_options import decided
 from chariots.cli.web_server import Listener, serve_application, server_options
 
@@ -75,7 +77,8 @@ def _serve(app: str, listener: Listener, *, insecure: bool, debug: bool = False)
             _close(loaded, listener)
         return loaded
 
-    serve_application(load, app, listener, debug=debug)
+    early = partial(import_early, app, ("chariots.serving.embedded", "chariots.op_store.server", "alembic.command"))
+    serve_application(load, app, listener, early=early, debug=debug)
 
 
 def _close(app: flask.Flask, listener: Listener) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Final
 import click
 
 from chariots.cli.commands import Failure, described
+from chariots.cli.early_imports import part_from_others
 from chariots.cli.serving_options import as_configuration, decided, serving_options
 from chariots.web.settings import METRICS_FOLDER, SHARED_FOLDER
 
@@ -115,13 +116,21 @@ def server_options(port: int, *leave_out: str) -> Callable[[Callable[..., Any]],
     return decorate
 
 
-def serve_application(load: Callable[[], Any], name: str, listener: Listener, *, debug: bool = False) -> None:
+def serve_application(
+    load: Callable[[], Any],
+    name: str,
+    listener: Listener,
+    *,
+    early: Callable[[], None] = lambda: None,
+    debug: bool = False,
+) -> None:
     """Serves an app until SIGTERM or Ctrl-C; requests that run are finished first.
 
     Args:
         load: makes the WSGI app; called in every worker process, never in this one.
         name: what is served, for the line that says where.
         listener: where to listen and with how many hands.
+        early: imports, in this process, what several worker processes can share; called if there are several.
         debug: whether the stack is shown when the app cannot be loaded.
 
     Raises:
@@ -139,6 +148,8 @@ def serve_application(load: Callable[[], Any], name: str, listener: Listener, *,
     parent = os.getpid()
     try:
         with _shared_folder():
+            if listener.workers > 1:
+                early()
             _gunicorn(load, name, listener, bound, writer, debug).run()
     except (SystemExit, HaltServer) as leaving:
         # Worker processes leave through here as well, and have nothing to tell. A HaltServer gets this far when
@@ -224,6 +235,7 @@ def _gunicorn(
         "proc_name": f"chariots {name}",
         "control_socket_disable": True,
         "on_starting": _quieten,
+        "post_fork": lambda _arbiter, _worker: part_from_others(),
         "post_worker_init": lambda worker: _tell(worker, name, url, listener),
         "child_exit": _forget,
     }
