@@ -80,6 +80,7 @@ TEST = [
     *ASYNCIO,
     *OPENTELEMETRY,
     "tritonclient[http]>=2.50",  # calls the routes of the Open Inference Protocol
+    "granian>=2.0",  # serves applications of ours, as gunicorn and Flask do
 ]
 
 setup(
