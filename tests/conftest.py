@@ -61,9 +61,9 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
         server.stop()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def loggers_as_before() -> Iterator[None]:
-    """Lets every logger speak again: applications of one name share theirs, and a test may have silenced it."""
+    """Lets every logger speak again: applications of one name share theirs, and another module may have silenced it."""
     yield
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):

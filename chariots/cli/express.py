@@ -26,7 +26,7 @@ from typing import Any, Final, Literal
 from chariots.cli.express_parts import Answer, Run
 from chariots.cli.patient_socket import arrived
 from chariots.cli.plain_heads import PlainHeads
-from chariots.serving.together import Together, Turn
+from chariots.serving.together import Manner, Together, Turn
 
 __all__ = ["Express", "Verdict"]
 
@@ -35,8 +35,8 @@ IDLE_SECONDS: Final = 1.0  # after which a connection goes back to the loop
 OUT_SECONDS: Final = 10.0  # for which a pipeline whose run took too long is left to the threads
 MOST_DEPOSED: Final = 8  # runs that take too long at the same time; then everything goes back to the threads
 
-Verdict = Literal["idle", "request", "part", "end"]
-"""Why a connection comes back: nothing came, a request for the threads, part of one, or it is to be closed."""
+Verdict = Literal["idle", "request", "part", "surplus", "end"]
+"""Why a connection comes back: nothing came, a request for the threads, part of one, one too many, or it has ended."""
 
 _ONCE: Final = select.EPOLLIN | select.EPOLLONESHOT  # whoever has a connection need not be told that more has come
 _logger = logging.getLogger("chariots.serve")
@@ -50,8 +50,8 @@ class Express:
         heads: what reads their heads.
         trusts: whether a client is a proxy that is believed what it says of its own caller.
         give_back: takes a connection back, with the reason; called from other threads than the loop.
-        send_rest: sends what a connection would not take at once, and takes it back; the same holds.
-        most: how many requests may be there at once; those beyond go back.
+        send_rest: sends what a connection would not take at once, and takes it back, to be kept or not; the same holds.
+        most: how many runs may wait at once; those beyond go back.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Express:
         *,
         trusts: Callable[[str], bool],
         give_back: Callable[[Any, Verdict], None],
-        send_rest: Callable[[Any, bytes], None],
+        send_rest: Callable[[Any, bytes, bool], None],
         most: int,
     ) -> None:
         self._together = together
@@ -101,10 +101,7 @@ class Express:
         Args:
             received: all of it.
         """
-        if not self._is_open:
-            return False
-        head = self._heads.read(bytes(received[: received.find(b"\r\n\r\n")]))
-        return head is not None and self._together.is_quick(head.environ["PATH_INFO"])
+        return self._is_open and self._manner(received) is not None
 
     def add(self, conn: Any) -> None:
         """Takes a connection over, with a request that is one to be answered here.
@@ -126,13 +123,31 @@ class Express:
             ready = [conn for descriptor, _ in events if (conn := self._received(descriptor)) is not None]
             while self._inbox:
                 ready.append(self._inbox.popleft())
-            turns = [turn for conn in ready[: self._most] if (turn := self._turn(conn)) is not None]
-            for conn in ready[self._most :]:
-                self._return(conn, "request")
-            if turns:
+            if turns := self._turns(ready):
                 self._answer(self._together.begin(turns), number)
             if not self._is_open or time.monotonic() - self._swept > IDLE_SECONDS:
                 self._sweep()
+
+    def _turns(self, ready: Sequence[Any]) -> list[Turn]:
+        """Reads the requests that have come; those that are not to be answered here are given back."""
+        turns: list[Turn] = []
+        room = self._most
+        for conn in ready:
+            manner = self._manner(conn.sock.early)
+            if manner == "alone":  # those that run together take no longer for one more
+                room -= 1
+                if room < 0:
+                    self._return(conn, "surplus")
+                    continue
+            try:
+                turn = self._turn(conn, manner)
+            except Exception:
+                _logger.exception("a request could not be read, and is left to a thread")
+                self._return(conn, "request")
+                continue
+            if turn is not None:
+                turns.append(turn)
+        return turns
 
     def _received(self, descriptor: int) -> Any:
         """The connection on which a whole request has come; None where it is not whole, and was given back."""
@@ -158,13 +173,17 @@ class Express:
         self._return(conn, "part")
         return None
 
-    def _turn(self, conn: Any) -> Turn | None:
+    def _manner(self, received: bytes | bytearray) -> Manner | None:
+        head = self._heads.read(bytes(received[: received.find(b"\r\n\r\n")]))
+        return None if head is None else self._together.manner(head.environ["PATH_INFO"])
+
+    def _turn(self, conn: Any, manner: Manner | None) -> Turn | None:
         """Reads the request of a connection; None where it is not one to be answered here, and was given back."""
         early = conn.sock.early
         end = early.find(b"\r\n\r\n")
         head = self._heads.read(bytes(early[:end]))
         size = end + 4 + (0 if head is None else head.body)
-        if head is not None and len(early) >= size and self._together.is_quick(head.environ["PATH_INFO"]):
+        if head is not None and manner is not None and len(early) >= size:
             environ = {
                 **head.environ,
                 "wsgi.input": io.BytesIO(early[end + 4 : size]),
@@ -207,7 +226,8 @@ class Express:
         conn = answer.conn
         try:
             body = self._together.finish(turn)
-            whole = answer.written(body, self._now(), keeps=self._is_open)
+            is_kept = self._is_open  # what the client is told holds, whatever comes next
+            whole = answer.written(body, self._now(), keeps=is_kept)
             sent = conn.sock.send(whole)
         except (BlockingIOError, InterruptedError):
             sent = 0
@@ -223,8 +243,8 @@ class Express:
                 turn.beginning.close()
         if sent < len(whole):
             self._forget(conn)
-            self._send_rest(conn, whole[sent:])
-        elif not self._is_open:
+            self._send_rest(conn, whole[sent:], is_kept)
+        elif not is_kept:
             self._return(conn, "end")
         elif conn.sock.early:
             self.add(conn)  # the next request came along with this one

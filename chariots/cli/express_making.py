@@ -19,7 +19,7 @@ def express_of(
     cfg: Any,
     *,
     give_back: Callable[[Any, Verdict], None],
-    send_rest: Callable[[Any, bytes], None],
+    send_rest: Callable[[Any, bytes, bool], None],
     most: int,
 ) -> Express | None:
     """Makes and starts what answers ordinary calls of quick pipelines together.
@@ -29,7 +29,7 @@ def express_of(
         cfg: the configuration of gunicorn.
         give_back: takes a connection back; see `Express`.
         send_rest: sends what a connection does not take at once; see `Express`.
-        most: how many requests may be there at once.
+        most: how many runs may wait at once.
 
     Returns:
         None where threads must answer everything: one request is to run at a time, requests are to be counted, the

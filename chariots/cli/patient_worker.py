@@ -296,10 +296,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._keep(conn)
         elif verdict == "part":
             self._receive(conn)
+        elif verdict == "surplus":
+            self._refuse(conn)
         else:
             self._dispatch(conn, "whole")
 
-    def _send_rest(self, conn: Any, rest: bytes) -> None:
+    def _send_rest(self, conn: Any, rest: bytes, is_kept: bool) -> None:
         """Sends in a thread what a client does not take at once."""
 
         def send() -> Verdict:
@@ -308,7 +310,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 conn.sock.sendall(rest)
             except OSError:
                 return "end"
-            return "idle"
+            return "idle" if is_kept else "end"
 
         done = self.tpool.submit(send)
         done.add_done_callback(lambda done: self.method_queue.defer(self._take_back, conn, done.result()))

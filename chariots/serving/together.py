@@ -7,9 +7,10 @@ answered. Whatever a server does around a request is done for each, as it would 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chariots.serving.fast_path import ASKED, Asked
 from chariots.serving.server import PipelinesServer
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
     from chariots.serving.fast_path import FastPath
     from chariots.serving.served import ServedPipeline
 
-__all__ = ["Together", "Turn"]
+__all__ = ["Manner", "Together", "Turn"]
 
-BATCH_SECONDS = 0.02  # what a run may take where it serves many requests
-ALONE_SECONDS = 0.001  # and where each has its own
+_logger = logging.getLogger("chariots.serve")
+
+Manner = Literal["together", "alone"]
+"""Whether one run serves many requests, or each has its own."""
+
+QUICK_SECONDS: Mapping[Manner, float] = {"together": 0.02, "alone": 0.001}  # what a run may take
 
 
 @dataclass(slots=True)
@@ -75,20 +80,24 @@ class Together:
             return None
         return cls(around, fast_path)
 
-    def is_quick(self, path: str) -> bool:
-        """Whether what is called at a path takes so little time that others can wait for it.
+    def manner(self, path: str) -> Manner | None:
+        """How calls at a path run, if that takes so little time that others can wait for it.
 
         Args:
             path: as WSGI has it.
+
+        Returns:
+            None where it takes longer, or nothing is called there.
         """
         served = self._fast_path.served_at(path)
         if served is None:
-            return False
+            return None
         snapshot = served.current
         is_tried = served.routing is not None and served.routing.is_active
         if is_tried or not snapshot.is_ready or snapshot.trains:
-            return False
-        return snapshot.pace.is_below(BATCH_SECONDS if _runs_together(served) else ALONE_SECONDS)
+            return None
+        manner: Manner = "together" if _runs_together(served) else "alone"
+        return manner if snapshot.pace.is_below(QUICK_SECONDS[manner]) else None
 
     def read(self, environ: WSGIEnvironment, start_response: StartResponse, owner: Any) -> Turn | None:
         """Reads a request.
@@ -115,8 +124,12 @@ class Together:
         """
         alike: dict[int, list[Turn]] = {}
         for turn in turns:
-            turn.beginning = self._around.begin(turn.environ, turn.start_response)
-            may_join = turn.beginning.refusal is None and _runs_together(turn.call.served)
+            try:
+                turn.beginning = self._around.begin(turn.environ, turn.start_response)
+            except Exception:
+                _logger.exception("a request could not be begun")  # it gets no answer, and the others get theirs
+            is_begun = turn.beginning is not None and turn.beginning.refusal is None
+            may_join = is_begun and _runs_together(turn.call.served)
             alike.setdefault(id(turn.call.snapshot if may_join else turn), []).append(turn)
         return list(alike.values())
 
