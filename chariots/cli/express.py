@@ -262,20 +262,22 @@ class Express:
 
     def _wait_for(self, conn: Any) -> None:
         descriptor = conn.sock.fileno()
-        self._idle[descriptor] = conn, time.monotonic()
-        if getattr(conn, "is_on_express", False):
-            self._epoll.modify(descriptor, _ONCE)
-        else:
-            conn.is_on_express = True
-            self._epoll.register(descriptor, _ONCE)
+        with self._lock:  # whoever sweeps may be another thread
+            self._idle[descriptor] = conn, time.monotonic()
+            if getattr(conn, "is_on_express", False):
+                self._epoll.modify(descriptor, _ONCE)
+            else:
+                conn.is_on_express = True
+                self._epoll.register(descriptor, _ONCE)
 
     def _sweep(self) -> None:
         """Gives back the connections on which nothing has come for a while."""
         self._swept = now = time.monotonic()
-        for descriptor, (conn, since) in list(self._idle.items()):
-            if not self._is_open or now - since > IDLE_SECONDS:
-                del self._idle[descriptor]
-                self._return(conn, "idle")
+        with self._lock:
+            gone = [at for at, (_, since) in self._idle.items() if not self._is_open or now - since > IDLE_SECONDS]
+            swept = [self._idle.pop(descriptor)[0] for descriptor in gone]
+        for conn in swept:
+            self._return(conn, "idle")
 
     def _return(self, conn: Any, verdict: Verdict) -> None:
         self._forget(conn)
