@@ -292,7 +292,10 @@ def output_json(name: str, output: Any, snapshot: Snapshot) -> bytes:
 def _way_out(output: Any) -> str:
     if not isinstance(output, Iterator):
         return ""
-    return " Or let the client accept its pieces, as they are made: application/x-ndjson or text/event-stream."
+    return (
+        " Or take its pieces as they are made: with client.stream_pipeline, or by accepting application/x-ndjson or "
+        "text/event-stream."
+    )
 
 
 def queued_json(job_id: str, snapshot: Snapshot, status: str = "queued", hint: str | None = None) -> bytes:
