@@ -14,7 +14,7 @@ from benchmarks import peers
 from benchmarks.http_prediction import FOLDER, train
 from benchmarks.load import Load, load
 from benchmarks.servers import Call, Served, ask, started
-from benchmarks.serving_apps import DISPATCHED, GUNICORN, OURS, missing, servers
+from benchmarks.serving_apps import DISPATCHED, GRANIAN, OURS, missing, servers
 from benchmarks.table import Row, median
 
 CLIENTS = (1, 8, 64)
@@ -74,7 +74,7 @@ def compared(found: dict[tuple[str, int], list[Load]]) -> list[Row]:
     names = list(dict.fromkeys(name for name, _ in found))
     others = [name for name in names if not name.startswith("chariots")]
     rows: list[Row] = []
-    for ours, goals in ((OURS, GOALS), (GUNICORN, {} if OURS in names else GOALS), (DISPATCHED, {64: 1.6})):
+    for ours, goals in ((OURS, GOALS), (DISPATCHED, {64: 1.6}), (GRANIAN, {})):
         if ours not in names:
             continue
         for clients in CLIENTS:
@@ -86,7 +86,7 @@ def compared(found: dict[tuple[str, int], list[Load]]) -> list[Row]:
     many = max(CLIENTS)
     wait = {name: median([one.middle for one in found[name, many]]) for name in others}
     best = min(others, key=lambda name: wait[name])
-    for ours in (OURS, GUNICORN):
+    for ours in (OURS, GRANIAN):
         if ours in names:
             late = median([one.late for one in found[ours, many]])
             note = f"{late * 1000:.1f} ms; {best} {wait[best] * 1000:.1f} ms"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DISPATCHED",
-    "GUNICORN",
+    "GRANIAN",
     "IRIS",
     "OURS",
     "chariots_app",
@@ -30,7 +30,7 @@ __all__ = [
 
 HERE = "benchmarks.serving_apps"
 BIN = Path(sys.executable).parent
-OURS, DISPATCHED, GUNICORN = "chariots on granian", "chariots on granian, dispatched", "chariots serve"
+OURS, DISPATCHED, GRANIAN = "chariots serve", "chariots serve, dispatched", "chariots on granian"
 IRIS = Call(
     PATH,
     as_json({"pipeline_input": FLOWERS}),
@@ -88,9 +88,9 @@ def servers(call: Call = IRIS) -> list[Server]:
     uvicorn = (python, "-m", "uvicorn", "--factory", "--port={port}", "--log-level=error", "--no-access-log")
     litserve = (python, "-m", "benchmarks.serving_litserve", "{port}")
     made = {
-        OURS: (*granian, f"{HERE}:chariots_app"),
-        GUNICORN: chariots_serve(f"{HERE}:chariots_app", threads=THREADS),
-        DISPATCHED: (*granian, f"{HERE}:dispatched_app"),
+        OURS: chariots_serve(f"{HERE}:chariots_app", threads=THREADS),
+        DISPATCHED: chariots_serve(f"{HERE}:dispatched_app", threads=THREADS),
+        GRANIAN: (*granian, f"{HERE}:chariots_app"),
         "Flask on gunicorn": (*gunicorn, "--threads=8", "--log-level=error", f"{HERE}:flask_app()"),
         "Flask on granian": (*granian, f"{HERE}:plain_flask_app"),
         "FastAPI": (*uvicorn, f"{HERE}:fastapi_app"),
