@@ -387,7 +387,8 @@ class Node(BaseNode):
 def laid_out(nodes: Iterable[BaseNode]) -> Iterator[BaseNode]:
     """Every node, and in place of one that chooses those it chooses among."""
     for node in nodes:
-        if node.alternatives:
-            yield from node.alternatives
+        alternatives = getattr(node, "alternatives", ())  # a store is given names, and takes whatever has some
+        if alternatives:
+            yield from alternatives
         else:
             yield node

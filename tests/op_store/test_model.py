@@ -101,7 +101,11 @@ class Paper:
     ) -> bool:
         """Whether every edge of a set holds."""
         by_name = {node.name: node for node in nodes}
-        return all(self._edge_fits(by_name[up], by_name[down], chosen[up], chosen[down], running) for up, down in edges)
+        learning = part_of_training(by_name, edges)
+        return all(
+            down in learning or self._edge_fits(by_name[up], by_name[down], chosen[up], chosen[down], running)
+            for up, down in edges
+        )
 
     def _edge_fits(
         self, up: NodeQuery, down: NodeQuery, source: Saved | None, reader: Saved | None, running: str
@@ -117,6 +121,17 @@ class Paper:
             agree(link[1], text, up.mismatch_on) and (reader is None or link[3] in (reader.number, None))
             for link in pair
         )
+
+
+def part_of_training(nodes: Mapping[str, NodeQuery], edges: Sequence[tuple[str, str]]) -> set[str]:
+    """What learns again, and the plain code that is read by nothing else."""
+    found = {name for name, node in nodes.items() if node.role == "retrain"}
+    for _ in nodes:
+        for name, node in nodes.items():
+            readers = {down for up, down in edges if up == name}
+            if node.role == "code" and readers and readers <= found:
+                found.add(name)
+    return found
 
 
 saves = st.one_of(
