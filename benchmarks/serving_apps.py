@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.http_prediction import PATH, chariots_app, flask_app
@@ -29,7 +28,6 @@ __all__ = [
 ]
 
 HERE = "benchmarks.serving_apps"
-BIN = Path(sys.executable).parent
 OURS, DISPATCHED, GRANIAN = "chariots serve", "chariots serve, dispatched", "chariots on granian"
 IRIS = Call(
     PATH,
@@ -82,7 +80,7 @@ def servers(call: Call = IRIS) -> list[Server]:
         call: what each is asked.
     """
     python = sys.executable
-    granian = (str(BIN / "granian"), "--interface=wsgi", "--factory", "--host=127.0.0.1", "--port={port}")
+    granian = (python, "-m", "granian", "--interface=wsgi", "--factory", "--host=127.0.0.1", "--port={port}")
     granian += ("--workers=1", f"--blocking-threads={THREADS}", "--log-level=error")
     gunicorn = (python, "-m", "gunicorn", "--workers=1", "--keep-alive=60", "--bind=127.0.0.1:{port}")
     uvicorn = (python, "-m", "uvicorn", "--factory", "--port={port}", "--log-level=error", "--no-access-log")
