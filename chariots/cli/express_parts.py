@@ -34,7 +34,7 @@ class Run:
         return self.group
 
     def looked_at(self, interval: float) -> float:
-        """How many seconds the group that runs has worked, or waited for something, since it was first looked at.
+        """How many seconds what is in hand has worked, or waited for something, since it was first looked at.
 
         The time in which no processor was free for the thread does not count: another in its place would wait as long.
 
