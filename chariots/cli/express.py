@@ -25,8 +25,8 @@ from typing import Any, Final, Literal
 
 from chariots.cli.express_parts import Answer, Run
 from chariots.cli.patient_socket import arrived
-from chariots.cli.plain_heads import PlainHeads
-from chariots.serving.together import Manner, Together, Turn
+from chariots.cli.plain_heads import Head, PlainHeads
+from chariots.serving.together import Together, Turn
 
 __all__ = ["Express", "Verdict"]
 
@@ -101,7 +101,8 @@ class Express:
         Args:
             received: all of it.
         """
-        return self._is_open and self._manner(received) is not None
+        head = self._head(received)
+        return self._is_open and head is not None and self._together.manner(head.environ["PATH_INFO"]) is not None
 
     def add(self, conn: Any) -> None:
         """Takes a connection over, with a request that is one to be answered here.
@@ -133,20 +134,23 @@ class Express:
         turns: list[Turn] = []
         room = self._most
         for conn in ready:
-            manner = self._manner(conn.sock.early)
+            head = self._head(conn.sock.early)
+            manner = None if head is None else self._together.manner(head.environ["PATH_INFO"])
             if manner == "alone":  # those that run together take no longer for one more
                 room -= 1
                 if room < 0:
                     self._return(conn, "surplus")
                     continue
             try:
-                turn = self._turn(conn, manner)
+                turn = None if head is None or manner is None else self._turn(conn, head)
             except Exception:
                 _logger.exception("a request could not be read, and is left to a thread")
                 self._return(conn, "request")
                 continue
             if turn is not None:
                 turns.append(turn)
+            else:
+                self._return(conn, "request" if arrived(conn.sock.early) == "whole" else "part")
         return turns
 
     def _received(self, descriptor: int) -> Any:
@@ -173,35 +177,32 @@ class Express:
         self._return(conn, "part")
         return None
 
-    def _manner(self, received: bytes | bytearray) -> Manner | None:
-        head = self._heads.read(bytes(received[: received.find(b"\r\n\r\n")]))
-        return None if head is None else self._together.manner(head.environ["PATH_INFO"])
+    def _head(self, received: bytes | bytearray) -> Head | None:
+        return self._heads.read(bytes(received[: received.find(b"\r\n\r\n")]))
 
-    def _turn(self, conn: Any, manner: Manner | None) -> Turn | None:
-        """Reads the request of a connection; None where it is not one to be answered here, and was given back."""
+    def _turn(self, conn: Any, head: Head) -> Turn | None:
+        """Reads the request of a connection; None where it is not whole, or not one to be answered here."""
         early = conn.sock.early
-        end = early.find(b"\r\n\r\n")
-        head = self._heads.read(bytes(early[:end]))
-        size = end + 4 + (0 if head is None else head.body)
-        if head is not None and manner is not None and len(early) >= size:
-            environ = {
-                **head.environ,
-                "wsgi.input": io.BytesIO(early[end + 4 : size]),
-                "REMOTE_ADDR": conn.client[0],
-                "REMOTE_PORT": str(conn.client[1]),
-                "SERVER_NAME": conn.server[0],
-                "SERVER_PORT": str(conn.server[1]),
-                "gunicorn.socket": conn.sock,
-            }
-            if head.says_https and self._trusts(conn.client[0]):
-                environ["wsgi.url_scheme"] = "https"
-            answer = Answer(conn)
-            turn = self._together.read(environ, answer.start, answer)
-            if turn is not None:
-                del early[:size]
-                return turn
-        self._return(conn, "request" if end >= 0 else "part")
-        return None
+        start = early.find(b"\r\n\r\n") + 4
+        end = start + head.body
+        if len(early) < end:
+            return None
+        environ = {
+            **head.environ,
+            "wsgi.input": io.BytesIO(early[start:end]),
+            "REMOTE_ADDR": conn.client[0],
+            "REMOTE_PORT": str(conn.client[1]),
+            "SERVER_NAME": conn.server[0],
+            "SERVER_PORT": str(conn.server[1]),
+            "gunicorn.socket": conn.sock,
+        }
+        if head.says_https and self._trusts(conn.client[0]):
+            environ["wsgi.url_scheme"] = "https"
+        answer = Answer(conn)
+        turn = self._together.read(environ, answer.start, answer)
+        if turn is not None:
+            del early[:end]
+        return turn
 
     def _answer(self, groups: Sequence[list[Turn]], number: int) -> None:
         """Runs requests and sends the answers; goes on with that even if another thread has become the captain."""

@@ -222,6 +222,20 @@ def test_requests_that_come_in_one_piece_are_answered_in_their_order(server: str
     assert outputs == [None if number == 13 else number for number in sent]
 
 
+def test_the_beginning_of_a_request_may_come_along_with_another(server: str) -> None:
+    made_quick(Client(server), "picky", 1)
+    host, port = server.split(":")
+    second = request("picky", 2)
+    for cut in (10, len(second) - 3):  # within the head, and within the body
+        with socket.create_connection((host, int(port)), timeout=DEADLINE) as connection:
+            connection.sendall(request("picky", 1) + second[:cut])
+            with connection.makefile("rb") as reader:
+                assert json.loads(answer_of(reader)[2])["pipeline_output"] == 1
+                time.sleep(0.05)
+                connection.sendall(second[cut:])
+                assert json.loads(answer_of(reader)[2])["pipeline_output"] == 2
+
+
 UNUSUAL = {
     "ordinary": request("picky", 5),
     "an op that fails": request("picky", 13),
