@@ -13,6 +13,7 @@ import gc
 import importlib
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Final
 
@@ -80,8 +81,10 @@ def _names(file: Path, package: str) -> Iterator[str]:
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - statement.level + 1] if statement.level else []
-            base = ".".join([*above, *([statement.module] if statement.module else [])])
+            try:
+                base = resolve_name("." * statement.level + (statement.module or ""), package)
+            except ImportError:
+                continue  # it leads out of its package, and whoever imports it is told
             yield base
             yield from (f"{base}.{alias.name}" for alias in statement.names)  # each may be a module
 

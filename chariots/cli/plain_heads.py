@@ -64,15 +64,15 @@ class PlainHeads:
         Returns:
             what it says; None if it is not plain.
         """
+        if len(head) > LONGEST:
+            return None
         try:
             return self._known[head]
         except KeyError:
-            pass
-        found = self._parsed(head) if len(head) <= LONGEST else None
+            found = self._parsed(head)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
-        if len(head) <= LONGEST:
-            self._known[head] = found
+        self._known[head] = found
         return found
 
     def _parsed(self, head: bytes) -> Head | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from chariots.serving.fast_path import FastPath
     from chariots.serving.served import ServedPipeline
+    from chariots.serving.snapshots import Snapshot
 
 __all__ = ["Manner", "Together", "Turn"]
 
@@ -96,7 +97,7 @@ class Together:
         is_tried = served.routing is not None and served.routing.is_active
         if is_tried or not snapshot.is_ready or snapshot.trains:
             return None
-        manner: Manner = "together" if _runs_together(served) else "alone"
+        manner: Manner = "together" if _runs_together(served, snapshot) else "alone"
         return manner if snapshot.pace.is_below(QUICK_SECONDS[manner]) else None
 
     def read(self, environ: WSGIEnvironment, start_response: StartResponse, owner: Any) -> Turn | None:
@@ -129,7 +130,7 @@ class Together:
             except Exception:
                 _logger.exception("a request could not be begun")  # it gets no answer, and the others get theirs
             is_begun = turn.beginning is not None and turn.beginning.refusal is None
-            may_join = is_begun and _runs_together(turn.call.served)
+            may_join = is_begun and _runs_together(turn.call.served, turn.call.snapshot)
             alike.setdefault(id(turn.call.snapshot if may_join else turn), []).append(turn)
         return list(alike.values())
 
@@ -158,5 +159,5 @@ class Together:
         return b"".join(self._around.finish(beginning))
 
 
-def _runs_together(served: ServedPipeline) -> bool:
-    return served.batcher is not None and served.batcher.may_batch(served.current)
+def _runs_together(served: ServedPipeline, snapshot: Snapshot) -> bool:
+    return served.batcher is not None and served.batcher.may_batch(snapshot)
