@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,6 @@ import click
 import flask
 import sqlalchemy as sa
 from flask.cli import AppGroup
-from flask_sqlalchemy import SQLAlchemy
 
 from chariots.errors import StoreError
 from chariots.op_store import tables
@@ -22,6 +22,8 @@ from chariots.op_store.trusting.trust import Trust
 from chariots.web import Access, install
 
 if TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
+
     from chariots.op_store.clients.local import LocalOpStoreClient
     from chariots.op_store.savers import BaseSaver
 
@@ -35,6 +37,9 @@ _ROUTES = (
     *decisions.ROUTES,
     *maintenance.ROUTES,
 )
+# Of applications, one is made at a time: Werkzeug compiles routes with `ast`, and where two threads do so at once,
+# CPython 3.11 may raise SystemError (https://github.com/python/cpython/issues/106905).
+_making = threading.Lock()
 
 
 class OpStoreServer:
@@ -54,9 +59,7 @@ class OpStoreServer:
         allowed_hosts: names that clients may call the service by, beside those of loopback; ``"*"`` for any.
 
     Attributes:
-        flask: the application; any WSGI server can run it.
         trust: what the store takes and gives out.
-        db: the database as Flask-SQLAlchemy offers it, for use inside of ``flask.app_context()``.
         saver: the saver.
         registry: everything the service answers from.
 
@@ -76,13 +79,29 @@ class OpStoreServer:
         self.saver = saver
         self.trust = trust or Trust.from_environment()
         self.registry = Registry(Database(db_url), saver, self.trust)
-        access = Access(tokens, allowed_hosts)
-        self.flask = flask.Flask("OpStoreServer", static_folder=None, root_path=str(Path(__file__).parent))
-        self.db = _database_extension(self.flask, self.registry.database)
-        self.flask.cli = _Commands(self)
-        install(self.flask, title="chariots op store", openapi=_document, ready=self._missing, access=access)
-        routes.add_routes(self.flask, self.registry, _ROUTES)
-        v2.add_blob_routes(self.flask, self.registry)
+        self._access = Access(tokens, allowed_hosts)
+        self._flask: flask.Flask | None = None
+
+    @property
+    def flask(self) -> flask.Flask:
+        """The application, made when it is first asked for; any WSGI server can run it."""
+        # A pipelines server that has its store in its own process goes by the registry, and starts sooner without.
+        with _making:
+            if self._flask is None:
+                app = flask.Flask("OpStoreServer", static_folder=None, root_path=str(Path(__file__).parent))
+                app.cli = _Commands(self, app.name)
+                install(app, title="chariots op store", openapi=_document, ready=self._missing, access=self._access)
+                routes.add_routes(app, self.registry, _ROUTES)
+                v2.add_blob_routes(app, self.registry)
+                _extend(app, self.registry.database)
+                self._flask = app
+            return self._flask
+
+    @property
+    def db(self) -> SQLAlchemy:
+        """The database as Flask-SQLAlchemy offers it, for use inside of ``flask.app_context()``."""
+        extension: SQLAlchemy = self.flask.extensions["sqlalchemy"]
+        return extension
 
     @cached_property
     def migrate(self) -> Any:
@@ -123,8 +142,9 @@ def _document() -> dict[str, Any]:
     return routes.openapi("chariots op store", _ROUTES, v2.RAW_PATHS)
 
 
-def _database_extension(app: flask.Flask, database: Database) -> SQLAlchemy:
+def _extend(app: flask.Flask, database: Database) -> None:
     """Flask-SQLAlchemy on the engine of the registry, so that there is one pool and one way to lock."""
+    from flask_sqlalchemy import SQLAlchemy  # with the ORM of SQLAlchemy, which nothing else of a store needs
 
     class OpStoreDatabase(SQLAlchemy):
         def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: flask.Flask) -> sa.Engine:
@@ -134,14 +154,14 @@ def _database_extension(app: flask.Flask, database: Database) -> SQLAlchemy:
             database.upgrade()  # tables that no migration made could not be upgraded by the next release
 
     app.config["SQLALCHEMY_DATABASE_URI"] = database.url
-    return OpStoreDatabase(app, metadata=tables.metadata)
+    OpStoreDatabase(app, metadata=tables.metadata)
 
 
 class _Commands(AppGroup):
     """The commands of the application, where ``flask db`` imports what it needs when it is called."""
 
-    def __init__(self, server: OpStoreServer) -> None:
-        super().__init__(server.flask.name)
+    def __init__(self, server: OpStoreServer, name: str) -> None:
+        super().__init__(name)
         self._server = server
 
     def list_commands(self, ctx: click.Context) -> list[str]:

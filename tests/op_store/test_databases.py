@@ -10,8 +10,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -279,33 +279,26 @@ def test_a_database_that_cannot_be_written_is_reported_and_kept(tmp_path: Path) 
         save_pair(client, 2)
 
 
-def test_writers_that_never_pause_all_get_their_turns(tmp_path: Path) -> None:
-    """SQLite's own way of waiting lets some of them write once while others write hundreds of times."""
-    turns = dict.fromkeys(range(6), 0)
-    is_over = threading.Event()
+def test_a_writer_that_waits_looks_as_often_after_a_second_as_in_the_first(tmp_path: Path) -> None:
+    """SQLite's own way of waiting looks less and less often, so that whoever has just come overtakes."""
+    waits: list[int] = []
 
-    def write(number: int) -> None:
-        connection = sqlite3.connect(tmp_path / "db.sqlite", timeout=30, isolation_level=None)
-        while not is_over.is_set():
-            begin_writing(connection)
-            connection.execute("INSERT INTO turns VALUES (?)", (number,))
-            time.sleep(0.005)
-            connection.execute("COMMIT")
-            turns[number] += 1
-            if turns[number] == 100:
-                is_over.set()
-        assert connection.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
-        connection.close()
+    class Watched(sqlite3.Connection):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            if sql == "BEGIN IMMEDIATE":
+                waits.append(super().execute("PRAGMA busy_timeout").fetchone()[0])
+                if len(waits) == 10:
+                    holder.execute("COMMIT")
+            return super().execute(sql, *args)
 
-    with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite")) as made:
-        made.execute("PRAGMA journal_mode = WAL")
-        made.execute("CREATE TABLE turns (number INTEGER)")
-    writers = [threading.Thread(target=write, args=(number,)) for number in turns]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert min(turns.values()) >= 5, turns
+    with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        waiting = sqlite3.connect(tmp_path / "db.sqlite", timeout=30, isolation_level=None, factory=Watched)
+        with contextlib.closing(waiting):
+            begin_writing(waiting)
+            assert waiting.in_transaction
+            assert waits == [20] * 10  # milliseconds, in which SQLite looks after 1, 2, 5 and 10
+            assert waiting.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
 
 
 def test_two_writers_that_save_the_same_ops_in_opposite_order_do_not_block_each_other(
@@ -325,6 +318,7 @@ def test_two_writers_that_save_the_same_ops_in_opposite_order_do_not_block_each_
             client.server.registry.database.engine.dispose()
         except BaseException as error:  # noqa: BLE001  # collected for the assertion
             failures.append(error)
+            start.abort()
 
     threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
     for thread in threads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,15 @@ FIRST = version("a")
 
 def test_a_server_is_a_flask_application_of_its_name(store: OpStoreServer) -> None:
     assert repr(store.flask) == "<Flask 'OpStoreServer'>"
+
+
+def test_threads_that_ask_for_the_application_at_once_get_the_same_one(tmp_path: Path) -> None:
+    """Made apart, they raise SystemError now and then: CPython 3.11 lets one thread at a time make syntax trees."""
+    stores = [file_store(tmp_path) for _ in range(4)]
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda number: stores[number % 4].flask, range(32)))
+    assert len(set(made)) == 4
+    assert all(app is stores[number % 4].flask for number, app in enumerate(made))
 
 
 def test_a_server_is_made_from_a_saver_and_the_url_of_a_database(tmp_path: Path) -> None:
