@@ -12,7 +12,6 @@ which comes back when it is done, and is needed no more.
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 import select
@@ -25,7 +24,7 @@ from typing import Any, Final, Literal
 
 from chariots.cli.express_parts import Answer, Run
 from chariots.cli.patient_socket import arrived
-from chariots.cli.plain_heads import Head, PlainHeads
+from chariots.cli.plain_requests import PlainRequests
 from chariots.serving.together import Together, Turn
 
 __all__ = ["Express", "Verdict"]
@@ -47,8 +46,7 @@ class Express:
 
     Args:
         together: what answers them.
-        heads: what reads their heads.
-        trusts: whether a client is a proxy that is believed what it says of its own caller.
+        plain: what reads them.
         give_back: takes a connection back, with the reason; called from other threads than the loop.
         send_rest: sends what a connection would not take at once, and takes it back, to be kept or not; the same holds.
         most: how many runs may wait at once; those beyond go back.
@@ -57,16 +55,14 @@ class Express:
     def __init__(
         self,
         together: Together,
-        heads: PlainHeads,
+        plain: PlainRequests,
         *,
-        trusts: Callable[[str], bool],
         give_back: Callable[[Any, Verdict], None],
         send_rest: Callable[[Any, bytes, bool], None],
         most: int,
     ) -> None:
         self._together = together
-        self._heads = heads
-        self._trusts = trusts
+        self._plain = plain
         self._give_back = give_back
         self._send_rest = send_rest
         self._most = most
@@ -101,7 +97,7 @@ class Express:
         Args:
             received: all of it.
         """
-        head = self._head(received)
+        head = self._plain.head(received)
         return self._is_open and head is not None and self._together.manner(head.environ["PATH_INFO"]) is not None
 
     def add(self, conn: Any) -> None:
@@ -134,7 +130,7 @@ class Express:
         turns: list[Turn] = []
         room = self._most
         for conn in ready:
-            head = self._head(conn.sock.early)
+            head = self._plain.head(conn.sock.early)
             manner = None if head is None else self._together.manner(head.environ["PATH_INFO"])
             if manner == "alone":  # those that run together take no longer for one more
                 room -= 1
@@ -142,7 +138,7 @@ class Express:
                     self._return(conn, "surplus")
                     continue
             try:
-                turn = None if head is None or manner is None else self._turn(conn, head)
+                turn = None if manner is None else self._turn(conn)
             except Exception:
                 _logger.exception("a request could not be read, and is left to a thread")
                 self._return(conn, "request")
@@ -177,31 +173,16 @@ class Express:
         self._return(conn, "part")
         return None
 
-    def _head(self, received: bytes | bytearray) -> Head | None:
-        return self._heads.read(bytes(received[: received.find(b"\r\n\r\n")]))
-
-    def _turn(self, conn: Any, head: Head) -> Turn | None:
+    def _turn(self, conn: Any) -> Turn | None:
         """Reads the request of a connection; None where it is not whole, or not one to be answered here."""
-        early = conn.sock.early
-        start = early.find(b"\r\n\r\n") + 4
-        end = start + head.body
-        if len(early) < end:
+        found = self._plain.read(conn)
+        if found is None:
             return None
-        environ = {
-            **head.environ,
-            "wsgi.input": io.BytesIO(early[start:end]),
-            "REMOTE_ADDR": conn.client[0],
-            "REMOTE_PORT": str(conn.client[1]),
-            "SERVER_NAME": conn.server[0],
-            "SERVER_PORT": str(conn.server[1]),
-            "gunicorn.socket": conn.sock,
-        }
-        if head.says_https and self._trusts(conn.client[0]):
-            environ["wsgi.url_scheme"] = "https"
+        environ, size = found
         answer = Answer(conn)
         turn = self._together.read(environ, answer.start, answer)
         if turn is not None:
-            del early[:end]
+            del conn.sock.early[:size]
         return turn
 
     def _answer(self, groups: Sequence[list[Turn]], number: int) -> None:

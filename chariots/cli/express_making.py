@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chariots.cli.express import Express, Verdict
+    from chariots.cli.plain_requests import PlainRequests
 
 __all__ = ["express_of"]
 
@@ -17,6 +18,7 @@ __all__ = ["express_of"]
 def express_of(
     app: Any,
     cfg: Any,
+    plain: PlainRequests | None,
     *,
     give_back: Callable[[Any, Verdict], None],
     send_rest: Callable[[Any, bytes, bool], None],
@@ -27,44 +29,26 @@ def express_of(
     Args:
         app: the WSGI application.
         cfg: the configuration of gunicorn.
+        plain: what reads requests; None where gunicorn is to read all.
         give_back: takes a connection back; see `Express`.
         send_rest: sends what a connection does not take at once; see `Express`.
         most: how many runs may wait at once.
 
     Returns:
-        None where threads must answer everything: one request is to run at a time, requests are to be counted, the
-        connections speak TLS, the application is no server of pipelines, or the system is not Linux.
+        None where threads must answer everything: gunicorn is to read all requests, one of them is to run at a time,
+        the connections speak TLS, the application is no server of pipelines, or the system is not Linux.
     """
     has_means = hasattr(select, "epoll") and hasattr(os, "eventfd")
-    is_simple = cfg.threads > 1 and not (cfg.max_requests or cfg.is_ssl or os.environ.get("SCRIPT_NAME"))
-    if not has_means or not is_simple or "chariots.serving.server" not in sys.modules:
+    is_simple = cfg.threads > 1 and not cfg.is_ssl
+    if plain is None or not has_means or not is_simple or "chariots.serving.server" not in sys.modules:
         return None
     from chariots.serving.together import Together
 
     together = Together.of(app)
     if together is None:
         return None
-    from gunicorn.http.wsgi import base_environ
-
     from chariots.cli.express import Express
-    from chariots.cli.plain_heads import PlainHeads
 
-    always = {
-        **base_environ(cfg),
-        "wsgi.multithread": True,
-        "wsgi.url_scheme": "http",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
-    }
-    proxies = cfg.forwarded_allow_ips
-    express = Express(
-        together,
-        PlainHeads(always, cfg.secure_scheme_headers),
-        trusts=lambda address: "*" in proxies or address in proxies,
-        give_back=give_back,
-        send_rest=send_rest,
-        most=most,
-    )
+    express = Express(together, plain, give_back=give_back, send_rest=send_rest, most=most)
     express.start()
     return express

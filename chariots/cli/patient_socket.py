@@ -47,8 +47,8 @@ class Early(Protocol):
     def forget_the_pace(self) -> None:
         """Begins to measure anew, for the next request."""
 
-    def next_whole(self, seconds: float) -> bytes | None:
-        """A request that is there within some seconds, if all of it came in one piece; leaves it where it is."""
+    def waits_for_more(self, seconds: float) -> bool:
+        """Takes in what comes within some seconds; False if that is nothing, or the end."""
 
 
 class _Pace:
@@ -108,19 +108,14 @@ class PatientSocket(socket.socket):
         self._pace.add(began, len(piece))
         return piece
 
-    def next_whole(self, seconds: float) -> bytes | None:
-        """See `Early.next_whole`."""
-        if self.early:
-            return None
+    def waits_for_more(self, seconds: float) -> bool:
+        """See `Early.waits_for_more`."""
         waiting = select.poll()
         waiting.register(self, select.POLLIN)
-        if not waiting.poll(seconds * 1000):
-            return None
         try:
-            found = super().recv(_EARLY, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return bool(waiting.poll(seconds * 1000)) and self.receive_early()
         except OSError:
-            return None
-        return found if arrived(found) == "whole" else None
+            return False  # whoever has the connection next will find out
 
 
 class PatientTlsSocket(ssl.SSLSocket):
@@ -184,8 +179,9 @@ class PatientTlsSocket(ssl.SSLSocket):
         self._pace.add(began, len(piece))
         return piece
 
-    def next_whole(self, seconds: float) -> None:
-        """None: what TLS has deciphered cannot be left where it is."""
+    def waits_for_more(self, _seconds: float) -> bool:
+        """False: what TLS has deciphered cannot be waited for in this way."""
+        return False
 
 
 def _send_at_once(connection: socket.socket) -> None:

@@ -25,6 +25,8 @@ from chariots.cli.express_making import express_of
 from chariots.cli.lingering import LEAVING_SECONDS, Lingering
 from chariots.cli.loop_answers import overloaded, spare_name
 from chariots.cli.patient_socket import ARRIVAL_SECONDS, Arrival, Early, PatientSocket, PatientTlsSocket, arrived
+from chariots.cli.plain_requests import PlainRequests
+from chariots.cli.thread_turns import ThreadTurns
 from chariots.errors import OverloadedError
 from chariots.web.around import Around
 from chariots.web.health import leaving
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["PatientWorker", "ARRIVAL_SECONDS"]
 
 BACKLOG_OF_A_THREAD: Final = 16
-STAY_SECONDS: Final = 0.003  # for which a thread waits for the next request of a client
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_MANY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -67,8 +68,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._lingering = Lingering(self)
         self._large: deque[tuple[float, Any]] = deque()  # connections whose large bodies wait for a thread, since when
         self._reading = 0  # threads that have such a body
-        self._staying = 0  # threads that wait a moment for the next request of their client
         self._lock = threading.Lock()
+        plain = PlainRequests.of(self.cfg)
+        self._plain = plain
+        self._turns = ThreadTurns(self, plain, self._goes_by_express)
         self._express: Express | None = None
 
     def init_process(self) -> None:
@@ -89,6 +92,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._express = express_of(
                 self.wsgi,
                 self.cfg,
+                self._plain,
                 give_back=partial(self.method_queue.defer, self._take_back),
                 send_rest=self._send_rest,
                 most=self._most,
@@ -129,12 +133,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def handle(self, conn: Any) -> Any:
         """Answers a request, and those that follow it at once, in a thread; then the next large body may be read."""
         try:
-            is_kept = super().handle(conn)
-            while is_kept is True and self._follows_at_once(conn):
-                conn.sock.since = time.monotonic()
-                conn.sock.forget_the_pace()
-                is_kept = super().handle(conn)
-            return is_kept
+            return self._turns.take(conn, super().handle)
         finally:
             if getattr(conn, "is_large", False):
                 conn.is_large = False
@@ -157,29 +156,22 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             pass
         self._lingering.end_overdue(now)
 
-    def _follows_at_once(self, conn: Any) -> bool:
-        """Whether a client that got its answer sends the next request, small and whole, within a moment.
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a client may ask again on the same connection, as gunicorn decides it."""
+        return bool(self.alive and self.cfg.keepalive and len(self.keepalived_conns) < self.max_keepalived)
 
-        To hand a connection back to the loop, and then to a thread, takes longer than many a request.
-        """
-        with self._lock:
-            if not self.alive or self.tpool._work_queue.qsize() or self._staying >= self.cfg.threads // 2:
-                return False
-            self._staying += 1
-        try:
-            found = None if conn.parser.unreader.buf.getvalue() else conn.sock.next_whole(STAY_SECONDS)
-            return found is not None and not (self._express is not None and self._express.takes(found))
-        finally:
-            with self._lock:
-                self._staying -= 1
-
-    def finish_request(self, conn: Any, *args: Any) -> None:
+    def finish_request(self, conn: Any, done: Any) -> None:
         """Goes on with a connection whose request a thread has answered."""
         if getattr(conn, "is_at_work", False):
             conn.is_at_work = False
             with self._lock:
                 self._at_work -= 1
-        super().finish_request(conn, *args)
+        if conn.sock.early and not done.cancelled() and done.exception() is None and done.result() is True:
+            conn.sock.setblocking(False)
+            self._receive(conn)  # the next request, or its beginning, came along
+        else:
+            super().finish_request(conn, done)
 
     @property
     def waiting(self) -> int:
@@ -217,7 +209,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._end(conn, b"")  # it has said all that it will say
             return
         early.since = time.monotonic()
-        if found == "whole" and self._express is not None and self._express.takes(early.early):
+        if self._express is not None and found == "whole" and self._goes_by_express(early.early):
             self._express.add(conn)
         else:
             self._dispatch(conn, found)
@@ -285,6 +277,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             conn.timeout = min(conn.timeout, time.monotonic() + LEAVING_SECONDS)
         self.keepalived_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    def _goes_by_express(self, request: bytearray) -> bool:
+        return self._express is not None and self._express.takes(request)
 
     # -- what goes by express --------------------------------------------------------------------------------------
 

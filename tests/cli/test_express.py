@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -271,10 +272,25 @@ def by_threads(folder: Path) -> Iterator[str]:
         yield netloc
 
 
+@pytest.fixture(scope="module")
+def by_gunicorn(folder: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "gunicorn", "--threads", "2", "--bind", "127.0.0.1:0", "my_app:app"]
+    with started(command, folder, CHARIOTS_SERVING_ALLOWED_HOSTS="localhost") as (url, _):
+        yield urlsplit(url).netloc
+
+
 @pytest.mark.parametrize("kind", UNUSUAL)
-def test_an_answer_is_the_same_whoever_gives_it(server: str, by_threads: str, kind: str) -> None:
-    made_quick(Client(server), "picky", 1)
-    ours, theirs = (raw(netloc, UNUSUAL[kind])[0] for netloc in (server, by_threads))
+@pytest.mark.parametrize("whose", ["server", "by_threads"])
+def test_an_answer_is_the_same_whoever_gives_it(
+    request: pytest.FixtureRequest, by_gunicorn: str, whose: str, kind: str
+) -> None:
+    server: str = request.getfixturevalue(whose)
+    for netloc in (server, by_gunicorn):
+        made_quick(Client(netloc), "picky", 1)
+    ours, theirs = (raw(netloc, UNUSUAL[kind])[0] for netloc in (server, by_gunicorn))
+    if kind == "no time":  # gunicorn does not note how long a request has waited
+        assert ours[0] == 504
+        return
 
     def plain(body: bytes) -> str:
         text = re.sub(r"_\d+\.\d+", "", body.decode("latin-1"))  # the time of a version is that of its process

@@ -1,0 +1,107 @@
+"""What does a thread of a worker do with a connection that it was given?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from chariots.cli.patient_socket import arrived
+from chariots.cli.plain_requests import PlainAnswer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from chariots.cli.plain_requests import PlainRequests
+
+__all__ = ["ThreadTurns"]
+
+STAY_SECONDS: Final = 0.003  # for which a thread waits for the next request of a client
+
+
+class ThreadTurns:
+    """Answers a request, and those that follow it at once.
+
+    To hand a connection back to the loop, and then to a thread, takes longer than many a request.
+
+    Args:
+        worker: whose threads these are.
+        plain: what reads requests with plain heads; None where gunicorn is to read all.
+        is_for_others: whether a request, all of which has come, is one that others than the threads answer.
+    """
+
+    def __init__(self, worker: Any, plain: PlainRequests | None, is_for_others: Callable[[bytearray], bool]) -> None:
+        self._worker = worker
+        self._plain = plain
+        self._is_for_others = is_for_others
+        self._staying = 0  # threads that wait a moment for the next request of their client
+        self._lock = threading.Lock()
+
+    def take(self, conn: Any, by_gunicorn: Callable[[Any], Any]) -> Any:
+        """Answers the requests of a connection for as long as it brings some.
+
+        Args:
+            conn: the connection, as gunicorn has it.
+            by_gunicorn: how gunicorn answers one request.
+
+        Returns:
+            whether the connection is kept, or whatever else gunicorn said.
+        """
+        while True:
+            is_kept = self._answer(conn, by_gunicorn)
+            if is_kept is not True or not self._follows_at_once(conn):
+                return is_kept
+            conn.sock.since = time.monotonic()
+            conn.sock.forget_the_pace()
+
+    def _answer(self, conn: Any, by_gunicorn: Callable[[Any], Any]) -> Any:
+        found = None
+        if self._plain is not None and not _was_read_ahead(conn):
+            found = self._plain.read(conn)
+        if found is None:
+            return by_gunicorn(conn)
+        environ, size = found
+        del conn.sock.early[:size]
+        return self._answer_plain(conn, environ)
+
+    def _answer_plain(self, conn: Any, environ: WSGIEnvironment) -> bool:
+        worker = self._worker
+        answer = PlainAnswer(conn.sock, worker.cfg, keeps=worker.keeps_connections)
+        try:
+            conn.sock.setblocking(True)
+            conn.init()  # gunicorn looks for its parser when it takes the connection back
+            answer.send(worker.wsgi, environ)
+        except OSError as error:
+            worker.log.debug("a connection was lost in the middle of an answer: %s", error)
+            return False
+        except Exception as error:
+            if answer.has_begun:  # another answer would only garble the first
+                worker.log.exception("a request could not be answered to the end")
+            else:
+                worker.handle_error(None, conn.sock, conn.client, error)
+            return False
+        return answer.keeps
+
+    def _follows_at_once(self, conn: Any) -> bool:
+        """Whether a client that got its answer sends the next request, small and whole, within a moment."""
+        worker = self._worker
+        if _was_read_ahead(conn):
+            return False
+        with self._lock:
+            is_busy = self._staying >= worker.cfg.threads // 2 or worker.tpool._work_queue.qsize()
+            if is_busy or not worker.alive:
+                return False
+            self._staying += 1
+        try:
+            early = conn.sock.early
+            is_there = bool(early) or conn.sock.waits_for_more(STAY_SECONDS)
+            return is_there and arrived(early) == "whole" and not self._is_for_others(early)
+        finally:
+            with self._lock:
+                self._staying -= 1
+
+
+def _was_read_ahead(conn: Any) -> bool:
+    """Whether the parser of gunicorn has read more than the request that it was asked for."""
+    return conn.parser is not None and bool(conn.parser.unreader.buf.getvalue())
