@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.faults import counting
@@ -20,6 +21,10 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("chariots", deadline=None)
+hypothesis.settings.load_profile("chariots")
 
 # A shell has its background jobs ignore Ctrl-C, and they would hand that on to the programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import select
 import socket
 import ssl
 import struct
@@ -80,9 +79,9 @@ class PatientSocket(socket.socket):
         self.early = bytearray()
         self.since = time.monotonic()
         self._pace = _Pace()
-        silence = struct.pack("ll", SILENCE_SECONDS, 0)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self.setsockopt(socket.SOL_SOCKET, option, silence)
+        self._silence = 0.0  # in which a client may send nothing, as the system was told
+        self._bear_silence(SILENCE_SECONDS)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SILENCE_SECONDS, 0))
         _send_at_once(self)
 
     def receive_early(self) -> bool:
@@ -103,6 +102,7 @@ class PatientSocket(socket.socket):
         """
         if self.early:
             return _taken(self.early, bufsize, is_kept=bool(flags & socket.MSG_PEEK))
+        self._bear_silence(SILENCE_SECONDS)
         began = time.monotonic()
         piece = super().recv(bufsize, flags)
         self._pace.add(began, len(piece))
@@ -110,12 +110,20 @@ class PatientSocket(socket.socket):
 
     def waits_for_more(self, seconds: float) -> bool:
         """See `Early.waits_for_more`."""
-        waiting = select.poll()
-        waiting.register(self, select.POLLIN)
+        self._bear_silence(seconds)
         try:
-            return bool(waiting.poll(seconds * 1000)) and self.receive_early()
+            # To ask first whether something is there would give up the interpreter twice, and wait for it twice.
+            piece = super().recv(_EARLY)
         except OSError:
             return False  # whoever has the connection next will find out
+        self.early += piece
+        return bool(piece)
+
+    def _bear_silence(self, seconds: float) -> None:
+        if seconds != self._silence:
+            silence = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, silence)
+            self._silence = seconds
 
 
 class PatientTlsSocket(ssl.SSLSocket):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ThreadTurns"]
 
 STAY_SECONDS: Final = 0.003  # for which a thread waits for the next request of a client
+LONG_STAY_SECONDS: Final = 0.1  # where there are threads for all clients
 
 
 class ThreadTurns:
@@ -69,7 +70,8 @@ class ThreadTurns:
         worker = self._worker
         answer = PlainAnswer(conn.sock, worker.cfg, keeps=worker.keeps_connections)
         try:
-            conn.sock.setblocking(True)
+            if conn.sock.gettimeout() == 0.0:  # to ask takes less than to set it
+                conn.sock.setblocking(True)
             conn.init()  # gunicorn looks for its parser when it takes the connection back
             answer.send(worker.wsgi, environ)
         except OSError as error:
@@ -88,15 +90,16 @@ class ThreadTurns:
         worker = self._worker
         if _was_read_ahead(conn):
             return False
+        has_thread = worker.nr_conns <= worker.cfg.threads  # as everybody else has
         with self._lock:
-            is_busy = self._staying >= worker.cfg.threads // 2 or worker.tpool._work_queue.qsize()
-            if is_busy or not worker.alive:
+            is_wanted = self._staying >= worker.cfg.threads // 2 or worker.tpool._work_queue.qsize()
+            if not worker.alive or (is_wanted and not has_thread):
                 return False
             self._staying += 1
         try:
             early = conn.sock.early
-            is_there = bool(early) or conn.sock.waits_for_more(STAY_SECONDS)
-            return is_there and arrived(early) == "whole" and not self._is_for_others(early)
+            is_there = early or conn.sock.waits_for_more(LONG_STAY_SECONDS if has_thread else STAY_SECONDS)
+            return bool(is_there) and arrived(early) == "whole" and not self._is_for_others(early)
         finally:
             with self._lock:
                 self._staying -= 1

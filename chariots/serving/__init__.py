@@ -12,7 +12,7 @@ from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
     from chariots.serving.async_client import AsyncPipelinesClient
-    from chariots.serving.batching import Batching
+    from chariots.serving.batchable import Batching
     from chariots.serving.client import AbstractPipelinesClient, PipelinesClient
     from chariots.serving.embedded import Chariots
     from chariots.serving.job_events import JobEvent
@@ -26,7 +26,7 @@ __getattr__, __dir__, _ = lazy_names(
     __name__,
     {
         "PipelinesServer": "chariots.serving.server",
-        "Batching": "chariots.serving.batching",
+        "Batching": "chariots.serving.batchable",
         "Chariots": "chariots.serving.embedded",
         "PipelinesClient": "chariots.serving.client",
         "AbstractPipelinesClient": "chariots.serving.client",

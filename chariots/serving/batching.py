@@ -3,101 +3,34 @@
 Leader and followers: a request that finds nobody running runs at once, alone, and so waits for nobody. Those that come
 meanwhile wait; when it is done, the first of them takes as many others along as the limits allow, stacks their inputs,
 runs the pipeline once and gives each its rows. If that fails, each runs again alone, so that only the bad one fails.
+
+Where threads compete for the interpreter, those that bring requests come one after the other, and whoever ran at once
+would run for few. So a leader that finds fewer requests than the batch before had waits for the others, as long as one
+comes within the time of a run: so long would that request have to run for itself.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from chariots.pipelines.nodes import Node
 from chariots.serving import execution
+from chariots.serving.batchable import Batching, is_batchable
 from chariots.serving.stacking import Rows, part, row_count, rows_of, stacked
 from chariots.web import tracing
 
 if TYPE_CHECKING:
-    from chariots.pipelines import Pipeline
     from chariots.pipelines.runners import BaseRunner
     from chariots.serving.snapshots import Snapshot
 
-__all__ = ["Batcher", "Batching", "is_batchable"]
+__all__ = ["Batcher"]
 
-
-@dataclass(frozen=True)
-class Batching:
-    """How far requests may run together.
-
-    Attributes:
-        max_rows: the rows of one run. A request with more than a quarter of them runs alone and beside the others: it
-            would gain nothing.
-        max_bytes: the bytes that the inputs of one run may take; the same holds.
-        max_wait: the seconds after which a request waits no longer for the run before it: it begins the next one beside
-            that, and takes along whoever waits with it.
-
-    Raises:
-        ValueError: if one of them is not positive.
-    """
-
-    max_rows: int = 1024
-    max_bytes: int = 4 * 2**20
-    max_wait: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("max_rows", "max_bytes", "max_wait"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"Batching was given {name}={getattr(self, name)!r}, which must be positive; to run every request "
-                    "alone, give the server batching=False"
-                )
-
-    @classmethod
-    def read(cls, wanted: bool | Batching) -> Batching | None:
-        """Reads what a server was given.
-
-        Args:
-            wanted: whether to batch, or how far.
-
-        Returns:
-            the limits; None where every request is to run alone.
-
-        Raises:
-            TypeError: if it is neither.
-        """
-        if isinstance(wanted, Batching):
-            return wanted
-        if isinstance(wanted, bool):
-            return cls() if wanted else None
-        raise TypeError(f"batching is {wanted!r}; give True, False, or Batching(max_rows=...)")
-
-
-def is_batchable(pipeline: Pipeline) -> bool:
-    """Whether the inputs of several requests may go through a pipeline together.
-
-    What the pipeline declares counts. Where it declares nothing, every op must say that it maps rows to rows, and
-    nobody may be watching: a callback would see one execution where there were several requests.
-
-    Args:
-        pipeline: the pipeline, loaded.
-    """
-    if pipeline.trains or not pipeline.takes_input:
-        return False
-    if pipeline.batchable is not None:
-        return pipeline.batchable
-    plan = pipeline.plan
-    if plan.output_slot is None or any(not getattr(each, "welcomes_batches", False) for each in pipeline.callbacks):
-        return False
-    for op, hooks, reads, *_, position in plan.steps:
-        node = pipeline.graph_nodes[position]
-        if type(node) is not Node or reads == ():
-            return False
-        nested = node.nested
-        if not (is_batchable(nested) if nested is not None else not hooks and op.batchable):
-            return False
-    return True
+LONGEST_PAUSE: Final = 0.005  # seconds in which the next request must come if a leader is to wait for more
+RECENT_SECONDS: Final = 0.05  # for which the size of a batch tells how many requests to expect
 
 
 class _Call:
@@ -137,6 +70,9 @@ class Batcher:
         self._leader: _Call | None = None  # whoever hands on when it is done; None where nobody runs
         self._judged: tuple[Snapshot | None, bool] = (None, False)  # the last snapshot asked about, and the answer
         self._is_refuted = False
+        self._last_size, self._last_end = 1, 0.0  # of the last batch
+        self._wanted = 0  # how many a leader waits for; then `_enough` is held until they have come
+        self._enough = threading.Lock()
 
     def run(self, snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
         """Runs a pipeline for one request.
@@ -160,6 +96,9 @@ class Batcher:
                 call.turn = threading.Lock()
                 call.turn.acquire()
                 self._waiting.append(call)
+                if 0 < self._wanted <= len(self._waiting):
+                    self._wanted = 0
+                    self._enough.release()
         if not call.is_leader:
             self._wait(call)
         if call.is_leader:
@@ -238,6 +177,7 @@ class Batcher:
     def _lead(self, first: _Call, runner: BaseRunner) -> None:
         batch = [first]
         try:
+            self._wait_for_more(first.snapshot)
             batch += self._companions(first)
             if len(batch) == 1:
                 first.output = self._run(first.snapshot, first.value, runner)
@@ -247,9 +187,29 @@ class Batcher:
             if self.observed is not None:
                 self.observed(len(batch), sum(call.rows.count for call in batch))
         finally:
+            self._last_size, self._last_end = len(batch), time.monotonic()
             for call in batch[1:]:
                 call.turn.release()
             self._hand_on(first)
+
+    def _wait_for_more(self, snapshot: Snapshot) -> None:
+        """Waits until as many requests are there as ran together last, if the next ones come soon enough."""
+        if self._last_size == 1 or time.monotonic() - self._last_end > RECENT_SECONDS:
+            return
+        pause = min(snapshot.pace.shortest, LONGEST_PAUSE)
+        with self._lock:
+            there, wanted = len(self._waiting), self._last_size - 1
+            if there >= wanted or self._wanted:
+                return
+            self._wanted = wanted
+            self._enough.acquire()
+        while not self._enough.acquire(timeout=pause):
+            with self._lock:
+                if self._wanted and len(self._waiting) == there:
+                    self._wanted = 0
+                    break
+                there = len(self._waiting)
+        self._enough.release()
 
     def _companions(self, first: _Call) -> list[_Call]:
         """Takes out of those that wait whoever can run with the leader; the others keep their order."""

@@ -53,8 +53,7 @@ def read_object(input_key: str, *, may_stay_raw: bool = False, if_said: bytes = 
         BodyTooLargeError: when it is larger than the application accepts (as the HTTP exception 413).
         InputError: when it is JSON, and not an object.
     """
-    small = request.content_length is not None and request.content_length <= LARGE
-    text = web.read_body(keep=small or not may_stay_raw)
+    text = web.read_body(keep=not may_stay_raw or (request.content_length or LARGE) < LARGE)
     if may_stay_raw and len(text) > LARGE and if_said in text:
         found = _split(text, input_key)
         if found is not None:

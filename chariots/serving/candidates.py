@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from chariots import web
 from chariots.pipelines.loading import load_pipeline
 from chariots.serving import execution
-from chariots.serving.batching import Batcher, Batching
+from chariots.serving.batchable import Batching
+from chariots.serving.batching import Batcher
 from chariots.serving.obstacles import passes, told
 from chariots.serving.snapshots import Snapshot
 

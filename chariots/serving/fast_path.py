@@ -122,11 +122,7 @@ class FastPath:
             return None
         start_response(
             "200 OK",
-            [
-                ("Content-Type", "application/json"),
-                ("Content-Length", str(len(answer))),
-                (request_ids.HEADER, request_ids.of_environ(environ)),
-            ],
+            [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))],
         )
         return (answer,)
 
@@ -182,8 +178,20 @@ class FastPath:
         for call, outcome in zip(calls, came, strict=True):
             call.outcome = outcome
 
+    def may_ever_pass(self) -> bool:
+        """Whether nobody but us has a say in how requests are answered, as far as no request is needed to see it."""
+        app = self._app
+        hooks = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
+        return not (
+            any(bypass.is_foreign(hook) for each in hooks for hook in each.get(None, ()))
+            or app.teardown_appcontext_funcs
+            or app.url_value_preprocessors.get(None)
+            or app.view_functions.get(_ENDPOINT) is not self._view
+            or any(signal.receivers and signal.has_receivers_for(app) for signal in _SIGNALS)
+        )
+
     def _may_pass(self, environ: WSGIEnvironment) -> bool:
-        """Whether nobody but us has a say in how requests are answered."""
+        """Whether nobody but us has a say in how a request is answered."""
         app = self._app
         if not self._is_judged:
             if self._is_first:
@@ -192,15 +200,10 @@ class FastPath:
                 return False
             self._judge()
             self._is_judged = True
-        for hooks in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs):
-            if not bypass.all_bypassed(hooks.get(None, ()), environ):
-                return False
-        return not (
-            app.teardown_appcontext_funcs
-            or app.url_value_preprocessors.get(None)
-            or app.view_functions.get(_ENDPOINT) is not self._view
-            or any(signal.receivers and signal.has_receivers_for(app) for signal in _SIGNALS)
-        )
+        if not self.may_ever_pass():
+            return False
+        hooks = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
+        return all(bypass.all_bypassed(each.get(None, ()), environ) for each in hooks)
 
     def _judge(self) -> None:
         """Keeps what is served as it would be by Flask; all of it is settled when the first request comes."""
@@ -245,7 +248,7 @@ class FastPath:
 
     def _run(self, environ: WSGIEnvironment, asked: Asked) -> execution.Outcome:
         try:
-            with _work_for(environ), tracing.within(environ):
+            with _work_for(environ):
                 return execution.run_request(asked.served, asked.snapshot, asked.value, self._app.runner)[0], None
         except Exception as error:  # noqa: BLE001  # it is raised again within Flask
             return None, error

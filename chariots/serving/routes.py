@@ -107,10 +107,11 @@ class _Views:
             return self._hand_over(served, body, wish)
         value = body.members.get(INPUT_KEY, ABSENT) if body.raw is None else schema.loads(body.raw)
         converted = served.inputs.read(value)
-        done = request.environ.pop(OUTCOME, None)  # the fast path has run it, and cannot answer with what came of it
-        failure = request.environ.pop(FAILURE, None)
+        environ = request.environ
+        done = environ.pop(OUTCOME, None)  # the fast path has run it, and cannot answer with what came of it
+        failure = environ.pop(FAILURE, None)
         output, snapshot = done or execution.call(app, served, converted, failure)
-        request.environ[GENERATION] = snapshot.generation
+        environ[GENERATION] = snapshot.generation
         return media.answer(app, name, output, snapshot)
 
     def versions(self, name: str) -> Response:

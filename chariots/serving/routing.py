@@ -22,7 +22,7 @@ from chariots.serving.shadows import LiveShadow
 if TYPE_CHECKING:
     from chariots.pipelines.runners import BaseRunner
     from chariots.pipelines.store import OpStoreProtocol
-    from chariots.serving.batching import Batching
+    from chariots.serving.batchable import Batching
     from chariots.serving.served import ServedPipeline
     from chariots.serving.snapshots import Snapshot
 

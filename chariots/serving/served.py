@@ -20,7 +20,8 @@ from chariots.errors import ChariotsError, ConflictError, ForbiddenError, Versio
 from chariots.pipelines.loading import load_pipeline
 from chariots.pipelines.questions import questions
 from chariots.pipelines.routing_nodes import Observer, observed
-from chariots.serving.batching import Batcher, Batching
+from chariots.serving.batchable import Batching
+from chariots.serving.batching import Batcher
 from chariots.serving.inputs import InputReader
 from chariots.serving.job_requests import pipeline_defaults
 from chariots.serving.obstacles import not_loaded, passes, told, unfit

@@ -14,7 +14,7 @@ from chariots.errors import ChariotsError, ConflictError, UnknownNameError, near
 from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
 from chariots.serving import execution, observing, openapi, routes, routing
-from chariots.serving.batching import Batching
+from chariots.serving.batchable import Batching
 from chariots.serving.fast_path import FastPath
 from chariots.serving.following import FOLLOW_SECONDS, STILL, Follower
 from chariots.serving.response import PipelineResponse

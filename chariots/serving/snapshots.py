@@ -37,6 +37,11 @@ class Pace:
         """Notes a run; where several threads do so at once, what one of them says may be lost."""
         self._last = (*self._last[1 - _LAST_RUNS :], seconds)
 
+    @property
+    def shortest(self) -> float:
+        """The seconds that the shortest of the last runs took; zero where there was none."""
+        return min(self._last, default=0.0)
+
     def is_below(self, seconds: float) -> bool:
         """Whether runs are known to take less than so long."""
         last = self._last

@@ -16,6 +16,7 @@ from chariots import schema, web
 from chariots.errors import ChariotsError
 from chariots.serving import execution
 from chariots.web import request_ids, tracing
+from chariots.web.around import for_request
 
 if TYPE_CHECKING:
     from chariots.serving.server import PipelinesServer
@@ -77,7 +78,8 @@ def _pieces(
 
 def _next(app: PipelinesServer, name: str, parts: Iterator[Any]) -> Any:
     try:
-        return next(parts, _END)
+        with for_request(request.environ):
+            return next(parts, _END)
     except SystemExit as error:
         raise execution.op_failure(name, RuntimeError(f"an op called sys.exit({error.code!r})")) from error
     except Exception as error:

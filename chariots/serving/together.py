@@ -88,10 +88,10 @@ class Together:
             path: as WSGI has it.
 
         Returns:
-            None where it takes longer, or nothing is called there.
+            None where it takes longer, nothing is called there, or somebody else has a say in it.
         """
         served = self._fast_path.served_at(path)
-        if served is None:
+        if served is None or not self._fast_path.may_ever_pass():
             return None
         snapshot = served.current
         is_tried = served.routing is not None and served.routing.is_active

@@ -1,16 +1,17 @@
 """What happens around every request, whichever way it is answered?
 
 This is WSGI around the application, so that it also holds for what is answered without Flask's dispatch. Whoever
-answers says what the request was about in its WSGI environment: `ROUTE`, `PIPELINE` and `GENERATION`.
+answers so says what the request was about in its WSGI environment: `ROUTE`, `PIPELINE` and `GENERATION`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
 
     from chariots.web.metrics import Metrics
 
-__all__ = ["Around", "Beginning", "ROUTE", "PIPELINE", "GENERATION"]
+__all__ = ["Around", "Beginning", "ROUTE", "PIPELINE", "GENERATION", "for_request"]
 
 ROUTE: Final = "chariots.route"
 PIPELINE: Final = "chariots.pipeline"
 GENERATION: Final = "chariots.generation"
 
 _UNKNOWN: Final = "unknown"
+_ID_HEADER: Final = request_ids.HEADER.lower()
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FOR_OPERATORS: Final = frozenset({"/livez", "/readyz", "/metrics"})  # they are asked most when all else is too much
 
@@ -115,6 +117,15 @@ class Around:
             return False
         return True
 
+    def check(self) -> None:
+        """Refuses the current request of Flask if it may not be answered.
+
+        Raises:
+            ChariotsError: if its token, or the host that it names, does not allow it.
+        """
+        if self.access is not None:
+            self.access.check()
+
     def require(self, scope: Scope) -> None:
         """Refuses the current request of Flask if its token does not allow so much.
 
@@ -171,7 +182,7 @@ class Around:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get(INSIDE) is True:
-            return self._inner(environ, start_response)
+            return self._answer(environ, start_response)
         return self.finish(self.begin(environ, start_response))
 
     def begin(self, environ: WSGIEnvironment, start_response: StartResponse) -> Beginning:
@@ -213,7 +224,7 @@ class Around:
         try:
             answer = call.refusal
             if answer is None:
-                answer = self._inner(environ, cast("StartResponse", call.respond))
+                answer = self._answer(environ, cast("StartResponse", call.respond))
         except BaseException as error:
             tracing.failed(environ, error)
             call.status = "500"
@@ -224,6 +235,13 @@ class Around:
             return call
         call.close(is_over=False)  # the server sends the file itself, if it may see that it is one
         return call.answer
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Has the application answer, which knows for which request it works, and how long it may."""
+        if deadline.of_environ(environ) is None and tracing.SPAN not in environ:
+            return self._inner(environ, start_response)
+        with for_request(environ):
+            return self._inner(environ, start_response)
 
     def _refusal(self, environ: WSGIEnvironment, call: Beginning) -> Iterable[bytes] | None:
         """The answer to a request that is not passed on; None for all others."""
@@ -280,7 +298,6 @@ class Around:
         headers = [
             ("Content-Type", PROBLEM_TYPE),
             ("Content-Length", str(len(body))),
-            (request_ids.HEADER, environ[request_ids.DECIDED]),
         ]
         if "retry_after" in error.extra:
             headers.append(("Retry-After", str(error.extra["retry_after"])))
@@ -290,7 +307,7 @@ class Around:
     def over(self, call: Beginning) -> None:
         """Counts and writes down a request that is over."""
         environ = call.environ
-        route, pipeline = self._about(environ)
+        route, pipeline = environ.get(ROUTE, _UNKNOWN), environ.get(PIPELINE, "")
         method = environ["REQUEST_METHOD"]
         taken = time.perf_counter() - call.began
         if self._spans is not None:
@@ -315,11 +332,26 @@ class Around:
                 }
             )
 
-    def _about(self, environ: WSGIEnvironment) -> tuple[str, str]:
-        route = environ.get(ROUTE)
-        if route is not None:
-            return route, environ.get(PIPELINE, "")
-        return _UNKNOWN, ""
+    def note(self, environ: WSGIEnvironment) -> None:
+        """Notes the rule that a request follows, and the pipeline that it is about, while Flask's dispatch knows it."""
+        request = environ.get("werkzeug.request")
+        rule = getattr(request, "url_rule", None)
+        if request is not None and rule is not None:
+            environ[ROUTE] = rule.rule
+            names = (request.view_args or {}).values()
+            environ[PIPELINE] = next((name for name in names if name in self.pipelines), "")
+
+
+@contextlib.contextmanager
+def for_request(environ: Mapping[str, Any]) -> Iterator[None]:
+    """Lets what runs inside know how long it may take for a request, and what its spans belong to.
+
+    Args:
+        environ: the WSGI environment of the request.
+    """
+    until = deadline.of_environ(environ)
+    with deadline.scope(None if until is None else until - time.monotonic()), tracing.within(environ):
+        yield
 
 
 def _asked(environ: WSGIEnvironment) -> str:
@@ -357,8 +389,10 @@ class Beginning:
 
     def respond(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         self.status = status[:3]
-        if self.added:
-            headers = [*headers, *self.added]
+        if ROUTE not in self.environ:
+            self._around.note(self.environ)
+        told = [(name, value) for name, value in headers if name.lower() != _ID_HEADER]
+        headers = [*told, (request_ids.HEADER, self.environ[request_ids.DECIDED]), *self.added]
         return self.start_response(status, headers, exc_info) if exc_info else self.start_response(status, headers)
 
     def __iter__(self) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-__all__ = ["all_bypassed", "bypassed", "bypassed_when"]
+__all__ = ["all_bypassed", "bypassed_when", "is_foreign"]
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
@@ -36,9 +36,13 @@ def bypassed_when(judge: Callable[[WSGIEnvironment], bool]) -> Callable[[Hook], 
     return mark
 
 
-def bypassed(hook: Hook) -> Hook:
-    """Says that whoever passes this hook by does what it would have done: request ids and deadlines."""
-    return bypassed_when(lambda _environ: True)(hook)
+def is_foreign(hook: Callable[..., Any]) -> bool:
+    """Whether a hook is one that always counts.
+
+    Args:
+        hook: what Flask would call.
+    """
+    return not hasattr(hook, _MARK)
 
 
 def all_bypassed(hooks: Iterable[Callable[..., Any]], environ: WSGIEnvironment) -> bool:

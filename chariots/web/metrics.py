@@ -110,6 +110,7 @@ class Metrics:
         )
         # Finding a child by its labels takes as long as counting with it.
         self._answered: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
+        self._batches: dict[str, tuple[Histogram, Histogram]] = {}
         self._variants: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
 
     def answered(self, service: str, route: str, pipeline: str, method: str, status: str, seconds: float) -> None:
@@ -158,8 +159,11 @@ class Metrics:
             requests: how many requests were run at once.
             rows: how many rows they had together.
         """
-        self.batch_requests.labels(pipeline).observe(requests)
-        self.batch_rows.labels(pipeline).observe(rows)
+        found = self._batches.get(pipeline)
+        if found is None:
+            found = self._batches[pipeline] = self.batch_requests.labels(pipeline), self.batch_rows.labels(pipeline)
+        found[0].observe(requests)
+        found[1].observe(rows)
 
 
 @functools.cache

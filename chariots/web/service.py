@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Container, Mapping
+from functools import partial
 from typing import Any
 
 import flask
-from flask import current_app, g, request
+from flask import current_app, request
 from flask.signals import got_request_exception
 from werkzeug.exceptions import HTTPException, InternalServerError, LengthRequired, NotFound, RequestEntityTooLarge
 
@@ -15,13 +16,13 @@ from chariots._version import __version__
 from chariots.errors import BodyTooLargeError, ChariotsError, MalformedRequestError, nearest
 from chariots.schema import dumps, loads
 from chariots.schema.places import printable
-from chariots.web import deadline, health, request_ids, tracing
+from chariots.web import health, request_ids, tracing
 from chariots.web.access import INSIDE, Access, Scope, open_to_all
-from chariots.web.around import PIPELINE, ROUTE, Around
-from chariots.web.bypass import bypassed, bypassed_when
-from chariots.web.large_bodies import in_one_piece
+from chariots.web.around import Around
+from chariots.web.bypass import bypassed_when
 from chariots.web.page import show_page
 from chariots.web.problems import PROBLEM_TYPE, problem_of
+from chariots.web.whole_bodies import in_one_piece
 
 __all__ = [
     "install",
@@ -81,11 +82,8 @@ def install(
     app.wsgi_app = wrapped  # type: ignore[method-assign]  # as Flask documents it
     if app.config.get("MAX_CONTENT_LENGTH") is None:
         app.config["MAX_CONTENT_LENGTH"] = wrapped.default_limit = max_body
-    app.before_request(_take_deadline)
     if access is not None or scopes:
-        app.before_request(bypassed_when(wrapped.admits_a_call)(lambda: _check_access()))
-    app.after_request(_tell_around)
-    app.teardown_request(_drop_deadline)
+        app.before_request(bypassed_when(wrapped.admits_a_call)(partial(wrapped.check)))  # a method has no attributes
     # One handler, at the widest class: any handler that the application registers is more specific and wins.
     if Exception not in app.error_handler_spec[None][None]:
         app.register_error_handler(Exception, _answer_error)
@@ -153,11 +151,14 @@ def read_body(*, keep: bool = True) -> bytes:
         MalformedRequestError: when the body is not whole.
         BodyTooLargeError: when it is larger than the application accepts (as the HTTP exception 413).
     """
+    current: flask.Request = getattr(request, "_get_current_object")()  # noqa: B009  # typed as a Request
     try:
-        body = in_one_piece(keep=keep) or request.get_data(cache=keep)
+        body = in_one_piece(current, keep=keep)
+        if body is None:
+            body = current.get_data(cache=keep)
     except broken_body() as error:  # the connection broke, or the server lost patience
         raise MalformedRequestError(f"The body broke off: {error}. Send it again.") from error
-    if "HTTP_TRANSFER_ENCODING" in request.environ:
+    if "HTTP_TRANSFER_ENCODING" in current.environ:
         _check_chunked(len(body))
     return body
 
@@ -246,31 +247,6 @@ def openapi_document(
     }
 
 
-@bypassed
-def _take_deadline() -> None:
-    if tracing.SPAN in request.environ:
-        inside = g.chariots_inside = tracing.within(request.environ)
-        inside.__enter__()
-    until = deadline.of_environ(request.environ)
-    if until is not None:
-        outer = g.chariots_outer_deadline = deadline.moment.get()
-        deadline.moment.set(until if outer is None else min(outer, until))
-
-
-@bypassed
-def _drop_deadline(_: BaseException | None) -> None:
-    if "chariots_outer_deadline" in g:
-        deadline.moment.set(g.pop("chariots_outer_deadline"))
-    if "chariots_inside" in g:
-        g.pop("chariots_inside").__exit__(None, None, None)
-
-
-def _check_access() -> None:
-    access = surrounding(current_app).access
-    if access is not None:
-        access.check()
-
-
 def _metrics() -> flask.Response:
     if surrounding(current_app).metrics is None:
         raise NotFound
@@ -278,19 +254,6 @@ def _metrics() -> flask.Response:
 
     text, content_type = measured(request.headers.get("Accept", ""))
     return current_app.response_class(text, 200, content_type=content_type)
-
-
-@bypassed
-def _tell_around(response: flask.Response) -> flask.Response:
-    response.headers[request_ids.HEADER] = request_ids.of_flask_request()
-    rule = request.url_rule
-    if rule is not None:
-        environ = request.environ
-        environ[ROUTE] = rule.rule
-        if request.view_args:
-            known = surrounding(current_app).pipelines
-            environ[PIPELINE] = next((name for name in request.view_args.values() if name in known), "")
-    return response
 
 
 def _problem_response(problem: dict[str, Any], status: int) -> flask.Response:

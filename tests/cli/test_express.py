@@ -214,7 +214,15 @@ def request(name: str, value: Any, *fields: str, body: bytes | None = None) -> b
     return "\r\n".join(lines).encode() + sent
 
 
-def test_requests_that_come_in_one_piece_are_answered_in_their_order(server: str) -> None:
+@pytest.fixture(params=["together", "by threads"])
+def either(request: pytest.FixtureRequest) -> str:
+    """A server that answers quick calls together, and one that gives each to a thread."""
+    found: str = request.getfixturevalue("server" if request.param == "together" else "by_threads")
+    return found
+
+
+def test_requests_that_come_in_one_piece_are_answered_in_their_order(either: str) -> None:
+    server = either
     made_quick(Client(server), "picky", 1)
     sent = [*range(8), 13, *range(9, 12)]
     found = raw(server, b"".join(request("picky", number) for number in sent), len(sent))
@@ -223,7 +231,8 @@ def test_requests_that_come_in_one_piece_are_answered_in_their_order(server: str
     assert outputs == [None if number == 13 else number for number in sent]
 
 
-def test_the_beginning_of_a_request_may_come_along_with_another(server: str) -> None:
+def test_the_beginning_of_a_request_may_come_along_with_another(either: str) -> None:
+    server = either
     made_quick(Client(server), "picky", 1)
     host, port = server.split(":")
     second = request("picky", 2)
@@ -303,6 +312,52 @@ def test_an_answer_is_the_same_whoever_gives_it(
     same = ("Content-Type", "X-Request-ID", "Connection", "Server")
     assert [ours[1].get(name) for name in same] == [theirs[1].get(name) for name in same]
     assert plain(ours[2]) == plain(theirs[2])
+
+
+def test_requests_of_all_kinds_may_come_in_one_piece(either: str) -> None:
+    """Gunicorn reads more than the request that it was asked for, and must go on with what it has."""
+    made_quick(Client(either), "picky", 1)
+    chunked = request("picky", 0, "Transfer-Encoding: chunked", body=b"")
+    chunked = chunked.replace(b"Content-Length: 0\r\n", b"") + b'15\r\n{"pipeline_input": 3}\r\n0\r\n\r\n'
+    queried = request("picky", 4).replace(b"/main", b"/main?a=b")
+    sent = [request("picky", 1), queried, request("picky", 2), chunked, request("picky", 5)]
+    found = raw(either, b"".join(sent), len(sent))
+    assert [json.loads(body).get("pipeline_output") for _, _, body in found] == [1, 4, 2, 3, 5]
+
+
+HOOKED = """
+from my_app import app
+
+
+@app.after_request
+def show(response):
+    response.headers["X-Hooked"] = "yes"
+    return response
+"""
+
+
+def test_where_hooks_have_a_say_threads_answer_on_the_same_connection(folder: Path) -> None:
+    (folder / "hooked.py").write_text(HOOKED)
+    with started([*CHARIOTS, "serve", "hooked:app", "--port", "0", "--threads", "4"], folder) as (url, _):
+        client = Client(urlsplit(url).netloc)
+        made_quick(client, "who", 1)
+        opened = client.connection.sock
+        for number in range(20):
+            status, output = client("who", number)
+            assert (status, output[0], client.headers["X-Hooked"]) == (200, number, "yes")
+            assert output[1] != "express"
+        assert client.connection.sock is opened
+
+
+def test_an_answer_without_known_length_comes_in_chunks(either: str) -> None:
+    made_quick(Client(either), "picky", 1)
+    host, port = either.split(":")
+    with socket.create_connection((host, int(port)), timeout=DEADLINE) as connection:
+        connection.sendall(request("picky", 1, "Accept: application/x-ndjson"))
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.headers["Transfer-Encoding"] == "chunked"
+        assert json.loads(answer.read().splitlines()[0]) == {"pipeline_output": 1}
 
 
 def test_whoever_reads_slowly_keeps_nobody_waiting(server: str) -> None:

@@ -20,8 +20,9 @@ from chariots.pipelines.callbacks import OpCallBack, PipelineCallback
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.runners import SequentialRunner
-from chariots.serving import Batching, Chariots, PipelinesServer
-from chariots.serving.batching import Batcher, is_batchable
+from chariots.serving import Batching, Chariots, PipelinesServer, batching
+from chariots.serving.batchable import is_batchable
+from chariots.serving.batching import Batcher
 from chariots.serving.snapshots import Snapshot
 from chariots.testing import TestPipelinesClient
 from tests.serving.support import IN, OUT, Echo, IrisX, iris, one_op
@@ -153,6 +154,46 @@ def test_a_large_request_neither_waits_nor_is_waited_for():
         assert not first.done()
         op.gate.set()
         assert first.result() == [[2]]
+
+
+def after_a_batch_of_four(op, monkeypatch, *, recent):
+    """A batcher that has just run four requests as one, and would then wait a minute for each of the next ones."""
+    monkeypatch.setattr(batching, "LONGEST_PAUSE", 60.0)
+    monkeypatch.setattr(batching, "RECENT_SECONDS", 60.0 if recent else -1.0)
+    batches, snapshot = batcher(max_wait=60), snapshot_of(op)
+    together(op, [[[0]], [[1]], [[2]], [[3]], [[4]]], batches=batches, snapshots=[snapshot] * 5)
+    assert op.sizes == [1, 4]
+    for _ in range(8):
+        snapshot.pace.ran(60.0)
+    return batches, snapshot
+
+
+def test_whoever_comes_first_waits_for_as_many_as_ran_together_before(monkeypatch):
+    op = Gated()
+    batches, snapshot = after_a_batch_of_four(op, monkeypatch, recent=True)
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(batches.run, snapshot, [[0]], SequentialRunner())]
+        until(lambda: batches._wanted == 3)
+        running += [pool.submit(batches.run, snapshot, [[at]], SequentialRunner()) for at in range(1, 4)]
+        assert [task.result(20) for task in running] == [[[0]], [[2]], [[4]], [[6]]]
+    assert op.sizes == [1, 4, 4]
+
+
+def test_whoever_waits_in_vain_runs_alone(monkeypatch):
+    op = Gated()
+    batches, snapshot = after_a_batch_of_four(op, monkeypatch, recent=True)
+    monkeypatch.setattr(batching, "LONGEST_PAUSE", 0.001)
+    assert batches.run(snapshot, [[5]], SequentialRunner()) == [[10]]
+    assert batches.run(snapshot, [[6]], SequentialRunner()) == [[12]]
+    assert op.sizes == [1, 4, 1, 1]
+    assert batches._wanted == 0
+
+
+def test_a_request_that_comes_after_a_while_waits_for_nobody(monkeypatch):
+    op = Gated()
+    batches, snapshot = after_a_batch_of_four(op, monkeypatch, recent=False)
+    assert batches.run(snapshot, [[5]], SequentialRunner()) == [[10]]
+    assert op.sizes == [1, 4, 1]
 
 
 def test_who_has_waited_too_long_takes_over_so_that_an_op_that_hangs_keeps_nobody():
