@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import time
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 __all__ = ["Arrival", "Early", "PatientSocket", "PatientTlsSocket", "arrived"]
 
@@ -71,6 +71,12 @@ def _taken(early: bytearray, size: int, *, is_kept: bool) -> bytes:
     return piece
 
 
+def _put(early: bytearray, buffer: Any, size: int) -> int:
+    piece = _taken(early, size, is_kept=False)
+    memoryview(buffer)[: len(piece)] = piece
+    return len(piece)
+
+
 class PatientSocket(socket.socket):
     """A plain connection; see `Early`."""
 
@@ -107,6 +113,17 @@ class PatientSocket(socket.socket):
         piece = super().recv(bufsize, flags)
         self._pace.add(began, len(piece))
         return piece
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> int:
+        """Receives as `recv` does, but into memory that is there."""
+        size = nbytes or len(buffer)
+        if self.early:
+            return _put(self.early, buffer, size)
+        self._bear_silence(SILENCE_SECONDS)
+        began = time.monotonic()
+        received = super().recv_into(buffer, size, flags)
+        self._pace.add(began, received)
+        return received
 
     def waits_for_more(self, seconds: float) -> bool:
         """See `Early.waits_for_more`."""
@@ -186,6 +203,16 @@ class PatientTlsSocket(ssl.SSLSocket):
         piece = super().recv(buflen, flags)
         self._pace.add(began, len(piece))
         return piece
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """Receives as `recv` does, but into memory that is there."""
+        size = nbytes or len(buffer)
+        if self.early:
+            return _put(self.early, buffer, size)
+        began = time.monotonic()
+        received = super().recv_into(buffer, size, flags)
+        self._pace.add(began, received)
+        return received
 
     def waits_for_more(self, _seconds: float) -> bool:
         """False: what TLS has deciphered cannot be waited for in this way."""

@@ -57,7 +57,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        threads = self.cfg.threads
+        threads, self._keepalive = self.cfg.threads, self.cfg.keepalive
         self._most = threads + (BACKLOG_OF_A_THREAD * threads if self.backlog is None else self.backlog)
         self._at_work = 0  # connections that a thread has, or that wait for one
         self._spare: dict[str, ThreadPoolExecutor] = {}  # threads for those who look after servers
@@ -159,7 +159,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     @property
     def keeps_connections(self) -> bool:
         """Whether a client may ask again on the same connection, as gunicorn decides it."""
-        return bool(self.alive and self.cfg.keepalive and len(self.keepalived_conns) < self.max_keepalived)
+        return bool(self.alive and self._keepalive and len(self.keepalived_conns) < self.max_keepalived)
 
     def finish_request(self, conn: Any, done: Any) -> None:
         """Goes on with a connection whose request a thread has answered."""

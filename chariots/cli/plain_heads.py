@@ -1,7 +1,7 @@
 """What does the plain head of a request say? (all others are read by gunicorn, which knows the whole of HTTP)
 
-A head is plain if it is a POST of HTTP/1.1 to a path without a query, with a body of known and small size, that keeps
-its connection and sends nothing twice. Whatever could be read in two ways is not plain (RFC 9112, section 11.2).
+A head is plain if it is a POST of HTTP/1.1 to a path without a query, with a body of known size, that keeps its
+connection and sends nothing twice. Whatever could be read in two ways is not plain (RFC 9112, section 11.2).
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
-
-from chariots.cli.patient_socket import SMALL_BODY
 
 __all__ = ["Head", "PlainHeads"]
 
@@ -99,7 +97,7 @@ class PlainHeads:
             says_https = says_https or self._secure.get(name) == value
             environ[_key(name)] = value.decode("ascii")
         length = environ.get("CONTENT_LENGTH", "")
-        if b"host" not in seen or not re.fullmatch("[0-9]{1,6}", length) or int(length) > SMALL_BODY:
+        if b"host" not in seen or not re.fullmatch("[0-9]{1,18}", length):
             return None
         return Head(environ, int(length), says_https)
 

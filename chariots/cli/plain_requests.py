@@ -10,16 +10,20 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.http.wsgi import Response, base_environ
 
+from chariots.cli.patient_socket import SMALL_BODY
 from chariots.cli.plain_heads import Head, PlainHeads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-__all__ = ["PlainAnswer", "PlainRequests"]
+__all__ = ["LargeBody", "PlainAnswer", "PlainRequests"]
+
+_BUFFER: Final = 2**16  # bytes
+_MOST_DRAINED: Final = 2**20  # bytes of a body that nobody has read, so that its connection can be kept
 
 
 class PlainRequests:
@@ -55,19 +59,20 @@ class PlainRequests:
         return None if cfg.max_requests or os.environ.get("SCRIPT_NAME") else cls(cfg)
 
     def head(self, received: bytes | bytearray) -> Head | None:
-        """Reads the head of a request.
+        """Reads the head of a request with a small body.
 
         Args:
             received: what has come of it.
 
         Returns:
-            None where it is not plain, or not whole.
+            None where it is not plain or not whole, or the body is large.
         """
         end = received.find(b"\r\n\r\n")
-        return None if end < 0 else self._heads.read(bytes(received[:end]))
+        head = None if end < 0 else self._heads.read(bytes(received[:end]))
+        return None if head is None or head.body > SMALL_BODY else head
 
     def read(self, conn: Any) -> tuple[WSGIEnvironment, int] | None:
-        """Reads a request, and leaves it where it is.
+        """Reads a request with a small body, and leaves it where it is.
 
         Args:
             conn: the connection on which it comes, as gunicorn has it; its socket is a `PatientSocket`.
@@ -83,9 +88,31 @@ class PlainRequests:
         end = start + head.body
         if len(early) < end:
             return None
+        return self._environ(conn, head, io.BytesIO(early[start:end])), end
+
+    def read_head(self, conn: Any) -> tuple[WSGIEnvironment, LargeBody] | None:
+        """Takes the head of a request with a large body off a connection.
+
+        Args:
+            conn: the connection, as for `read`.
+
+        Returns:
+            its WSGI environment, and the body, which is still to be received; None where the head is not plain, or the
+            body is not large; then nothing was taken.
+        """
+        early: bytearray = conn.sock.early
+        end = early.find(b"\r\n\r\n")
+        head = None if end < 0 else self._heads.read(bytes(early[:end]))
+        if head is None or head.body <= SMALL_BODY:
+            return None
+        del early[: end + 4]
+        body = LargeBody(conn.sock, head.body)
+        return self._environ(conn, head, io.BufferedReader(body, _BUFFER)), body
+
+    def _environ(self, conn: Any, head: Head, body: io.BufferedIOBase) -> WSGIEnvironment:
         environ = {
             **head.environ,
-            "wsgi.input": io.BytesIO(early[start:end]),
+            "wsgi.input": body,
             "REMOTE_ADDR": conn.client[0],
             "REMOTE_PORT": str(conn.client[1]),
             "SERVER_NAME": conn.server[0],
@@ -94,7 +121,47 @@ class PlainRequests:
         }
         if head.says_https and ("*" in self._proxies or conn.client[0] in self._proxies):
             environ["wsgi.url_scheme"] = "https"
-        return environ, end
+        return environ
+
+
+class LargeBody(io.RawIOBase):
+    """A body that is received while it is read, straight to where it is wanted.
+
+    Args:
+        sock: from where.
+        size: in bytes.
+    """
+
+    def __init__(self, sock: Any, size: int) -> None:
+        super().__init__()
+        self._sock = sock
+        #: How many bytes nobody has read.
+        self.left = size
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Receives some of it.
+
+        Raises:
+            OSError: if the connection is lost, or the client is too slow.
+        """
+        there = memoryview(buffer)[: self.left]
+        size: int = self._sock.recv_into(there) if there else 0
+        self.left -= size
+        return size
+
+    def drain(self) -> bool:
+        """Receives what nobody has read; False if it does not come."""
+        room = bytearray(_BUFFER)
+        try:
+            while self.left and self.readinto(room):
+                pass
+        except OSError:
+            return False
+        return not self.left
 
 
 class PlainAnswer:
@@ -104,10 +171,12 @@ class PlainAnswer:
         sock: where it is sent.
         cfg: the configuration of gunicorn.
         keeps: whether the connection may be kept.
+        body: that of the request, where it is still to be received.
     """
 
-    def __init__(self, sock: Any, cfg: Any, *, keeps: bool) -> None:
+    def __init__(self, sock: Any, cfg: Any, *, keeps: bool, body: LargeBody | None = None) -> None:
         self._sock = sock
+        self._body = body
         self._held: list[bytes] = []
         self._response = Response(_REQUEST, self, cfg)
         #: Whether some of it was sent.
@@ -117,8 +186,8 @@ class PlainAnswer:
 
     @property
     def keeps(self) -> bool:
-        """Whether the connection is kept; known once it is sent."""
-        return not self._response.should_close()
+        """Whether the connection is kept; known once it is sent, and then to be asked once."""
+        return not self._response.should_close() and (self._body is None or self._body.drain())
 
     def send(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
         """Has an application answer, and sends what it says.
@@ -131,6 +200,8 @@ class PlainAnswer:
             OSError: if the connection is lost.
         """
         body: Iterable[bytes] = app(environ, self._response.start_response)
+        if self._body is not None and self._body.left > _MOST_DRAINED:
+            self._response.force_close()
         try:
             for piece in body:
                 self._response.write(piece)
@@ -149,7 +220,9 @@ class PlainAnswer:
     def _send(self) -> None:
         if self._held:
             self.has_begun = True
-            self._sock.sendall(b"".join(self._held))
+            small = len(self._held[-1]) < _BUFFER  # to send a large piece for itself takes less than to copy it
+            for piece in [b"".join(self._held)] if small else self._held:
+                self._sock.sendall(piece)
             self._held.clear()
 
 

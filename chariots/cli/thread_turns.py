@@ -13,7 +13,7 @@ from chariots.cli.plain_requests import PlainAnswer
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from chariots.cli.plain_requests import PlainRequests
+    from chariots.cli.plain_requests import LargeBody, PlainRequests
 
 __all__ = ["ThreadTurns"]
 
@@ -34,6 +34,7 @@ class ThreadTurns:
 
     def __init__(self, worker: Any, plain: PlainRequests | None, is_for_others: Callable[[bytearray], bool]) -> None:
         self._worker = worker
+        self._threads: int = worker.cfg.threads  # to ask the configuration of gunicorn takes its time
         self._plain = plain
         self._is_for_others = is_for_others
         self._staying = 0  # threads that wait a moment for the next request of their client
@@ -57,18 +58,23 @@ class ThreadTurns:
             conn.sock.forget_the_pace()
 
     def _answer(self, conn: Any, by_gunicorn: Callable[[Any], Any]) -> Any:
-        found = None
-        if self._plain is not None and not _was_read_ahead(conn):
-            found = self._plain.read(conn)
-        if found is None:
+        plain = None if _was_read_ahead(conn) else self._plain
+        if plain is None:
             return by_gunicorn(conn)
-        environ, size = found
-        del conn.sock.early[:size]
-        return self._answer_plain(conn, environ)
+        found = plain.read(conn)
+        if found is not None:
+            environ, size = found
+            del conn.sock.early[:size]
+            return self._answer_plain(conn, environ)
+        begun = plain.read_head(conn)
+        if begun is None:
+            return by_gunicorn(conn)
+        environ, body = begun
+        return self._answer_plain(conn, environ, body)
 
-    def _answer_plain(self, conn: Any, environ: WSGIEnvironment) -> bool:
+    def _answer_plain(self, conn: Any, environ: WSGIEnvironment, body: LargeBody | None = None) -> bool:
         worker = self._worker
-        answer = PlainAnswer(conn.sock, worker.cfg, keeps=worker.keeps_connections)
+        answer = PlainAnswer(conn.sock, worker.cfg, keeps=worker.keeps_connections, body=body)
         try:
             if conn.sock.gettimeout() == 0.0:  # to ask takes less than to set it
                 conn.sock.setblocking(True)
@@ -90,9 +96,9 @@ class ThreadTurns:
         worker = self._worker
         if _was_read_ahead(conn):
             return False
-        has_thread = worker.nr_conns <= worker.cfg.threads  # as everybody else has
+        has_thread = worker.nr_conns <= self._threads  # as everybody else has
         with self._lock:
-            is_wanted = self._staying >= worker.cfg.threads // 2 or worker.tpool._work_queue.qsize()
+            is_wanted = self._staying >= self._threads // 2 or worker.tpool._work_queue.qsize()
             if not worker.alive or (is_wanted and not has_thread):
                 return False
             self._staying += 1

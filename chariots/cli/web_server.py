@@ -23,6 +23,7 @@ import click
 
 from chariots.cli.commands import Failure, described
 from chariots.cli.early_imports import part_from_others
+from chariots.cli.freed_memory import keep_freed_memory
 from chariots.cli.serving_options import as_configuration, decided, serving_options
 from chariots.web.settings import METRICS_FOLDER, SHARED_FOLDER
 
@@ -235,7 +236,7 @@ def _gunicorn(
         "proc_name": f"chariots {name}",
         "control_socket_disable": True,
         "on_starting": _quieten,
-        "post_fork": lambda _arbiter, _worker: part_from_others(),
+        "post_fork": _begin,
         "post_worker_init": lambda worker: _tell(worker, name, url, listener),
         "child_exit": _forget,
     }
@@ -282,6 +283,11 @@ def _worker_class(listener: Listener) -> type:
         has_express = True
 
     return Worker
+
+
+def _begin(_: Any, _worker: Any) -> None:
+    part_from_others()
+    keep_freed_memory()
 
 
 def _forget(_: Any, worker: Any) -> None:

@@ -40,7 +40,8 @@ def loads(body: bytes) -> Any:
         table.validate(full=True)  # the offsets in a stranger's buffers may point anywhere
         if table.num_rows * max(1, table.num_columns) > _CELLS_PER_BYTE * len(body):
             raise _refusal(f"{table.num_rows:,} rows of {table.num_columns:,} columns cannot be in {len(body):,} bytes")
-        return table.to_pandas()
+        frame = _plain_frame(table, arrow)
+        return table.to_pandas() if frame is None else frame
     except (MalformedRequestError, MissingExtraError):
         raise
     except Exception as error:  # the bytes are a stranger's, and the readers fail at them in any way
@@ -67,11 +68,16 @@ def dumps(value: Any) -> bytes:
         if isinstance(error, UnsupportedError):
             raise
         raise UnsupportedError(f"it has no form as an Arrow table: {shorten(printable(error), 200)}") from error
-    sink = arrow.BufferOutputStream()
+    size = arrow.MockOutputStream()
+    _write(table, size, arrow)
+    room = bytearray(size.size())  # a stream that grows would copy what it has, again and again
+    _write(table, arrow.FixedSizeBufferWriter(arrow.py_buffer(room)), arrow)
+    return bytes(room)
+
+
+def _write(table: Any, sink: Any, arrow: Any) -> None:
     with arrow.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
 
 
 def _arrow() -> Any:
@@ -117,17 +123,42 @@ def _plain_columns(frame: Any) -> dict[str, Any] | None:
     import numpy as np
     import pandas as pd
 
-    kinds = set(frame.dtypes)
+    kinds = set(frame.dtypes.tolist())
     kind: Any = kinds.pop() if len(kinds) == 1 else None
-    index, names = frame.index, frame.columns
+    index, names = frame.index, frame.columns.tolist()
     is_plain = isinstance(kind, np.dtype) and kind.kind in "iuf" and not frame.attrs
     is_plain = is_plain and type(index) is pd.RangeIndex and (index.start, index.step, index.name) == (0, 1, None)
-    if not is_plain or names.name is not None or not names.is_unique or not all(type(name) is str for name in names):
+    is_named = frame.columns.name is None and len(set(names)) == len(names) and all(type(name) is str for name in names)
+    if not is_plain or not is_named:
         return None
     numbers = frame.to_numpy()
-    if kind.kind == "f" and np.isnan(numbers).any():  # a missing value, in words of pandas
+    if kind.kind == "f" and numbers.size and np.isnan(numbers.min()):  # a missing value, in words of pandas
         return None
     return {name: numbers[:, number] for number, name in enumerate(names)}
+
+
+def _plain_frame(table: Any, arrow: Any) -> Any:
+    """The frame of a table of numbers of one type, none of them missing, which are all that is in it; else None.
+
+    `pyarrow.Table.to_pandas` looks at every column by itself, which takes 0.03 ms a column.
+    """
+    import numpy as np
+    import pandas as pd
+
+    schema = table.schema
+    kinds = set(schema.types)
+    kind = kinds.pop() if len(kinds) == 1 and table.num_rows and not (schema.metadata or {}).get(b"pandas") else None
+    is_plain = kind is not None and (arrow.types.is_integer(kind) or arrow.types.is_floating(kind))
+    if not is_plain or len(set(schema.names)) < len(schema.names) or any(c.null_count for c in table.columns):
+        return None
+    numbers = np.empty((table.num_columns, table.num_rows), dtype=kind.to_pandas_dtype())
+    for row, column in zip(numbers, table.columns, strict=True):
+        start = 0
+        for chunk in column.chunks:
+            end = start + len(chunk)
+            row[start:end] = chunk.to_numpy()
+            start = end
+    return pd.DataFrame(numbers.T, columns=schema.names, copy=False)
 
 
 def _compressions(body: memoryview) -> Iterator[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -55,6 +56,7 @@ def open_to_all(view: View) -> View:
     return view
 
 
+@functools.lru_cache(maxsize=128)
 def is_loopback(host: str) -> bool:
     """Tells whether a host name or address is always this very machine.
 
