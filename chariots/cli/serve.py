@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +15,26 @@ if TYPE_CHECKING:
     import flask
 
 __all__ = ["run_server", "serve"]
+
+# What a process imports until it has answered, and is in no source of the user's; what it imports only at times, for a
+# migration for instance, would cost all of them more than it saves.
+_OF_EVERY_SERVER: Final = (
+    "chariots.ml.serializers",
+    "chariots.op_store.clients.local",
+    "chariots.op_store.folder",
+    "chariots.op_store.savers.file",
+    "chariots.op_store.server",
+    "chariots.schema.signatures",
+    "chariots.serving.embedded",
+    "chariots.versioning.fingerprint",
+    "chariots.web.large_bodies",
+    "chariots.web.metrics",
+    "chariots.web.page",
+    "chariots.web.service",
+    "chariots.workers.in_sql.store",
+    "chariots.workers.local_pool",
+    "dill",
+)
 
 
 @click.command()
@@ -77,7 +97,7 @@ def _serve(app: str, listener: Listener, *, insecure: bool, debug: bool = False)
             _close(loaded, listener)
         return loaded
 
-    early = partial(import_early, app, ("chariots.serving.embedded", "chariots.op_store.server", "alembic.command"))
+    early = partial(import_early, app, _OF_EVERY_SERVER)
     serve_application(load, app, listener, early=early, debug=debug)
 
 

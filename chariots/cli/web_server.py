@@ -174,6 +174,11 @@ def _uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():  # what the processes share stays frozen, and little is there beside it
+            # All of it would count as young, and the first request wait until it was looked through. As old, it is
+            # looked through when it is the turn of the old.
+            gc.freeze()
+            gc.unfreeze()
         if was_enabled:
             gc.enable()
 
@@ -260,9 +265,9 @@ def _gunicorn(
             try:
                 with _uncollected():
                     app = load()
-                if listener.configuration:
-                    app.config.update(listener.configuration)
-                surrounding(app).prepare()  # what is set wrongly is told now, and not to the first who asks
+                    if listener.configuration:
+                        app.config.update(listener.configuration)
+                    surrounding(app).prepare()  # what is set wrongly is told now, and not to the first who asks
                 return app
             except Exception as error:  # noqa: BLE001 -- a user's module may raise anything
                 if debug:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-import flask
 import sqlalchemy as sa
-from flask.cli import AppGroup
 
 from chariots.errors import StoreError
 from chariots.op_store import tables
 from chariots.op_store.database import MIGRATIONS, Database
-from chariots.op_store.http import check, decisions, lineage, maintenance, routes, v1, v2
 from chariots.op_store.registry import Registry
 from chariots.op_store.trusting.trust import Trust
-from chariots.web import Access, install
+from chariots.web import Access
 
 if TYPE_CHECKING:
+    import flask
     from flask_sqlalchemy import SQLAlchemy
 
     from chariots.op_store.clients.local import LocalOpStoreClient
@@ -29,14 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OpStoreServer"]
 
-_ROUTES = (
-    *v1.ROUTES,
-    *v2.ROUTES,
-    *check.ROUTES,
-    *lineage.ROUTES,
-    *decisions.ROUTES,
-    *maintenance.ROUTES,
-)
 # Of applications, one is made at a time: Werkzeug compiles routes with `ast`, and where two threads do so at once,
 # CPython 3.11 may raise SystemError (https://github.com/python/cpython/issues/106905).
 _making = threading.Lock()
@@ -86,15 +74,11 @@ class OpStoreServer:
     def flask(self) -> flask.Flask:
         """The application, made when it is first asked for; any WSGI server can run it."""
         # A pipelines server that has its store in its own process goes by the registry, and starts sooner without.
+        from chariots.op_store.http.application import application
+
         with _making:
             if self._flask is None:
-                app = flask.Flask("OpStoreServer", static_folder=None, root_path=str(Path(__file__).parent))
-                app.cli = _Commands(self, app.name)
-                install(app, title="chariots op store", openapi=_document, ready=self._missing, access=self._access)
-                routes.add_routes(app, self.registry, _ROUTES)
-                v2.add_blob_routes(app, self.registry)
-                _extend(app, self.registry.database)
-                self._flask = app
+                self._flask = application(self, access=self._access, missing=self._missing)
             return self._flask
 
     @property
@@ -136,38 +120,3 @@ class OpStoreServer:
         except StoreError as error:
             return {"detail": error.detail}
         return None
-
-
-def _document() -> dict[str, Any]:
-    return routes.openapi("chariots op store", _ROUTES, v2.RAW_PATHS)
-
-
-def _extend(app: flask.Flask, database: Database) -> None:
-    """Flask-SQLAlchemy on the engine of the registry, so that there is one pool and one way to lock."""
-    from flask_sqlalchemy import SQLAlchemy  # with the ORM of SQLAlchemy, which nothing else of a store needs
-
-    class OpStoreDatabase(SQLAlchemy):
-        def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: flask.Flask) -> sa.Engine:
-            return database.engine
-
-        def create_all(self, *_: Any, **__: Any) -> None:
-            database.upgrade()  # tables that no migration made could not be upgraded by the next release
-
-    app.config["SQLALCHEMY_DATABASE_URI"] = database.url
-    OpStoreDatabase(app, metadata=tables.metadata)
-
-
-class _Commands(AppGroup):
-    """The commands of the application, where ``flask db`` imports what it needs when it is called."""
-
-    def __init__(self, server: OpStoreServer, name: str) -> None:
-        super().__init__(name)
-        self._server = server
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), "db"})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "db":
-            self._server.migrate  # noqa: B018  # making it adds the command
-        return super().get_command(ctx, cmd_name)

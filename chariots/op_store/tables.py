@@ -3,7 +3,7 @@
 An op has versions, numbered by the store; a link says that an upstream version was validated for a downstream
 op, and which version of it was trained with it; a deployment says which versions a pipeline served.
 Tables are changed by adding a migration beside ``migrations/versions/0001_first_tables.py``, never here
-alone: a test compares the two.
+alone: a test compares the two. Indices over some of the rows are in `chariots.op_store.partial_indices`.
 """
 
 from __future__ import annotations
@@ -97,30 +97,6 @@ link = sa.Table(
     # The acceptance by which a person vouched for the pair; NULL where a training or a 0.2 client did.
     sa.Column("event_id", RowId, sa.ForeignKey("event.id")),
     sa.Index(None, "upstream_op_id", "downstream_op_id", "downstream_version_id"),
-)
-# Partial, so that no plan looks here for links without a downstream version; in an old store those are all there are.
-sa.Index(
-    None,
-    link.c.downstream_version_id,
-    sqlite_where=link.c.downstream_version_id.is_not(None),
-    postgresql_where=link.c.downstream_version_id.is_not(None),
-)
-# Two partial indices, because a plain one takes any two missing downstream versions for different ones.
-sa.Index(
-    "uq_link_with_version",
-    link.c.upstream_version_id,
-    link.c.downstream_version_id,
-    unique=True,
-    sqlite_where=link.c.downstream_version_id.is_not(None),
-    postgresql_where=link.c.downstream_version_id.is_not(None),
-)
-sa.Index(
-    "uq_link_without_version",
-    link.c.upstream_version_id,
-    link.c.downstream_op_id,
-    unique=True,
-    sqlite_where=link.c.downstream_version_id.is_(None),
-    postgresql_where=link.c.downstream_version_id.is_(None),
 )
 
 pipeline = sa.Table(

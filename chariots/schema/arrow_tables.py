@@ -147,8 +147,10 @@ def _plain_frame(table: Any, arrow: Any) -> Any:
 
     schema = table.schema
     kinds = set(schema.types)
-    kind = kinds.pop() if len(kinds) == 1 and table.num_rows and not (schema.metadata or {}).get(b"pandas") else None
-    is_plain = kind is not None and (arrow.types.is_integer(kind) or arrow.types.is_floating(kind))
+    if len(kinds) != 1 or not table.num_rows or b"pandas" in (schema.metadata or {}):
+        return None
+    kind = kinds.pop()
+    is_plain = arrow.types.is_integer(kind) or arrow.types.is_floating(kind)
     if not is_plain or len(set(schema.names)) < len(schema.names) or any(c.null_count for c in table.columns):
         return None
     numbers = np.empty((table.num_columns, table.num_rows), dtype=kind.to_pandas_dtype())

@@ -13,7 +13,7 @@ from chariots import web
 from chariots.errors import ChariotsError, ConflictError, UnknownNameError, nearest
 from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
-from chariots.serving import execution, observing, openapi, routes, routing
+from chariots.serving import execution, observing, routes, routing
 from chariots.serving.batchable import Batching
 from chariots.serving.fast_path import FastPath
 from chariots.serving.following import FOLLOW_SECONDS, STILL, Follower
@@ -299,6 +299,8 @@ class PipelinesServer(Flask):
         }
 
     def _openapi(self) -> dict[str, Any]:
+        from chariots.serving import openapi  # few ask for it, and nobody before the first prediction
+
         return openapi.document(self.name, self.served)
 
 

@@ -79,8 +79,12 @@ def enclosing_names(source: str, node: Any) -> frozenset[str]:
         the names; empty for a definition at the top level.
     """
     names: set[str] = set()
-    tree = parsed(source)
-    for outer in ast.walk(tree) if tree is not None else ():
+    pending: list[ast.AST | None] = [parsed(source)]
+    while pending:
+        outer = pending.pop()
+        if outer is None:
+            continue
+        pending += [inner for inner in ast.iter_child_nodes(outer) if _may_hold(inner, node)]
         if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             body: list[Any] = [outer.body] if isinstance(outer, ast.Lambda) else outer.body
             first, last = body[0], body[-1]
@@ -207,6 +211,14 @@ def _lines(target: Any) -> Iterator[int]:
     """Lines of the source that are certainly part of a class or function."""
     for function in [target] if isinstance(target, types.FunctionType) else functions_of(target):
         yield function.__code__.co_firstlineno
+
+
+def _may_hold(outer: Any, node: Any) -> bool:
+    """Whether a node can lie within another, by their lines; those that have none may hold anything."""
+    if not hasattr(outer, "lineno"):
+        return True
+    first = _start(outer) if isinstance(outer, _DEFINITIONS) else outer.lineno
+    return bool(first <= node.lineno and node.end_lineno <= outer.end_lineno)
 
 
 def _start(node: Any) -> int:

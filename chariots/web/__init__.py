@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from chariots.web import deadline
     from chariots.web.access import Access, is_loopback, needs, open_to_all
     from chariots.web.async_client import AsyncSession
-    from chariots.web.client import Reply, Session, Stream
+    from chariots.web.client import Session
     from chariots.web.problems import PROBLEM_TYPE, error_from_problem, problem_of
     from chariots.web.remote import remote_stack, render_stack
+    from chariots.web.replies import Reply, Stream
     from chariots.web.request_ids import current_request_id
     from chariots.web.retry import RetryPolicy
     from chariots.web.service import (
@@ -45,8 +46,8 @@ _HOMES = {
     "PROBLEM_TYPE": "chariots.web.problems",
     "Session": "chariots.web.client",
     "AsyncSession": "chariots.web.async_client",
-    "Reply": "chariots.web.client",
-    "Stream": "chariots.web.client",
+    "Reply": "chariots.web.replies",
+    "Stream": "chariots.web.replies",
     "RetryPolicy": "chariots.web.retry",
     "current_request_id": "chariots.web.request_ids",
     "deadline": "chariots.web.deadline:",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import urllib3
-from urllib3.exceptions import TimeoutError as TimeoutError_
+from typing import TYPE_CHECKING, Any
 
 from chariots.errors import ChariotsError, MalformedRequestError
 from chariots.schema import loads
-from chariots.web.calls import Call
 from chariots.web.problems import error_from_problem
+
+if TYPE_CHECKING:
+    import urllib3
+
+    from chariots.web.calls import Call
 
 __all__ = ["Reply", "Stream", "read_reply", "pieces"]
 
@@ -151,6 +152,9 @@ def pieces(response: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:
         patience = call.patience()
         if patience is not None:
             if patience <= 0:
+                # Imported here, for a reply may come from this very process, without urllib3.
+                from urllib3.exceptions import TimeoutError as TimeoutError_
+
                 raise TimeoutError_("the deadline passed while the answer was read")
             # Each wait gets what is left, so that an answer that trickles in cannot outlast the deadline.
             sock = getattr(response.connection, "sock", None)

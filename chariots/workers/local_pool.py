@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from chariots.errors import ConflictError
+from chariots.errors import ChariotsError, ConflictError
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import JobQuery
 from chariots.workers.store_pool import LEAVES_WITH, StoreWorkerPool
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from chariots.serving import PipelinesServer
     from chariots.workers.job_store import JobStore
 
 __all__ = ["LocalWorkerPool"]
 
 _LONGEST_PAUSE = 30.0  # seconds between two starts of a worker that ends again and again
+_RESUME_SECONDS = 0.5  # after the first call of a server: its answer is to have the interpreter for itself
+
+_logger = logging.getLogger(__name__)
 
 
 class LocalWorkerPool(StoreWorkerPool):
@@ -43,12 +49,16 @@ class LocalWorkerPool(StoreWorkerPool):
         super().__init__(**kwargs)
         if workers < 0:
             raise ValueError(f"a worker pool was asked for with workers={workers}; give 0 or more")
-        self.db_url = None if db_url is None else _shared(db_url)
+        self.db_url: str | None = None
+        self._file: Path | None = None  # in which the database is, if it is in one
+        if db_url is not None:
+            self.db_url, self._file = _shared(db_url)
         self.workers_wanted = workers
         self._store: JobStore | None = None
         self._opening = threading.Lock()
         self._kept: subprocess.Popen[bytes] | None = None
         self._pause, self._next_start = 0.5, 0.0
+        self._resuming: threading.Timer | None = None
 
     @property
     def job_store(self) -> JobStore:
@@ -71,20 +81,33 @@ class LocalWorkerPool(StoreWorkerPool):
         embedded = getattr(app.op_store_client, "server", None)
         if self.db_url is None and embedded is not None:
             url = embedded.registry.database.url
-            self.db_url = _shared(url.render_as_string(hide_password=False))
+            self.db_url, self._file = _shared(url.render_as_string(hide_password=False))
 
     def close(self) -> None:
         """Ends the worker that this process keeps, once it has finished the job at hand, and all that belongs to it."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+            self._resuming.join()
         super().close()
         if self._kept is not None:
             self._kept.communicate()
             self._kept = None
 
     def resume(self) -> None:
-        """Goes on with the jobs that an earlier server process has left, if there are any."""
+        """Goes on with the jobs that an earlier server process has left, if there are any; a thread asks for them."""
+        self._resuming = threading.Timer(_RESUME_SECONDS, self._resume)
+        self._resuming.name, self._resuming.daemon = "chariots-jobs-left", True
+        self._resuming.start()
+
+    def _resume(self) -> None:
+        if self._file is not None and not self._file.exists():
+            return  # nothing was left, or the folder is gone by now and is not to be made again
         waiting = (JobStatus.queued, JobStatus.running, JobStatus.deferred)
-        if self.job_store.find(JobQuery(statuses=waiting, limit=1)):
-            self.look_after()
+        try:
+            if self.job_store.find(JobQuery(statuses=waiting, limit=1)):
+                self.look_after()
+        except ChariotsError as error:
+            _logger.warning("the jobs of this server cannot be reached: %s", error)
 
     def _tend(self) -> None:
         """Keeps the workers of this server process alive."""
@@ -108,9 +131,9 @@ class LocalWorkerPool(StoreWorkerPool):
         )
 
 
-def _shared(db_url: str) -> str:
-    """Refuses a database that no other process could open; gives back any other."""
-    from chariots.op_store.engines import absolute, in_memory
+def _shared(db_url: str) -> tuple[str, Path | None]:
+    """Refuses a database that no other process could open; gives back any other, with its file."""
+    from chariots.op_store.engines import absolute, file_of, in_memory
 
     url = absolute(db_url)
     if url.get_backend_name() == "sqlite" and in_memory(url):
@@ -118,4 +141,4 @@ def _shared(db_url: str) -> str:
             f"a worker pool was given {db_url!r}, but workers are other processes, and the memory of this one is "
             "closed to them. Give it a file: sqlite:////var/lib/chariots/db.sqlite"
         )
-    return db_url
+    return db_url, file_of(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import urllib.request
@@ -9,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from chariots.cli import early_imports
+from chariots.cli import early_imports, serve
 from tests.cli.programs import CHARIOTS, started
 
 APP = """
 import sys
-NAMES = ("sklearn.decomposition", "my_ops", "chariots.ml.keras")
+NAMES = ("sklearn.decomposition", "my_ops", "chariots.ml.keras", "chariots.workers.in_sql.store", "alembic")
 WAS_THERE = {name: name in sys.modules for name in NAMES}
 import os
 import numpy
@@ -67,6 +68,8 @@ def test_several_processes_share_libraries_and_run_the_code_of_the_user_each_for
         assert output["sklearn.decomposition"]
         assert not output["my_ops"]
         assert not output["chariots.ml.keras"]  # whose backend starts threads
+        assert output["chariots.workers.in_sql.store"]  # what every server needs, though the app does not name it
+        assert not output["alembic"]  # what is needed where tables are to be made only
     assert found[0]["number"] != found[1]["number"]
 
 
@@ -100,3 +103,8 @@ def test_what_cannot_be_found_is_left_to_whoever_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     assert imports_of(tmp_path, module, monkeypatch) == set()
+
+
+def test_everything_that_every_server_needs_can_be_imported() -> None:
+    for name in serve._OF_EVERY_SERVER:
+        importlib.import_module(name)

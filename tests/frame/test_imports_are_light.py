@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +46,19 @@ def loaded_after(code: str) -> set[str]:
     Returns:
         the top-level names of every module that is loaded afterwards.
     """
-    asked = f"import json, sys\n{code}\nprint(json.dumps(sorted({{n.partition('.')[0] for n in sys.modules}})))"
+    return {name.partition(".")[0] for name in modules_after(code)}
+
+
+def modules_after(code: str) -> set[str]:
+    """Runs code in a fresh interpreter.
+
+    Args:
+        code: Python statements.
+
+    Returns:
+        the names of every module that is loaded afterwards.
+    """
+    asked = f"import json, sys\n{code}\nprint(json.dumps(sorted(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     return set(json.loads(answer.stdout.splitlines()[-1]))
 
@@ -90,6 +103,36 @@ def test_a_client_for_event_loops_loads_its_library_when_it_is_made() -> None:
     named = "from chariots import AsyncClient"
     assert "aiohttp" not in loaded_after(named)
     assert "aiohttp" in loaded_after(f"{named}; AsyncClient()")
+
+
+def test_the_first_answer_from_a_store_in_the_same_process_needs_none_of_what_only_some_requests_need(
+    tmp_path: Path,
+) -> None:
+    served = (
+        "from chariots import Chariots\n"
+        "from chariots.pipelines import Pipeline\n"
+        "from chariots.pipelines.nodes import Node\n"
+        "from chariots.pipelines.ops import LoadableOp\n"
+        "from chariots.web import surrounding\n"
+        "from chariots.workers import local_pool\n"
+        "local_pool._RESUME_SECONDS = 60\n"
+        "class Learned(LoadableOp):\n"
+        "    def execute(self, number): return number\n"
+        "    def serialize(self) -> bytes: return b'learned'\n"
+        "    def load(self, serialized_object: bytes) -> None: pass\n"
+        "pipeline = Pipeline([Node(Learned(), ['__pipeline_input__'], '__pipeline_output__')], 'p')\n"
+        f"app = Chariots([pipeline], {str(tmp_path)!r}, import_name='app')\n"
+        "surrounding(app).prepare()\n"
+        "answer = app.test_client().post('/pipelines/p/main', json={'pipeline_input': 1})\n"
+        "assert answer.status_code == 200, answer.text\n"
+    )
+    modules_after(f"{served}pipeline.save(app.op_store_client)")  # which makes the tables, with Alembic
+    loaded = modules_after(served)
+    assert "sqlalchemy" in loaded
+    for heavy in ("alembic", "flask_sqlalchemy", "pydantic", "sqlalchemy.orm", "urllib3"):
+        assert heavy not in loaded
+    for part in ("sqlalchemy.dialects.postgresql", "chariots.op_store.http.routes", "chariots.workers.in_sql.store"):
+        assert part not in loaded
 
 
 def test_what_traces_is_not_loaded_before_it_is_on() -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from chariots.errors import StoreError
-from chariots.op_store import OpStoreServer, tables
+from chariots.op_store import OpStoreServer, partial_indices, tables  # noqa: F401  # the indices belong to the tables
 from chariots.op_store.database import MIGRATIONS, Database
 from chariots.op_store.savers import FileSaver
 from chariots.workers.in_sql import tables as job_tables

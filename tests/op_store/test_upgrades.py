@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from chariots.op_store import OpStoreServer, tables
+from chariots.op_store import OpStoreServer, partial_indices, tables  # noqa: F401  # the indices belong to the tables
 from chariots.op_store.database import MIGRATIONS
 from chariots.op_store.engines import absolute
 from chariots.workers.in_sql import tables as job_tables

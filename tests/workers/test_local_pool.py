@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,9 @@ from chariots.errors import ConflictError
 from chariots.op_store import OpStoreServer
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines import PipelinesServer
-from chariots.workers import JobQuery, LocalWorkerPool
+from chariots.testing.pool_contract import eventually
+from chariots.workers import JobOptions, JobQuery, LocalWorkerPool, local_pool
+from chariots.workers.rules import DAY, new_job
 
 
 def test_a_server_with_a_folder_has_its_jobs_there(tmp_path: Path) -> None:
@@ -54,3 +59,75 @@ def test_the_memory_of_a_process_is_no_place_for_jobs(url: str) -> None:
 def test_a_negative_number_of_workers_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="workers=-1"):
         LocalWorkerPool(f"sqlite:///{tmp_path / 'jobs.sqlite'}", workers=-1)
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[LocalWorkerPool]:
+    """One that starts no worker."""
+    pool = LocalWorkerPool(f"sqlite:///{tmp_path / 'store' / 'jobs.sqlite'}", workers=0)
+    yield pool
+    pool.close()
+
+
+def leave_a_job(pool: LocalWorkerPool) -> None:
+    """Puts a job there as an earlier server has left it."""
+    job = new_job("my_app:app", "pipeline", "p", JobOptions(), input_sha256="", input_size=2, result_ttl=DAY)
+    pool.job_store.add(job, b"{}")
+
+
+def looks_after_jobs() -> bool:
+    """Whether a thread of this process does."""
+    return any(thread.name == "chariots-jobs" for thread in threading.enumerate())
+
+
+def test_a_server_that_starts_again_goes_on_with_the_jobs_that_were_left(pool: LocalWorkerPool) -> None:
+    leave_a_job(pool)
+    pool.resume()
+    eventually(looks_after_jobs, "a thread that looks after jobs")
+
+
+def test_whoever_calls_first_does_not_wait_until_it_is_known_which_jobs_were_left(
+    pool: LocalWorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_pool, "_RESUME_SECONDS", 0.0)
+    asked, answered = threading.Event(), threading.Event()
+
+    def find(_: JobQuery) -> list[object]:
+        asked.set()
+        answered.wait(30)
+        return []
+
+    leave_a_job(pool)
+    monkeypatch.setattr(pool.job_store, "find", find)
+    pool.resume()
+    assert asked.wait(30)
+    answered.set()
+    pool.close()
+    assert not looks_after_jobs()
+
+
+def test_a_pool_that_is_closed_asks_for_no_jobs_any_more(pool: LocalWorkerPool) -> None:
+    leave_a_job(pool)
+    pool.resume()
+    pool.close()
+    assert not looks_after_jobs()
+
+
+def test_jobs_that_cannot_be_reached_are_told_in_the_log(
+    pool: LocalWorkerPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(local_pool, "_RESUME_SECONDS", 0.0)
+    pool.job_store.close()
+    (Path(pool.db_url.removeprefix("sqlite:///"))).write_bytes(b"no database" * 1000)
+    pool.resume()
+    eventually(lambda: "cannot be reached" in caplog.text, "a warning")
+
+
+def test_a_folder_that_is_gone_is_not_made_again(
+    pool: LocalWorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_pool, "_RESUME_SECONDS", 0.0)
+    shutil.rmtree(tmp_path / "store")
+    pool.resume()
+    pool._resuming.join()
+    assert not (tmp_path / "store").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context
 
+from chariots.op_store import partial_indices  # noqa: F401  # adds them to the tables
 from chariots.op_store.tables import metadata
 
 
