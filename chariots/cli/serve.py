@@ -27,7 +27,7 @@ _OF_EVERY_SERVER: Final = (
     "chariots.schema.signatures",
     "chariots.serving.embedded",
     "chariots.versioning.fingerprint",
-    "chariots.web.large_bodies",
+    "chariots.web.whole_bodies",
     "chariots.web.metrics",
     "chariots.web.page",
     "chariots.web.service",
