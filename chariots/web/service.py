@@ -10,7 +10,14 @@ from typing import Any
 import flask
 from flask import current_app, request
 from flask.signals import got_request_exception
-from werkzeug.exceptions import HTTPException, InternalServerError, LengthRequired, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    InternalServerError,
+    LengthRequired,
+    NotFound,
+    RequestEntityTooLarge,
+)
 
 from chariots._version import __version__
 from chariots.errors import BodyTooLargeError, ChariotsError, MalformedRequestError, nearest
@@ -156,6 +163,8 @@ def read_body(*, keep: bool = True) -> bytes:
         body = in_one_piece(current, keep=keep)
         if body is None:
             body = current.get_data(cache=keep)
+    except ClientDisconnected as error:
+        raise MalformedRequestError("The body broke off before its end. Send it again.") from error
     except broken_body() as error:  # the connection broke, or the server lost patience
         raise MalformedRequestError(f"The body broke off: {error}. Send it again.") from error
     if "HTTP_TRANSFER_ENCODING" in current.environ:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHARIOTS = (sys.executable, "-m", "chariots")
@@ -95,3 +97,11 @@ def _address(process: subprocess.Popen[bytes], log: Path, until: str, scheme: st
             break
         time.sleep(0.05)
     raise AssertionError(f"the server did not start:\n{log.read_text(encoding='utf-8', errors='replace')}")
+
+
+def answer_of(reader: BinaryIO) -> tuple[int, dict[str, str], bytes]:
+    """Reads one answer, and no byte of the next."""
+    status = int(reader.readline().split()[1])
+    headers = dict(http.client.parse_headers(reader).items())
+    body = reader.read(int(headers["Content-Length"]))
+    return status, {name: value for name, value in headers.items() if name != "Date"}, body

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cli.programs import CHARIOTS, DEADLINE, started
+from tests.cli.programs import CHARIOTS, DEADLINE, answer_of, started
 
 APP = """
 import pathlib, threading, time
@@ -197,14 +197,6 @@ def raw(netloc: str, sent: bytes, answers: int = 1) -> list[tuple[int, dict[str,
         connection.sendall(sent)
         with connection.makefile("rb") as reader:
             return [answer_of(reader) for _ in range(answers)]
-
-
-def answer_of(reader: BinaryIO) -> tuple[int, dict[str, str], bytes]:
-    """Reads one answer, and no byte of the next."""
-    status = int(reader.readline().split()[1])
-    headers = dict(http.client.parse_headers(reader).items())
-    body = reader.read(int(headers["Content-Length"]))
-    return status, {name: value for name, value in headers.items() if name != "Date"}, body
 
 
 def request(name: str, value: Any, *fields: str, body: bytes | None = None) -> bytes:
