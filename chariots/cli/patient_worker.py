@@ -69,9 +69,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._large: deque[tuple[float, Any]] = deque()  # connections whose large bodies wait for a thread, since when
         self._reading = 0  # threads that have such a body
         self._lock = threading.Lock()
-        plain = PlainRequests.of(self.cfg)
-        self._plain = plain
-        self._turns = ThreadTurns(self, plain, self._goes_by_express)
+        self._plain = PlainRequests.of(self.cfg)
+        self._turns = ThreadTurns(self, self._plain, self._goes_by_express)
         self._express: Express | None = None
 
     def init_process(self) -> None:
@@ -209,8 +208,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._end(conn, b"")  # it has said all that it will say
             return
         early.since = time.monotonic()
-        if self._express is not None and found == "whole" and self._goes_by_express(early.early):
-            self._express.add(conn)
+        express = self._express
+        if express is not None and found == "whole" and express.takes(early.early):
+            express.add(conn)
         else:
             self._dispatch(conn, found)
 
