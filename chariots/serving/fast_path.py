@@ -25,7 +25,7 @@ from chariots.serving.job_requests import WORKER_KEY
 from chariots.serving.looking_at_flask import is_about_context, looks_at_flask
 from chariots.serving.ordinary import body_of, is_ordinary
 from chariots.web import bypass, deadline, request_ids, tracing
-from chariots.web.around import GENERATION, PIPELINE, ROUTE
+from chariots.web.beginning import GENERATION, PIPELINE, ROUTE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

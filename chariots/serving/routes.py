@@ -17,7 +17,7 @@ from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, 
 from chariots.serving.job_routes import JobViews
 from chariots.serving.open_inference import V2Views, in_their_words
 from chariots.web import access as web_access
-from chariots.web.around import GENERATION
+from chariots.web.beginning import GENERATION
 from chariots.workers.job_options import JobOptions
 
 if TYPE_CHECKING:

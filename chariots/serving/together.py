@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chariots.serving.fast_path import ASKED, Asked
 from chariots.serving.server import PipelinesServer
-from chariots.web.around import Around, Beginning
+from chariots.web.around import Around
+from chariots.web.beginning import Beginning
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

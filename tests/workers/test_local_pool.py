@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -75,19 +75,23 @@ def leave_a_job(pool: LocalWorkerPool) -> None:
     pool.job_store.add(job, b"{}")
 
 
-def looks_after_jobs() -> bool:
-    """Whether a thread of this process does."""
-    return any(thread.name == "chariots-jobs" for thread in threading.enumerate())
+@pytest.fixture
+def looks_after_jobs() -> Callable[[], bool]:
+    """Tells whether a thread does that was not there when the test began."""
+    others = set(threading.enumerate())
+    return lambda: any(thread.name == "chariots-jobs" for thread in set(threading.enumerate()) - others)
 
 
-def test_a_server_that_starts_again_goes_on_with_the_jobs_that_were_left(pool: LocalWorkerPool) -> None:
+def test_a_server_that_starts_again_goes_on_with_the_jobs_that_were_left(
+    pool: LocalWorkerPool, looks_after_jobs: Callable[[], bool]
+) -> None:
     leave_a_job(pool)
     pool.resume()
     eventually(looks_after_jobs, "a thread that looks after jobs")
 
 
 def test_whoever_calls_first_does_not_wait_until_it_is_known_which_jobs_were_left(
-    pool: LocalWorkerPool, monkeypatch: pytest.MonkeyPatch
+    pool: LocalWorkerPool, looks_after_jobs: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_pool, "_RESUME_SECONDS", 0.0)
     asked, answered = threading.Event(), threading.Event()
@@ -106,7 +110,9 @@ def test_whoever_calls_first_does_not_wait_until_it_is_known_which_jobs_were_lef
     assert not looks_after_jobs()
 
 
-def test_a_pool_that_is_closed_asks_for_no_jobs_any_more(pool: LocalWorkerPool) -> None:
+def test_a_pool_that_is_closed_asks_for_no_jobs_any_more(
+    pool: LocalWorkerPool, looks_after_jobs: Callable[[], bool]
+) -> None:
     leave_a_job(pool)
     pool.resume()
     pool.close()

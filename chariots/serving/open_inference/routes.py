@@ -11,7 +11,7 @@ from chariots import schema, web
 from chariots._version import __version__
 from chariots.errors import ConflictError, InputError, MediaTypeError, UnknownNameError, VersionError
 from chariots.serving import execution, media
-from chariots.web.around import GENERATION
+from chariots.web.beginning import GENERATION
 from chariots.web.bypass import bypassed_when
 from chariots.web.problems import PROBLEM_TYPE
 
