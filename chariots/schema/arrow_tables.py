@@ -151,15 +151,13 @@ def _plain_frame(table: Any, arrow: Any) -> Any:
         return None
     kind = kinds.pop()
     is_plain = arrow.types.is_integer(kind) or arrow.types.is_floating(kind)
-    if not is_plain or len(set(schema.names)) < len(schema.names) or any(c.null_count for c in table.columns):
+    batches = table.to_batches()
+    if not is_plain or len(set(schema.names)) < len(schema.names):
         return None
-    numbers = np.empty((table.num_columns, table.num_rows), dtype=kind.to_pandas_dtype())
-    for row, column in zip(numbers, table.columns, strict=True):
-        start = 0
-        for chunk in column.chunks:
-            end = start + len(chunk)
-            row[start:end] = chunk.to_numpy()
-            start = end
+    if any(column.null_count for batch in batches for column in batch.columns):
+        return None
+    parts = [np.array([column.to_numpy() for column in batch.columns]) for batch in batches]
+    numbers = parts[0] if len(parts) == 1 else np.hstack(parts)
     return pd.DataFrame(numbers.T, columns=schema.names, copy=False)
 
 
