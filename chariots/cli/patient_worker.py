@@ -175,7 +175,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     @property
     def waiting(self) -> int:
         """How many requests wait for a thread."""
-        return max(0, self._at_work + len(self._large) - int(self.cfg.threads))
+        return max(0, self._taken - int(self.cfg.threads))
+
+    @property
+    def _taken(self) -> int:
+        """How many requests threads answer, or have still to answer."""
+        return self._at_work - self._turns.staying + len(self._large)
 
     def _take_over(self, conn: Any) -> None:
         if self._tls is None:
@@ -220,7 +225,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         spare = spare_name(early.early) if found == "whole" else None
         if spare is not None:
             self._ask_spare(conn, spare)
-        elif self._at_work + len(self._large) >= self._most:
+        elif self._taken >= self._most:
             self._refuse(conn)
         elif found == "large":
             conn.sock.setblocking(True)

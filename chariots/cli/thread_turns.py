@@ -37,7 +37,8 @@ class ThreadTurns:
         self._threads: int = worker.cfg.threads  # to ask the configuration of gunicorn takes its time
         self._plain = plain
         self._is_for_others = is_for_others
-        self._staying = 0  # threads that wait a moment for the next request of their client
+        #: How many threads wait a moment for the next request of their client.
+        self.staying = 0
         self._lock = threading.Lock()
 
     def take(self, conn: Any, by_gunicorn: Callable[[Any], Any]) -> Any:
@@ -96,19 +97,21 @@ class ThreadTurns:
         worker = self._worker
         if _was_read_ahead(conn):
             return False
-        has_thread = worker.nr_conns <= self._threads  # as everybody else has
+        # Where there is a thread for every client, one is kept for whoever comes next.
+        has_thread = worker.nr_conns <= self._threads
+        most = self._threads - 1 if has_thread else self._threads // 2
         with self._lock:
-            is_wanted = self._staying >= self._threads // 2 or worker.tpool._work_queue.qsize()
-            if not worker.alive or (is_wanted and not has_thread):
+            is_wanted = not has_thread and worker.tpool._work_queue.qsize()
+            if not worker.alive or self.staying >= most or is_wanted:
                 return False
-            self._staying += 1
+            self.staying += 1
         try:
             early = conn.sock.early
             is_there = early or conn.sock.waits_for_more(LONG_STAY_SECONDS if has_thread else STAY_SECONDS)
             return bool(is_there) and arrived(early) == "whole" and not self._is_for_others(early)
         finally:
             with self._lock:
-                self._staying -= 1
+                self.staying -= 1
 
 
 def _was_read_ahead(conn: Any) -> bool:

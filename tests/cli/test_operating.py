@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -301,7 +302,7 @@ def test_every_request_is_a_line_of_json(folder: Path) -> None:
         ask(url, "nothing", 2, X_Request_ID="second")
         log = folder / "server.log"
         eventually(lambda: log.read_text().count("\n") == 3)
-    lines = [json.loads(line) for line in log.read_text().splitlines()[1:]]
+    lines = sorted((json.loads(line) for line in log.read_text().splitlines()[1:]), key=itemgetter("request_id"))
     assert [(line["request_id"], line["status"], line.get("pipeline")) for line in lines] == [
         ("first", 200, "double"),
         ("second", 404, None),
