@@ -24,6 +24,7 @@ from typing import Any, Final, Literal
 
 from chariots.cli.express_parts import Answer, Run
 from chariots.cli.patient_socket import arrived
+from chariots.cli.plain_heads import Head
 from chariots.cli.plain_requests import PlainRequests
 from chariots.serving.together import Together, Turn
 
@@ -138,7 +139,7 @@ class Express:
                     self._return(conn, "surplus")
                     continue
             try:
-                turn = None if manner is None else self._turn(conn)
+                turn = None if head is None or manner is None else self._turn(conn, head)
             except Exception:
                 _logger.exception("a request could not be read, and is left to a thread")
                 self._return(conn, "request")
@@ -173,9 +174,9 @@ class Express:
         self._return(conn, "part")
         return None
 
-    def _turn(self, conn: Any) -> Turn | None:
+    def _turn(self, conn: Any, head: Head) -> Turn | None:
         """Reads the request of a connection; None where it is not whole, or not one to be answered here."""
-        found = self._plain.read(conn)
+        found = self._plain.read(conn, head)
         if found is None:
             return None
         environ, size = found

@@ -71,19 +71,17 @@ class PlainRequests:
         head = None if end < 0 else self._heads.read(bytes(received[:end]))
         return None if head is None or head.body > SMALL_BODY else head
 
-    def read(self, conn: Any) -> tuple[WSGIEnvironment, int] | None:
+    def read(self, conn: Any, head: Head) -> tuple[WSGIEnvironment, int] | None:
         """Reads a request with a small body, and leaves it where it is.
 
         Args:
             conn: the connection on which it comes, as gunicorn has it; its socket is a `PatientSocket`.
+            head: its head.
 
         Returns:
-            its WSGI environment and its size in bytes; None where its head is not plain, or it is not whole.
+            its WSGI environment and its size in bytes; None where it is not whole.
         """
         early: bytearray = conn.sock.early
-        head = self.head(early)
-        if head is None:
-            return None
         start = early.find(b"\r\n\r\n") + 4
         end = start + head.body
         if len(early) < end:

@@ -62,7 +62,8 @@ class ThreadTurns:
         plain = None if _was_read_ahead(conn) else self._plain
         if plain is None:
             return by_gunicorn(conn)
-        found = plain.read(conn)
+        head = plain.head(conn.sock.early)
+        found = None if head is None else plain.read(conn, head)
         if found is not None:
             environ, size = found
             del conn.sock.early[:size]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -180,19 +180,10 @@ class FastPath:
 
     def may_ever_pass(self) -> bool:
         """Whether nobody but us has a say in how requests are answered, as far as no request is needed to see it."""
-        app = self._app
-        hooks = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
-        return not (
-            any(bypass.is_foreign(hook) for each in hooks for hook in each.get(None, ()))
-            or app.teardown_appcontext_funcs
-            or app.url_value_preprocessors.get(None)
-            or app.view_functions.get(_ENDPOINT) is not self._view
-            or any(signal.receivers and signal.has_receivers_for(app) for signal in _SIGNALS)
-        )
+        return self._is_ours() and not any(bypass.is_foreign(hook) for hooks in self._hooks() for hook in hooks)
 
     def _may_pass(self, environ: WSGIEnvironment) -> bool:
         """Whether nobody but us has a say in how a request is answered."""
-        app = self._app
         if not self._is_judged:
             if self._is_first:
                 # It goes through Flask, which then refuses to be set up any further.
@@ -200,10 +191,23 @@ class FastPath:
                 return False
             self._judge()
             self._is_judged = True
-        if not self.may_ever_pass():
-            return False
-        hooks = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
-        return all(bypass.all_bypassed(each.get(None, ()), environ) for each in hooks)
+        return self._is_ours() and all(bypass.all_bypassed(hooks, environ) for hooks in self._hooks())
+
+    def _hooks(self) -> Iterator[Sequence[Callable[..., Any]]]:
+        """What Flask would call around every request: before it, after it, and at its end."""
+        app = self._app
+        for hooks in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs):
+            yield hooks.get(None, ())
+
+    def _is_ours(self) -> bool:
+        """Whether nobody has a say in how requests are answered but by a hook around each."""
+        app = self._app
+        return not (
+            app.teardown_appcontext_funcs
+            or app.url_value_preprocessors.get(None)
+            or app.view_functions.get(_ENDPOINT) is not self._view
+            or any(signal.receivers and signal.has_receivers_for(app) for signal in _SIGNALS)
+        )
 
     def _judge(self) -> None:
         """Keeps what is served as it would be by Flask; all of it is settled when the first request comes."""
