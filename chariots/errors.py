@@ -33,6 +33,8 @@ __all__ = [
     "OverloadedError",
     "TooManyRequestsError",
     "DeadlinePassedError",
+    "NodeTimeoutError",
+    "WorkerLostError",
     "StoreError",
     "DamagedError",
     "StoreFullError",
@@ -275,6 +277,20 @@ class DeadlinePassedError(ChariotsError, TimeoutError):
     status = 504
     slug = "deadline-passed"
     title = "Deadline passed"
+
+
+class NodeTimeoutError(ChariotsError, TimeoutError):
+    """Raised when a node of a pipeline took longer than the timeout it was given."""
+
+    slug = "node-timeout"
+    title = "A node took too long"
+
+
+class WorkerLostError(ChariotsError, RuntimeError):
+    """Raised when the process that ran a node, or the machine it was on, is gone; the node may be tried again."""
+
+    slug = "worker-lost"
+    title = "The worker of a node is gone"
 
 
 class StoreError(ChariotsError, ValueError):

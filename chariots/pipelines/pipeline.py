@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 from chariots.errors import InputError, UnknownNameError
 from chariots.pipelines.callbacks import PipelineCallback
 from chariots.pipelines.copying import copied
-from chariots.pipelines.graph import INPUT_VALUE, build_graph
+from chariots.pipelines.graph import INPUT_VALUE, Graph, build_graph
 from chariots.pipelines.mismatch import level
 from chariots.pipelines.nodes import BaseNode, Node, NodeReference, ReservedNodes, laid_out
 from chariots.pipelines.ops import BaseOp, LoadableOp
-from chariots.pipelines.plan import Plan, annotate, call_node, compile_plan, split_outputs
+from chariots.pipelines.plan import Plan, compile_plan
 from chariots.pipelines.store import OpStoreProtocol, SaveKey, StoredVersion
 from chariots.versioning import Version, VersionType
 
@@ -85,7 +85,7 @@ class Pipeline(BaseOp):
         self._graph = build_graph(list(pipeline_nodes), name)
         self.graph_nodes: Sequence[BaseNode] = self._graph.nodes
         self._plan: Plan | None = None
-        self._positions: dict[int, int] | None = None  # id(node) -> its position, for runners that go node by node
+        self._positions: dict[int, int] | None = None
         self.callbacks: list[PipelineCallback] = list(pipeline_callbacks or ())  # type: ignore[assignment]  # an op's are of another kind
         self.use_worker = use_worker
         self.job_options: Mapping[str, Any] = dict(job_options or {})
@@ -167,6 +167,24 @@ class Pipeline(BaseOp):
     def is_ready(self) -> bool:
         """Whether every op that is of no use before it was loaded has been loaded."""
         return all(op.is_ready or not op.needs_loading for op in self.ops if isinstance(op, LoadableOp))
+
+    def position_of(self, node: BaseNode) -> int:
+        """Where a node stands among `pipeline_nodes`.
+
+        Raises:
+            ValueError: if it is not one of them.
+        """
+        if self._positions is None:
+            self._positions = {id(mine): position for position, mine in enumerate(self.graph_nodes)}
+        position = self._positions.get(id(node))
+        if position is None:
+            raise ValueError(f"node {node.name!r} is not a node of pipeline {self.name!r}")
+        return position
+
+    @property
+    def graph(self) -> Graph:
+        """The links between the nodes."""
+        return self._graph
 
     def get_all_op_links(self) -> list[tuple[BaseNode, BaseNode]]:
         """The links of the pipeline, as (upstream node, downstream node)."""
@@ -256,38 +274,9 @@ class Pipeline(BaseOp):
         Raises:
             ValueError: if the node's output does not match the outputs it declares, or an input is missing.
         """
-        graph = self._graph
-        if self._positions is None:
-            self._positions = {id(mine): position for position, mine in enumerate(self.graph_nodes)}
-        position = self._positions.get(id(node))
-        if position is None:
-            raise ValueError(f"node {node.name!r} is not a node of pipeline {self.name!r}")
-        args = []
-        for value in graph.inputs[position]:
-            reference = graph.reference(value)
-            if reference not in intermediate_results and value != INPUT_VALUE:
-                raise ValueError(
-                    f"node {node.name!r} reads {reference.reference!r}, which is not computed yet; "
-                    "run the nodes in the order of pipeline.pipeline_nodes"
-                )
-            args.append(intermediate_results.get(reference))
-        for callback in self.callbacks:
-            callback.before_node_execution(self, node, args)
-        try:
-            output = call_node(node, args, runner)
-        except Exception as error:
-            annotate(error, self, position)
-            raise
-        for callback in self.callbacks:
-            callback.after_node_execution(self, node, args, output)
-        for value in graph.inputs[position]:
-            if graph.last_readers[value] == position:
-                intermediate_results.pop(graph.reference(value), None)
-        writes = graph.outputs[position]
-        parts = [output] if len(writes) == 1 else split_outputs(self, position, output, len(writes)) if writes else []
-        for value, part in zip(writes, parts, strict=True):
-            intermediate_results[graph.reference(value)] = part
-        return intermediate_results
+        from chariots.pipelines.stepping import execute_node
+
+        return execute_node(self, node, intermediate_results, runner)
 
     @staticmethod
     def extract_results(results: Mapping[NodeReference, Any]) -> Any:
@@ -302,12 +291,9 @@ class Pipeline(BaseOp):
         Raises:
             ValueError: if anything but the pipeline's output is left.
         """
-        output = ReservedNodes.pipeline_output.value
-        unused = [reference for reference in results if reference.reference != output]
-        if unused:
-            names = ", ".join(repr(reference.reference) for reference in unused)
-            raise ValueError(f"the pipeline ran, but nothing reads {names}; read it, or call one of them {output!r}")
-        return next(iter(results.values()), None)
+        from chariots.pipelines.stepping import extract_results
+
+        return extract_results(results)
 
     # -- copies, saving and loading ---------------------------------------------------------------------------------
 

@@ -6,21 +6,21 @@ lives in its slot until its last reader has run; then the slot is emptied, which
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from chariots.pipelines.base_node import BaseNode
 from chariots.pipelines.callbacks import PipelineCallback
+from chariots.pipelines.calling import call_node
 from chariots.pipelines.graph import INPUT_VALUE, Graph
-from chariots.pipelines.nodes import BaseNode, Node
+from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.runners import BaseRunner
 
-__all__ = ["Plan", "call_node", "compile_plan", "split_outputs"]
+__all__ = ["Plan", "annotate", "compile_plan", "split_outputs"]
 
 # (op, hooks, reads, writes, clears, position): `hooks` is empty while calling op.execute is all there is to do;
 # `reads` and `writes` are a bare slot number in the common case of one, else a tuple of them.
@@ -140,22 +140,6 @@ def annotate(error: Exception, pipeline: Pipeline, position: int) -> None:
         error.add_note(f"raised in node {node.name!r} of pipeline {pipeline.name!r}")
 
 
-def call_node(node: BaseNode, args: list[Any], runner: BaseRunner | None) -> Any:
-    """Executes any node, whatever the signature of its ``execute``.
-
-    A node may define ``execute(self, *params)``, as documented, or ``execute(self, params, runner=None)``.
-    """
-    if isinstance(node, Node) or _takes_a_list(type(node)):
-        return node.execute(args, runner)
-    return node.execute(*args)
-
-
-@functools.lru_cache(maxsize=256)
-def _takes_a_list(node_class: type[BaseNode]) -> bool:
-    parameters = list(inspect.signature(node_class.execute).parameters.values())[1:]
-    return any(parameter.name == "runner" for parameter in parameters)
-
-
 def split_outputs(pipeline: Pipeline, position: int, value: Any, expected: int) -> Sequence[Any]:
     """Checks that what a node returned can be split over its outputs.
 
@@ -210,7 +194,7 @@ def _target(node: BaseNode, plain: dict[type, bool]) -> tuple[BaseOp | None, Seq
         node: the node.
         plain: for every class of ops seen so far, whether it leaves the hooks around ``execute`` alone.
     """
-    if type(node) is not Node:
+    if type(node) is not Node or node.options is not None:
         return None, _ALWAYS
     op = node.op
     kind = type(op)

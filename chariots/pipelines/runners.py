@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 from chariots.pipelines.pipeline import Pipeline
 
@@ -37,6 +38,29 @@ class BaseRunner(ABC):
         Raises:
             ValueError: if an input is given to a pipeline that takes none.
         """
+
+    def map(self, pipeline: Pipeline, inputs: Iterable[Any]) -> list[Any]:
+        """Runs a pipeline for each of several inputs; one after the other, unless the runner knows better.
+
+        Args:
+            pipeline: the pipeline.
+            inputs: what it is given, one after the other.
+
+        Returns:
+            the outputs, in the order of the inputs.
+        """
+        return [self.run(pipeline, one) for one in inputs]
+
+    def close(self) -> None:  # noqa: B027  # most runners keep nothing
+        """Ends what the runner keeps between runs, such as threads and processes; nothing, unless overridden."""
+
+    def __enter__(self) -> Self:
+        """Returns the runner, which is closed where the block ends."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Closes the runner."""
+        self.close()
 
 
 class SequentialRunner(BaseRunner):
