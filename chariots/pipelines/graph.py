@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn
 
 from chariots.errors import nearest
 from chariots.pipelines.nodes import BaseNode, Node, NodeLike, NodeReference, ReservedNodes, laid_out
@@ -21,6 +21,21 @@ INPUT_VALUE = 0  # the number of the value that a pipeline is given; the others 
 _NOT_READABLE = -1  # stands for the pipeline's output among the names that can be read
 _INPUT = ReservedNodes.pipeline_input.value
 _OUTPUT = ReservedNodes.pipeline_output.value
+
+
+class Links(NamedTuple):
+    """Who waits for whom, for a run in which every node starts as soon as it can.
+
+    Attributes:
+        readers: for each value, the positions of the nodes that read it, each once.
+        waits: for each node, how many values it waits for: those it reads, but for the pipeline's input.
+        keeps: for each value, how many nodes have to be done before it can be dropped; one more than there are for the
+            result of the pipeline.
+    """
+
+    readers: list[tuple[int, ...]]
+    waits: list[int]
+    keeps: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,14 @@ class Graph:
     producers: list[int]
     last_readers: list[int]
     output_value: int | None
+    _links: list[Links] = field(default_factory=list, repr=False, compare=False)  # one, once it is asked for
+
+    @property
+    def links(self) -> Links:
+        """What a run needs to know that does not follow the order of the nodes; made when it is first asked for."""
+        if not self._links:
+            self._links.append(_links(self))
+        return self._links[0]
 
     def reference(self, value: int) -> NodeReference:
         """What a value is called outside."""
@@ -55,6 +78,20 @@ class Graph:
         """The positions of the nodes that a node reads, each once, in the order of its inputs."""
         producers = (self.producers[value] for value in self.inputs[position])
         return list(dict.fromkeys(producer for producer in producers if producer >= 0))
+
+
+def _links(graph: Graph) -> Links:
+    readers: list[list[int]] = [[] for _ in graph.labels]
+    waits = []
+    for position, values in enumerate(graph.inputs):
+        read = values if len(values) < 2 else tuple(dict.fromkeys(values))
+        waits.append(len(read) - (INPUT_VALUE in read))
+        for value in read:
+            readers[value].append(position)
+    keeps = [len(positions) for positions in readers]
+    if graph.output_value is not None:
+        keeps[graph.output_value] += 1
+    return Links([tuple(positions) for positions in readers], waits, keeps)
 
 
 def build_graph(nodes: Sequence[BaseNode], pipeline_name: str) -> Graph:

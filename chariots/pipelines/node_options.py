@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from chariots.errors import nearest
 from chariots.web.retry import RetryPolicy
 
-__all__ = ["RESOURCES", "NodeOptions", "node_options"]
+__all__ = ["RESOURCES", "NodeOptions", "checked_resources", "node_options"]
 
 #: What a node can need while it runs: processors, bytes of memory, graphics processors.
 RESOURCES = ("cpu", "memory", "gpu")
@@ -55,7 +55,7 @@ def node_options(
     """
     if not isinstance(cache, bool):
         raise TypeError(f"{who} was given cache={cache!r}; give True to keep its output, or False")
-    return NodeOptions(cache, _policy(who, retries), _seconds(who, timeout), _needs(who, resources or {}))
+    return NodeOptions(cache, _policy(who, retries), _seconds(who, timeout), checked_resources(who, resources or {}))
 
 
 def _policy(who: str, retries: int | RetryPolicy) -> RetryPolicy | None:
@@ -78,15 +78,25 @@ def _seconds(who: str, timeout: float | None) -> float | None:
     return float(timeout)
 
 
-def _needs(who: str, resources: Mapping[str, float]) -> Mapping[str, float]:
+def checked_resources(who: str, resources: Mapping[str, float]) -> Mapping[str, float]:
+    """Checks how much of what somebody asks for, or has.
+
+    Args:
+        who: who that is, for the messages.
+        resources: the amounts, by the names in `RESOURCES`.
+
+    Raises:
+        ValueError: if a name is none of those, or an amount cannot be.
+        TypeError: if an amount is no number.
+    """
     for name, amount in resources.items():
         if name not in RESOURCES:
             raise ValueError(
-                f"{who} asks for the resource {name!r}, which no runner knows; "
+                f"{who} was given the resource {name!r}, which no runner knows; "
                 f"the resources are {', '.join(RESOURCES)}.{nearest(name, RESOURCES)}"
             )
         if isinstance(amount, bool) or not isinstance(amount, int | float):
-            raise TypeError(f"{who} asks for {name}={amount!r}; give a number")
+            raise TypeError(f"{who} was given {name}={amount!r}; give a number")
         if not 0 <= amount < math.inf:
-            raise ValueError(f"{who} asks for {name}={amount}; give a number of 0 or more")
+            raise ValueError(f"{who} was given {name}={amount}; give a number of 0 or more")
     return dict(resources)

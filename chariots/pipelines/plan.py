@@ -6,7 +6,7 @@ lives in its slot until its last reader has run; then the slot is emptied, which
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chariots.pipelines.base_node import BaseNode
@@ -17,10 +17,11 @@ from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
 
 if TYPE_CHECKING:
+    from chariots.pipelines.node_options import NodeOptions
     from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.runners import BaseRunner
 
-__all__ = ["Plan", "annotate", "compile_plan", "split_outputs"]
+__all__ = ["Plan", "annotate", "compile_plan", "overridden", "split_outputs"]
 
 # (op, hooks, reads, writes, clears, position): `hooks` is empty while calling op.execute is all there is to do;
 # `reads` and `writes` are a bare slot number in the common case of one, else a tuple of them.
@@ -37,11 +38,20 @@ class Plan:
         slots: how many slots there are. The first one is for the pipeline's input.
         takes_input: whether any node reads that.
         output_slot: where the result is found; None if there is no result.
+        options: what nodes ask of whoever runs them, by position; most ask for nothing.
     """
 
-    __slots__ = ("output_slot", "slots", "steps", "takes_input")
+    __slots__ = ("options", "output_slot", "slots", "steps", "takes_input")
 
-    def __init__(self, steps: list[Step], slots: int, takes_input: bool, output_slot: int | None) -> None:
+    def __init__(
+        self,
+        steps: list[Step],
+        slots: int,
+        takes_input: bool,
+        output_slot: int | None,
+        options: Mapping[int, NodeOptions],
+    ) -> None:
+        self.options = options
         self.steps = steps
         self.slots = slots
         self.takes_input = takes_input
@@ -87,8 +97,8 @@ class Plan:
     def run_with_callbacks(self, pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> Any:
         """Runs every step with the pipeline's callbacks around each node and around the whole."""
         callbacks = pipeline.callbacks
-        before = [c.before_node_execution for c in callbacks if _overrides(c, "before_node_execution")]
-        after = [c.after_node_execution for c in callbacks if _overrides(c, "after_node_execution")]
+        before = overridden(callbacks, "before_node_execution")
+        after = overridden(callbacks, "after_node_execution")
         arguments = [pipeline_input] if self.takes_input else []
         for callback in callbacks:
             callback.before_execution(pipeline, arguments)
@@ -127,10 +137,19 @@ def _fill(slots: list[Any], writes: Sequence[int], parts: Sequence[Any]) -> None
         slots[slot] = part
 
 
-def _overrides(callback: object, method: str) -> bool:
-    """Whether a callback has its own version of a method; calling the empty one costs as much as a small op."""
-    found = getattr(type(callback), method, None)
-    return found is not getattr(PipelineCallback, method) or method in vars(callback)
+def overridden(callbacks: Iterable[object], method: str) -> list[Callable[..., Any]]:
+    """One method of each callback that has its own version of it; calling the empty one costs as much as a small op.
+
+    Args:
+        callbacks: the callbacks.
+        method: the name of the method.
+    """
+    empty = getattr(PipelineCallback, method)
+    return [
+        getattr(callback, method)
+        for callback in callbacks
+        if getattr(type(callback), method, None) is not empty or method in vars(callback)
+    ]
 
 
 def annotate(error: Exception, pipeline: Pipeline, position: int) -> None:
@@ -182,7 +201,8 @@ def compile_plan(graph: Graph, nodes: Sequence[BaseNode]) -> Plan:
         source = reads[0] if len(reads) == 1 else reads
         target = writes[0] if len(writes) == 1 else writes
         steps.append((op, hooks, source, target, clears[position], position))
-    return Plan(steps, len(graph.labels), last_readers[INPUT_VALUE] >= 0, output_value)
+    options = {position: node.options for position, node in enumerate(nodes) if node.options is not None}
+    return Plan(steps, len(graph.labels), last_readers[INPUT_VALUE] >= 0, output_value, options)
 
 
 def _target(node: BaseNode, plain: dict[type, bool]) -> tuple[BaseOp | None, Sequence[Any]]:

@@ -48,8 +48,18 @@ class BaseRunner(ABC):
 
         Returns:
             the outputs, in the order of the inputs.
+
+        Raises:
+            Exception: what an op raised; a note on it says for which element.
         """
-        return [self.run(pipeline, one) for one in inputs]
+        outputs: list[Any] = []
+        for index, value in enumerate(inputs):
+            try:
+                outputs.append(self.run(pipeline, value))
+            except Exception as error:
+                error.add_note(f"raised for element {index}")
+                raise
+        return outputs
 
     def close(self) -> None:  # noqa: B027  # most runners keep nothing
         """Ends what the runner keeps between runs, such as threads and processes; nothing, unless overridden."""
