@@ -110,6 +110,7 @@ setup(
         "orjson>=3.10",
         "pydantic>=2.7",
         "dill>=0.3.8",
+        "cloudpickle>=3.0",  # sends ops to the processes of a runner, those of a notebook too
         "numpy>=1.26",
         "pandas>=2.2",
         "scikit-learn>=1.4",

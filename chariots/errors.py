@@ -35,6 +35,7 @@ __all__ = [
     "DeadlinePassedError",
     "NodeTimeoutError",
     "WorkerLostError",
+    "RemoteError",
     "StoreError",
     "DamagedError",
     "StoreFullError",
@@ -291,6 +292,13 @@ class WorkerLostError(ChariotsError, RuntimeError):
 
     slug = "worker-lost"
     title = "The worker of a node is gone"
+
+
+class RemoteError(ChariotsError, RuntimeError):
+    """Raised for an exception of an op in another process that cannot be brought here; its cause shows the stack."""
+
+    slug = "remote-error"
+    title = "An op failed in another process"
 
 
 class StoreError(ChariotsError, ValueError):

@@ -270,8 +270,9 @@ class BaseMLOp(LoadableOp):
             )
         return record
 
-    def _recording(self) -> AbstractContextManager[Any]:
-        return super()._recording() if self._mode is MLMode.PREDICT else recording(self)
+    def recording(self) -> AbstractContextManager[TrainingRecord | None]:
+        """What an execution runs inside of; see `BaseOp.recording`."""
+        return super().recording() if self._mode is MLMode.PREDICT else recording(self)
 
     @contextmanager
     def _training(self, data: Sequence[Any]) -> Iterator[Training]:

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chariots.errors import NodeTimeoutError
 from chariots.pipelines.base_node import BaseNode
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from chariots.pipelines.runners import BaseRunner
 
 __all__ = ["call_node", "timed_out", "try_again"]
+
+Result = TypeVar("Result")
 
 _logger = logging.getLogger(__name__)
 
@@ -40,15 +42,15 @@ def call_node(node: BaseNode, args: list[Any], runner: BaseRunner | None) -> Any
     options = node.options
     if options is None:
         return _call(node, args, runner)
-    return try_again(node, lambda: _in_time(node, options.timeout, lambda: _call(node, args, runner)))
+    return try_again(lambda: _in_time(node, options.timeout, lambda: _call(node, args, runner)), node)
 
 
-def try_again(node: BaseNode, call: Callable[[], Any]) -> Any:
+def try_again(call: Callable[[], Result], node: BaseNode) -> Result:
     """Makes a call again while it fails and the node's retries last.
 
     Args:
-        node: the node.
         call: the call.
+        node: the node.
 
     Returns:
         what the first call returned that did not fail.

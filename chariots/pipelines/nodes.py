@@ -115,7 +115,7 @@ class Node(BaseNode):
 
         Args:
             params: the arguments, in the order of ``input_nodes``.
-            runner: the runner for a nested pipeline.
+            runner: the runner, which decides where the op is executed; it may be left out where no pipeline is nested.
 
         Returns:
             what the op returned.
@@ -125,7 +125,7 @@ class Node(BaseNode):
         """
         nested = self.nested
         if nested is None:
-            return self._op.execute_with_all_callbacks(params)
+            return self._op.execute_with_all_callbacks(params) if runner is None else runner.call_op(self._op, params)
         if runner is None:
             raise ValueError(f"node {self.name!r} holds a pipeline and needs a runner; pass runner=SequentialRunner()")
         return runner.run(nested, *params)

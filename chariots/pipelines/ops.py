@@ -94,7 +94,7 @@ class BaseOp(metaclass=VersionableMeta):
             what `execute` returned.
         """
         arguments = list(args)
-        with self._recording():
+        with self.recording():
             for callback in self.callbacks:
                 callback.before_execution(self, arguments)
             self.before_execution(arguments)
@@ -161,8 +161,8 @@ class BaseOp(metaclass=VersionableMeta):
             "that with; record it on the op that learned (in a PipelineCallback: pipeline.node_for_name['...'].op)"
         )
 
-    def _recording(self) -> AbstractContextManager[Any]:
-        """What an execution with its callbacks runs inside of."""
+    def recording(self) -> AbstractContextManager[TrainingRecord | None]:
+        """What an execution with its callbacks runs inside of, so that what they record belongs to this training."""
         return _NOTHING
 
     @property

@@ -91,7 +91,8 @@ class ParallelRunner(BaseRunner):
             args: its arguments, or handles that stand for them.
 
         Returns:
-            one value, or a handle that stands for it, for each output of the node.
+            one value, or a handle that stands for it, for each output of the node; what it returned, where it has no
+            outputs.
         """
         pipeline = run.pipeline
         node = pipeline.graph_nodes[position]
@@ -99,7 +100,7 @@ class ParallelRunner(BaseRunner):
         writes = pipeline.graph.outputs[position]
         if len(writes) == 1:
             return (value,)
-        return split_outputs(pipeline, position, value, len(writes)) if writes else ()
+        return split_outputs(pipeline, position, value, len(writes)) if writes else (value,)
 
     def interrupt(self, run: Run) -> None:
         """Ends the nodes of a run that is over and that are still at work; where nothing can, they are waited for.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextvars
 import heapq
+import itertools
 import logging
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chariots.pipelines.graph import INPUT_VALUE
 from chariots.pipelines.handles import Handle, value_of, values_of
@@ -22,9 +23,36 @@ if TYPE_CHECKING:
     from chariots.pipelines.parallel import ParallelRunner
     from chariots.pipelines.pipeline import Pipeline
 
-__all__ = ["Run"]
+__all__ = ["Chain", "Interrupted", "NodeFailure", "Run"]
+
+Form = TypeVar("Form", bound=Handle)
 
 _logger = logging.getLogger(__name__)
+
+
+class Chain(NamedTuple):
+    """What a runner returns that has executed several nodes at once, each of which reads what the one before returned.
+
+    Attributes:
+        positions: where the nodes stand in the pipeline.
+        outputs: the outputs of the last one.
+    """
+
+    positions: Sequence[int]
+    outputs: Sequence[Any]
+
+
+class NodeFailure(Exception):  # noqa: N818  # it carries an error and is none of its own
+    """Carries what a node of a chain has raised, and where it stands."""
+
+    def __init__(self, position: int, error: BaseException) -> None:
+        super().__init__(position, error)
+        self.position = position
+        self.error = error
+
+
+class Interrupted(Exception):  # noqa: N818  # nothing went wrong
+    """Raised for a node that was ended because its run is over."""
 
 
 class Run:
@@ -39,7 +67,9 @@ class Run:
     def __init__(self, pipeline: Pipeline, pipeline_input: Any, runner: ParallelRunner) -> None:
         self.pipeline = pipeline
         self.runner = runner
-        plan, links = pipeline.plan, pipeline.graph.links
+        self.graph = pipeline.graph
+        plan, links = pipeline.plan, self.graph.links
+        self._links = links
         self._steps = plan.steps
         self._readers = links.readers
         self._waits = links.waits.copy()
@@ -65,6 +95,7 @@ class Run:
         callbacks = pipeline.callbacks
         self._before = overridden(callbacks, "before_node_execution")
         self._after = overridden(callbacks, "after_node_execution")
+        self._converting = threading.Lock()
         self._telling = threading.Lock()  # callbacks are called one at a time
         #: Whether a node may be run by itself, without anybody here looking at what it reads and returns.
         self.is_watched = bool(self._before or self._after)
@@ -73,6 +104,33 @@ class Run:
     def is_over(self) -> bool:
         """Whether no further node is to be started."""
         return self._is_over
+
+    def reads(self, position: int) -> Sequence[int]:
+        """The values that a node reads, in the order of its arguments."""
+        return self.graph.inputs[position]
+
+    def sole_reader(self, position: int) -> int | None:
+        """The node that reads what another one returns, if nobody else does, and if it waits for nothing else.
+
+        Args:
+            position: where the other one stands.
+        """
+        writes = self.graph.outputs[position]
+        if len(writes) != 1 or self._links.keeps[writes[0]] != 1 or writes[0] == self._output_slot:
+            return None
+        reader = self._links.readers[writes[0]][0]
+        return reader if self._waits[reader] == 1 and reader not in self._needs else None
+
+    def converted(self, value: int, convert: Callable[[Any], Form]) -> Form:
+        """A value in the form in which a runner sends it; it stays in that form for whoever reads it next.
+
+        Args:
+            value: its number.
+            convert: gives it that form; called again with what it has returned.
+        """
+        with self._converting:
+            found = self._slots[value] = convert(self._slots[value])
+            return found
 
     def execute(self) -> Any:
         """Runs the pipeline; the calling thread takes part.
@@ -176,9 +234,10 @@ class Run:
                         if isinstance(arg, Handle):
                             args = values_of(args)
                             break
-                    outputs: Sequence[Any] = (op.execute(*args),)
+                    outputs: Any = (op.execute(*args),)
                 else:
-                    outputs = self._watched(position, args) if self.is_watched else self._run(position, args)
+                    call = self._watched if self.is_watched else self._outputs_of
+                    outputs = call(position, args)
             except BaseException as error:  # noqa: BLE001  # the owner raises it
                 self._failed(position, error)
                 return
@@ -186,11 +245,19 @@ class Run:
                 if self._needs and position in self._needs:
                     self.runner.resources.give_back(self._needs[position])
             del args
+            if type(outputs) is Chain:
+                position, outputs = self._passed(outputs)
+                _, _, reads, writes, _, _ = steps[position]
             position = self._done(reads, writes, outputs)
             del outputs
 
-    def _run(self, position: int, args: list[Any]) -> Sequence[Any]:
-        return self.runner.outputs_of(self, position, args)
+    def _passed(self, chain: Chain) -> tuple[int, Sequence[Any]]:
+        """Files that all nodes of a chain but the last are done; returns that one, and its outputs."""
+        with self._lock:
+            for position, following in itertools.pairwise(chain.positions):
+                self._dropped(self._steps[position][2])
+                self._waits[following] -= 1
+        return chain.positions[-1], chain.outputs
 
     def _watched(self, position: int, args: list[Any]) -> Sequence[Any]:
         """Runs a node with the callbacks of the pipeline around it."""
@@ -200,23 +267,20 @@ class Run:
         with self._telling:
             for notify in self._before:
                 notify(pipeline, node, args)
-        outputs = values_of(self._run(position, args))
+        outputs = values_of(self._outputs_of(position, args))
         with self._telling:
-            shown = outputs[0] if len(outputs) == 1 else tuple(outputs) or None
+            shown = outputs[0] if len(outputs) == 1 else tuple(outputs)
             for notify in self._after:
                 notify(pipeline, node, args, shown)
         return outputs
 
     def _done(self, reads: Any, writes: Any, outputs: Sequence[Any]) -> int | None:
         """Files what a node returned; returns the node to go on with."""
-        slots, keeps, waits, ready = self._slots, self._keeps, self._waits, self._ready
+        slots, waits, ready = self._slots, self._waits, self._ready
         following = None
         with self._lock:
-            for value in (reads,) if type(reads) is int else set(reads):
-                keeps[value] -= 1
-                if not keeps[value]:
-                    slots[value] = None
-            if not self._is_over:
+            self._dropped(reads)
+            if not self._is_over and writes != ():
                 for value, output in zip((writes,) if type(writes) is int else writes, outputs, strict=True):
                     slots[value] = output
                     for reader in self._readers[value]:
@@ -235,6 +299,14 @@ class Run:
                 self._leave()
         return following
 
+    def _dropped(self, reads: Any) -> None:
+        """A node has read its values, and those are emptied that nobody else will read; under the lock."""
+        slots, keeps = self._slots, self._keeps
+        for value in (reads,) if type(reads) is int else set(reads):
+            keeps[value] -= 1
+            if not keeps[value]:
+                slots[value] = None
+
     def _leave(self) -> None:
         """A thread has nothing more to do here; under the lock."""
         self._at_work -= 1
@@ -242,7 +314,16 @@ class Run:
             self._owner_waits = False
             self._bell.release()
 
+    def _outputs_of(self, position: int, args: list[Any]) -> Sequence[Any]:
+        return self.runner.outputs_of(self, position, args)
+
     def _failed(self, position: int, error: BaseException) -> None:
+        if isinstance(error, NodeFailure):
+            position, error = error.position, error.error
+        if isinstance(error, Interrupted):
+            with self._lock:
+                self._leave()
+            return
         if isinstance(error, Exception):
             annotate(error, self.pipeline, position)
         with self._lock:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, Self
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
+from chariots._lazy import lazy_names
 from chariots.pipelines.pipeline import Pipeline
 
-__all__ = ["BaseRunner", "SequentialRunner"]
+if TYPE_CHECKING:
+    from chariots.pipelines.ops import BaseOp
+    from chariots.pipelines.parallel import ThreadRunner
+    from chariots.pipelines.process_runner import ProcessRunner
+
+__all__ = ["BaseRunner", "ProcessRunner", "SequentialRunner", "ThreadRunner"]
+
+__getattr__, __dir__, _ = lazy_names(
+    __name__,
+    {"ThreadRunner": "chariots.pipelines.parallel", "ProcessRunner": "chariots.pipelines.process_runner"},
+)
 
 
 class BaseRunner(ABC):
@@ -60,6 +71,18 @@ class BaseRunner(ABC):
                 error.add_note(f"raised for element {index}")
                 raise
         return outputs
+
+    def call_op(self, op: BaseOp, args: Sequence[Any]) -> Any:
+        """Executes an op of a node with its callbacks; here, unless the runner does so elsewhere.
+
+        Args:
+            op: the op.
+            args: its arguments.
+
+        Returns:
+            what it returned.
+        """
+        return op.execute_with_all_callbacks(args)
 
     def close(self) -> None:  # noqa: B027  # most runners keep nothing
         """Ends what the runner keeps between runs, such as threads and processes; nothing, unless overridden."""

@@ -8,9 +8,12 @@ import numbers
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chariots.versioning import content_hash
+
+if TYPE_CHECKING:
+    from chariots.pipelines.ops import BaseOp
 
 __all__ = ["TrainingRecord", "fingerprint_of", "forget", "open_record", "recording"]
 
@@ -75,6 +78,22 @@ class TrainingRecord:
             name = _text(str(key))[:LONGEST_NAME]
             if name and name not in self.parameters and len(self.parameters) < MOST_ENTRIES:
                 self.parameters[name] = _parameter(value)
+
+    def add_to(self, op: BaseOp) -> None:
+        """Records all of it for the last training of an op, but for what that has recorded itself under the same names.
+
+        Args:
+            op: the op.
+        """
+        known = getattr(op, "training_record", {})
+        for name, value in self.metrics.items():
+            if name not in known.get("metrics", {}):
+                op.record_metric(name, value)
+        for name, value in self.parameters.items():
+            if name not in known.get("parameters", {}):
+                op.record_parameter(name, value)
+        if self.data_fingerprint is not None and "data_fingerprint" not in known:
+            op.record_training_data(self.data_fingerprint)
 
     def as_json(self) -> dict[str, Any]:
         """What is known, in the form of `chariots.pipelines.store.VersionRecord.training`."""

@@ -1,0 +1,1 @@
+"""How do the nodes of a pipeline run in processes of their own?"""

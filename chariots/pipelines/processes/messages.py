@@ -1,0 +1,73 @@
+"""What do a runner and its processes tell each other?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["Done", "Failed", "Order", "Progress", "Step"]
+
+
+class Step(NamedTuple):
+    """One op of a chain.
+
+    Attributes:
+        token: what the op is known by.
+        op: which of the values that came with the order it is; None where it was sent before.
+        args: which of those values its arguments are; None for what the step before it has returned.
+    """
+
+    token: int
+    op: int | None
+    args: tuple[int | None, ...]
+
+
+class Order(NamedTuple):
+    """What to run.
+
+    Attributes:
+        steps: the ops, each of which gets what the one before it returned.
+        parts: over how many values the last output is split; 0 where nobody wants it.
+        forget: the tokens of ops that are not needed any more.
+        tells: whether somebody wants to hear of progress.
+    """
+
+    steps: tuple[Step, ...]
+    parts: int
+    forget: tuple[int, ...]
+    tells: bool
+
+
+class Done(NamedTuple):
+    """What has become of an order: the values that come with it are the parts of the output, then the states.
+
+    Attributes:
+        parts: how many values there are of the output; 1 where it could not be split.
+        states: for each step whose op is not what it was, its number, in the order of the values.
+    """
+
+    parts: int
+    states: tuple[int, ...]
+
+
+class Failed(NamedTuple):
+    """What a step has failed with; the value that comes with it is the exception, where it could be pickled.
+
+    Attributes:
+        step: the number of the step.
+        what: the exception in a line.
+        stack: the stack, as Python prints it.
+        sending: whether the op ran, and its output cannot be sent.
+    """
+
+    step: int
+    what: str
+    stack: str
+    sending: bool
+
+
+class Progress(NamedTuple):
+    """What an op tells of its progress; see `chariots.pipelines.progress`."""
+
+    current: float
+    total: float | None
+    message: str
