@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from chariots.pipelines.runners import BaseRunner, SequentialRunner
+    from chariots.pipelines.runners import BaseRunner, ProcessRunner, SequentialRunner, ThreadRunner
 
 _HOME = "chariots.pipelines.runners"
 
-__getattr__, __dir__, _ = lazy_names(__name__, {"BaseRunner": _HOME, "SequentialRunner": _HOME})
-__all__ = ["BaseRunner", "SequentialRunner"]
+_NAMES = ("BaseRunner", "SequentialRunner", "ThreadRunner", "ProcessRunner")
+
+__getattr__, __dir__, _ = lazy_names(__name__, dict.fromkeys(_NAMES, _HOME))
+__all__ = ["BaseRunner", "SequentialRunner", "ThreadRunner", "ProcessRunner"]

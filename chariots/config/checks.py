@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chariots.errors import nearest
+from chariots.pipelines.runners import RUNNERS
 from chariots.web.settings import SETTINGS, flag, texts, tokens_by_scope
 
 __all__ = ["SECTIONS", "CODE_ONLY", "Check", "kind", "mapping"]
@@ -107,7 +108,7 @@ def saver_url(value: Any, where: str) -> str:
     return str(value)
 
 
-runner_name = choice({"sequentialrunner": "sequential-runner"})
+runner_name = choice({name.replace("-", ""): name for name in RUNNERS})
 worker_type = choice({"rq": "rq", "local": "local", "localworkerpool": "local"})
 
 
@@ -140,6 +141,7 @@ SECTIONS: Mapping[str, Mapping[str, Check]] = {
     },
     "pipelines": {
         "runner": runner,
+        "runner_kwargs": mapping,
         "server_host": text,
         "server_port": port,
         "import_name": text,

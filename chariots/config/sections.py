@@ -189,11 +189,13 @@ class PipelinesConfig(_Section):
         fast_path: bool | None = None,
         token: str | None = None,
         rollouts: Iterable[Rollout | Mapping[str, Any]] | None = None,
+        runner_kwargs: dict[str, Any] | None = None,
     ) -> None:
         """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_...`` or is the default.
 
         Args:
-            runner: a runner, or ``sequential-runner`` (the default) for the usual one.
+            runner: a runner, or the name of one: ``sequential-runner`` (the default), ``thread-runner`` or
+                ``process-runner``.
             server_host: the host of the server (``127.0.0.1``).
             server_port: the port of the server (5000).
             pipelines: the pipelines to serve; a list of its own is kept, to which more can be appended.
@@ -206,6 +208,7 @@ class PipelinesConfig(_Section):
             rollouts: which versions are tried on a part of the calls, as `chariots.serving.Canary` and
                 `chariots.serving.Shadow` objects or as mappings of their attributes with ``kind`` beside them; in the
                 environment as JSON.
+            runner_kwargs: the arguments of the runner, where it is named: ``max_workers`` and ``resources``.
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.
@@ -214,6 +217,7 @@ class PipelinesConfig(_Section):
             self.section,
             {
                 "runner": runner,
+                "runner_kwargs": runner_kwargs,
                 "server_host": server_host,
                 "server_port": server_port,
                 "import_name": import_name,
@@ -234,6 +238,7 @@ class PipelinesConfig(_Section):
             },
         )
         self.runner: str | BaseRunner = settled["runner"]
+        self.runner_kwargs: dict[str, Any] = dict(settled["runner_kwargs"] or {})
         self.server_host: str = settled["server_host"]
         self.server_port: int = settled["server_port"]
         self.import_name: str = settled["import_name"]
@@ -252,10 +257,20 @@ class PipelinesConfig(_Section):
         return PipelinesClient(_url(self.server_host, self.server_port), token=self.token)
 
     def get_runner(self) -> BaseRunner:
-        """The runner itself."""
-        from chariots.pipelines.runners import SequentialRunner
+        """The runner itself.
 
-        return SequentialRunner() if isinstance(self.runner, str) else self.runner
+        Raises:
+            ValueError: if it cannot be made with ``runner_kwargs``, or those are given beside a runner that is made.
+        """
+        from chariots.pipelines.runners import make_runner
+
+        if isinstance(self.runner, str):
+            return make_runner(self.runner, self.runner_kwargs)
+        if self.runner_kwargs:
+            raise ValueError(
+                "runner_kwargs are for a runner that is named, and this one is made already; leave them out"
+            )
+        return self.runner
 
 
 class WorkersConfig(_Section):

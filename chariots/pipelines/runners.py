@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from chariots._lazy import lazy_names
+from chariots.errors import nearest
 from chariots.pipelines.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -14,12 +16,19 @@ if TYPE_CHECKING:
     from chariots.pipelines.parallel import ThreadRunner
     from chariots.pipelines.process_runner import ProcessRunner
 
-__all__ = ["BaseRunner", "ProcessRunner", "SequentialRunner", "ThreadRunner"]
+__all__ = ["RUNNERS", "BaseRunner", "ProcessRunner", "SequentialRunner", "ThreadRunner", "make_runner"]
 
 __getattr__, __dir__, _ = lazy_names(
     __name__,
     {"ThreadRunner": "chariots.pipelines.parallel", "ProcessRunner": "chariots.pipelines.process_runner"},
 )
+
+#: The runners by the names they have in configuration files and on the command line, and their classes.
+RUNNERS: Mapping[str, str] = {
+    "sequential-runner": "SequentialRunner",
+    "thread-runner": "ThreadRunner",
+    "process-runner": "ProcessRunner",
+}
 
 
 class BaseRunner(ABC):
@@ -105,3 +114,22 @@ class SequentialRunner(BaseRunner):
         if pipeline.callbacks:
             return pipeline.plan.run_with_callbacks(pipeline, pipeline_input, self)
         return pipeline.plan.run(pipeline, pipeline_input, self)
+
+
+def make_runner(name: str, options: Mapping[str, Any] | None = None) -> BaseRunner:
+    """Makes a runner that is known by its name.
+
+    Args:
+        name: one of the names in `RUNNERS`.
+        options: the arguments of its class.
+
+    Raises:
+        ValueError: if there is no such runner, or it takes no such arguments.
+    """
+    if name not in RUNNERS:
+        raise ValueError(f"there is no runner {name!r}.{nearest(name, RUNNERS)} Known names: {', '.join(RUNNERS)}.")
+    made: Callable[..., BaseRunner] = getattr(sys.modules[__name__], RUNNERS[name])
+    try:
+        return made(**(options or {}))
+    except TypeError as error:
+        raise ValueError(f"a {name} cannot be made with {dict(options or {})}: {error}") from error

@@ -19,9 +19,12 @@ from chariots.pipelines.reporting import progress
 
 __all__ = ["Worker"]
 
-_CHILD = (
-    "import sys; sys.path[:] = {path!r}; from chariots.pipelines.processes.child import main; main({channel}, {life})"
-)
+_CHILD = """
+import sys
+sys.path[:], sys.argv[:] = {path!r}, {argv!r}
+from chariots.pipelines.processes.child import main
+main({channel}, {life})
+"""
 
 
 class Worker:
@@ -35,7 +38,7 @@ class Worker:
         self._channel, there = pair()
         life, self._life = os.pipe()
         with there:
-            code = _CHILD.format(channel=there.fileno(), life=life, path=sys.path)
+            code = _CHILD.format(channel=there.fileno(), life=life, path=sys.path, argv=sys.argv)
             # A session of its own: Ctrl+C reaches the caller alone, and one kill reaches whatever an op has started.
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
