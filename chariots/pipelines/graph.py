@@ -31,11 +31,13 @@ class Links(NamedTuple):
         waits: for each node, how many values it waits for: those it reads, but for the pipeline's input.
         keeps: for each value, how many nodes have to be done before it can be dropped; one more than there are for the
             result of the pipeline.
+        distinct: for each node, the values it reads, each once.
     """
 
     readers: list[tuple[int, ...]]
     waits: list[int]
     keeps: list[int]
+    distinct: list[tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +84,15 @@ class Graph:
 
 def _links(graph: Graph) -> Links:
     readers: list[list[int]] = [[] for _ in graph.labels]
-    waits = []
-    for position, values in enumerate(graph.inputs):
-        read = values if len(values) < 2 else tuple(dict.fromkeys(values))
-        waits.append(len(read) - (INPUT_VALUE in read))
-        for value in read:
+    distinct = [values if len(values) < 2 else tuple(dict.fromkeys(values)) for values in graph.inputs]
+    for position, values in enumerate(distinct):
+        for value in values:
             readers[value].append(position)
+    waits = [len(values) - (INPUT_VALUE in values) for values in distinct]
     keeps = [len(positions) for positions in readers]
     if graph.output_value is not None:
         keeps[graph.output_value] += 1
-    return Links([tuple(positions) for positions in readers], waits, keeps)
+    return Links([tuple(positions) for positions in readers], waits, keeps, distinct)
 
 
 def build_graph(nodes: Sequence[BaseNode], pipeline_name: str) -> Graph:

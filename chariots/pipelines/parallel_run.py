@@ -71,7 +71,7 @@ class Run:
         plan, links = pipeline.plan, self.graph.links
         self._links = links
         self._steps = plan.steps
-        self._readers = links.readers
+        self._readers, self._distinct = links.readers, links.distinct
         self._waits = links.waits.copy()
         self._keeps = links.keeps.copy()
         self._slots: list[Any] = [None] * plan.slots
@@ -225,6 +225,7 @@ class Run:
     def _work(self, position: int | None) -> None:
         """Runs a node, and then one of those that may start because of it, and so on."""
         steps, slots, inline = self._steps, self._slots, self.runner.calls_ops_itself and not self.is_watched
+        needs = self._needs
         while position is not None:
             op, hooks, reads, writes, _, _ = steps[position]
             args = [slots[reads]] if type(reads) is int else [slots[slot] for slot in reads]
@@ -242,20 +243,20 @@ class Run:
                 self._failed(position, error)
                 return
             finally:
-                if self._needs and position in self._needs:
-                    self.runner.resources.give_back(self._needs[position])
+                if needs and position in needs:
+                    self.runner.resources.give_back(needs[position])
             del args
             if type(outputs) is Chain:
                 position, outputs = self._passed(outputs)
-                _, _, reads, writes, _, _ = steps[position]
-            position = self._done(reads, writes, outputs)
+                writes = steps[position][3]
+            position = self._done(position, writes, outputs)
             del outputs
 
     def _passed(self, chain: Chain) -> tuple[int, Sequence[Any]]:
         """Files that all nodes of a chain but the last are done; returns that one, and its outputs."""
         with self._lock:
             for position, following in itertools.pairwise(chain.positions):
-                self._dropped(self._steps[position][2])
+                self._dropped(position)
                 self._waits[following] -= 1
         return chain.positions[-1], chain.outputs
 
@@ -274,18 +275,18 @@ class Run:
                 notify(pipeline, node, args, shown)
         return outputs
 
-    def _done(self, reads: Any, writes: Any, outputs: Sequence[Any]) -> int | None:
+    def _done(self, position: int, writes: Any, outputs: Sequence[Any]) -> int | None:
         """Files what a node returned; returns the node to go on with."""
         slots, waits, ready = self._slots, self._waits, self._ready
         following = None
         with self._lock:
-            self._dropped(reads)
-            if not self._is_over and writes != ():
-                for value, output in zip((writes,) if type(writes) is int else writes, outputs, strict=True):
+            self._dropped(position)
+            if not self._is_over:
+                for value, output in zip((writes,) if type(writes) is int else writes, outputs):  # noqa: B905  # checked
                     slots[value] = output
                     for reader in self._readers[value]:
-                        waits[reader] -= 1
-                        if not waits[reader]:
+                        left = waits[reader] = waits[reader] - 1
+                        if not left:
                             if following is None and not self._needs:
                                 following = reader  # what has just been computed is at hand here
                             else:
@@ -293,19 +294,19 @@ class Run:
                 if ready:
                     if following is None:
                         following = self._next()
-                    if ready:
+                    if ready and not self._called:
                         self._call()
             if following is None:
                 self._leave()
         return following
 
-    def _dropped(self, reads: Any) -> None:
+    def _dropped(self, position: int) -> None:
         """A node has read its values, and those are emptied that nobody else will read; under the lock."""
-        slots, keeps = self._slots, self._keeps
-        for value in (reads,) if type(reads) is int else set(reads):
-            keeps[value] -= 1
-            if not keeps[value]:
-                slots[value] = None
+        keeps = self._keeps
+        for value in self._distinct[position]:
+            left = keeps[value] = keeps[value] - 1
+            if not left:
+                self._slots[value] = None
 
     def _leave(self) -> None:
         """A thread has nothing more to do here; under the lock."""
