@@ -20,6 +20,7 @@ __all__ = [
     "visible",
 ]
 
+
 def op_words(op: OpCheck) -> str:
     """What became of an op."""
     became = {

@@ -198,7 +198,7 @@ class Pipeline(BaseOp):
         ]
 
     def draw(self, states: Any = None, *, around: str | None = None, within: int = 3) -> Drawing:
-        """Draws the pipeline; see `scene_of` in `chariots.pipelines.drawing`, which is asked with the same arguments."""
+        """Draws the pipeline, as SVG and as Mermaid; see `chariots.pipelines.drawing.draw`, which takes the same."""
         from chariots.pipelines.drawing.picture import draw
 
         return draw(self, states, around, within)

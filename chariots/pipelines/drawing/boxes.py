@@ -105,7 +105,9 @@ def document(title: str, body: Iterable[str], width: float, height: float) -> st
 def _style_sheet() -> str:
     by_day = "".join(f"--{name}-fill:{tone.fill};--{name}-stroke:{tone.stroke};" for name, tone in TONES.items())
     by_day += "".join(f"--{name}:{ink[0]};" for name, ink in _INKS.items())
-    dark = "".join(f"--{name}-fill:{tone.dark_fill};--{name}-stroke:{tone.dark_stroke};" for name, tone in TONES.items())
+    dark = "".join(
+        f"--{name}-fill:{tone.dark_fill};--{name}-stroke:{tone.dark_stroke};" for name, tone in TONES.items()
+    )
     dark += "".join(f"--{name}:{ink[1]};" for name, ink in _INKS.items())
     picture = ".chariots-picture"
     rules = [

@@ -70,9 +70,7 @@ def long_ones(links: Sequence[Link], layer: Mapping[str, int]) -> set[Link]:
     return {
         link
         for link in some
-        if passed[link] > MOST_PASSED
-        or leaving[link.upstream, link.output] > FEW
-        or arriving[link.downstream] > FEW
+        if passed[link] > MOST_PASSED or leaving[link.upstream, link.output] > FEW or arriving[link.downstream] > FEW
     }
 
 

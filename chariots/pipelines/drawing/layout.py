@@ -145,7 +145,9 @@ def _routes(
         free = [link for link in group if link.output not in own]
         starts.update(_side_by_side(boxes[name], free, first, levels.lanes))
         starts.update((link, boxes[name].x + own[link.output]) for link in group if link.output in own)
-    ends = {link: x for name, group in arriving.items() for link, x in _side_by_side(boxes[name], group, last, levels.lanes)}
+    ends = {
+        link: x for name, group in arriving.items() for link, x in _side_by_side(boxes[name], group, last, levels.lanes)
+    }
     routes = {}
     for link in links:
         upstream, downstream = boxes[link.upstream], boxes[link.downstream]

@@ -6,6 +6,7 @@ Every name is written as text in quotes in which everything but plain letters an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import count
 
@@ -17,6 +18,11 @@ from chariots.pipelines.drawing.texts import shortened
 __all__ = ["as_mermaid"]
 
 LONGEST_NAME = 60
+
+# Mermaid reads labels once more when their numbers are letters again: for line breaks, formulas and icons. A space
+# that has no width keeps it from finding any.
+_MEANT = re.compile(r"[\\$]|:(?=\S)")
+_NOTHING = "\u200b"
 
 
 def as_mermaid(scene: Scene) -> str:
@@ -65,7 +71,5 @@ def _label(element: Element) -> str:
 
 
 def _quoted(text: str) -> str:
-    return "".join(
-        letter if letter == " " or letter.isalnum() else f"#{ord(letter)};"
-        for letter in shortened(text, LONGEST_NAME)
-    )
+    shown = _MEANT.sub(lambda found: found[0] + _NOTHING, shortened(text, LONGEST_NAME))
+    return "".join(letter if letter == " " or letter.isalnum() else f"#{ord(letter)};" for letter in shown)

@@ -65,7 +65,8 @@ class Picture:
         # As wide as there is room for, but not so small that nobody can read it: then it is scrolled sideways.
         width = float(re.findall(r' width="(\d+)"', self.svg)[0])
         style = f"width:100%;min-width:{_SMALLEST * width:.0f}px;max-width:{width:.0f}px;height:auto"
-        return f'<div style="overflow-x:auto">{self.svg.replace("<svg ", f"<svg style={chr(34)}{style}{chr(34)} ", 1)}</div>'
+        fitted = self.svg.replace("<svg ", f'<svg style="{style}" ', 1)
+        return f'<div style="overflow-x:auto">{fitted}</div>'
 
 
 class Drawing(Picture):
@@ -123,4 +124,4 @@ def drawn_or_told(pipeline: Pipeline) -> str:
     try:
         return draw(pipeline)._repr_html_()
     except ValueError as error:
-        return f"<p>{escape(repr(pipeline))}</p><p>{escape(str(error))}</p>"
+        return f"<p>{escape(str(error))}</p>"

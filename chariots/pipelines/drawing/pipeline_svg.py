@@ -190,4 +190,3 @@ def _without_chips(one: _Drawn, whole: Box) -> Box:
 def _chip(words: str, whole: Box, dx: float, width: float) -> str:
     place = Box(whole.x + dx, whole.bottom - CHIP_HEIGHT / 2, width, CHIP_HEIGHT)
     return f"<g>{rect(place, END, CHIP_HEIGHT / 2)}{text(place.x, place.y + 3.7, words, 'small', 'middle')}</g>"
-

@@ -121,7 +121,9 @@ def _around(pipeline: Pipeline, name: str, within: int) -> list[int]:
             near[upstream].append(position)
     found, edge = {start}, [start]
     for _ in range(within):
-        edge = [other for other in dict.fromkeys(one for position in edge for one in near[position]) if other not in found]
+        edge = [
+            other for other in dict.fromkeys(one for position in edge for one in near[position]) if other not in found
+        ]
         found.update(edge)
     return sorted(found)
 
@@ -138,9 +140,7 @@ def _all_nodes(nodes: Sequence[BaseNode]) -> Iterator[BaseNode]:
             left.extend(nested.graph_nodes)
 
 
-def _scene(
-    pipeline: Pipeline, positions: Collection[int], states: Mapping[str, str], path: str, depth: int
-) -> Scene:
+def _scene(pipeline: Pipeline, positions: Collection[int], states: Mapping[str, str], path: str, depth: int) -> Scene:
     graph, nodes = pipeline.graph, pipeline.graph_nodes
     elements: dict[str, Element] = {}
     links: list[Link] = []
