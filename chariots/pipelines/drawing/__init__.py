@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from chariots.pipelines.drawing.picture import Drawing, Picture
+    from chariots.pipelines.drawing.picture import Drawing, Picture, draw
 
-__all__ = ["Drawing", "Picture"]
+__all__ = ["Drawing", "Picture", "draw"]
 
 _HOME = "chariots.pipelines.drawing.picture"
 
-__getattr__, __dir__, _ = lazy_names(__name__, {"Drawing": _HOME, "Picture": _HOME})
+__getattr__, __dir__, _ = lazy_names(__name__, {"Drawing": _HOME, "Picture": _HOME, "draw": _HOME})

@@ -115,7 +115,25 @@ class Drawing(Picture):
 
 
 def draw(pipeline: Pipeline, states: Any = None, around: str | None = None, within: int = 3) -> Drawing:
-    """Draws a pipeline; see `Pipeline.draw`."""
+    """Draws a pipeline, as `Pipeline.draw` does.
+
+    Args:
+        pipeline: the pipeline. Pipelines that it holds, and what its nodes choose among, are drawn inside of a box.
+        states: what became of its nodes: a mapping from their names to ``"ran"``, ``"cached"``, ``"running"``,
+            ``"failed"``, ``"waiting"`` or ``"canceled"``, or an object with such a mapping as ``states``, such as a
+            `TimingCallback`. A node of a nested pipeline is named with the node that holds it, as in
+            ``"preprocess/scale"``. Names that the pipeline does not have do no harm.
+        around: the name of a node, to draw what is near to it and no more.
+        within: how many links away that is at most.
+
+    Returns:
+        the drawing. What changes afterwards, such as a version, does not change it.
+
+    Raises:
+        ValueError: if there are more than 5,000 boxes to be drawn, or a state is none.
+        UnknownNameError: if there is no node of the name around which to draw.
+        TypeError: if the states are no mapping.
+    """
     return Drawing(pipeline, states, around, within)
 
 
