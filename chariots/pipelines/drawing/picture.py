@@ -70,12 +70,7 @@ class Picture:
 
 
 class Drawing(Picture):
-    """A pipeline that was drawn, as it was then.
-
-    Attributes:
-        svg: an SVG document, for light and dark surroundings.
-        mermaid: a flowchart of Mermaid, which is also what `str` gives.
-    """
+    """A pipeline that was drawn, as it was then; `str` gives it as Mermaid."""
 
     def __init__(self, pipeline: Pipeline, states: Any, around: str | None, within: int) -> None:
         self._scene = scene_of(pipeline, states, around, within)
@@ -87,7 +82,7 @@ class Drawing(Picture):
 
     @cached_property
     def svg(self) -> str:  # type: ignore[override]  # made when it is first looked at
-        """The picture, an SVG document."""
+        """The picture, an SVG document for light and dark surroundings."""
         from chariots.pipelines.drawing.pipeline_svg import as_svg
 
         return as_svg(self._scene, self._title, self._note)

@@ -54,7 +54,7 @@ def timeline(run: RunTiming) -> Picture:
         shown.extend(_bar(bar, scale, top + row * ROW_HEIGHT) for row, bar in placed)
         top += (max(row for row, _ in placed) + 1) * ROW_HEIGHT + 8
     line = f'stroke="{TONES["grey"].stroke}" stroke-width="0.6" stroke-dasharray="2 4" fill="none"'
-    body.extend(f'<path class="line" d="M{at * scale:.1f} {axis + 14:.1f}V{top:.1f}" {line}/>' for at in ticks)
+    body.extend(f'<path class="line" d="M{at * scale:.1f} {axis + 14:.1f}V{top:.1f}" {line}/>' for at in ticks if at)
     return Picture(
         document(f"Timeline of pipeline {run.pipeline}, {seconds(run.duration)}", [*body, *shown], WIDTH, top)
     )
@@ -77,9 +77,9 @@ def _bar(bar: Bar, scale: float, top: float) -> str:
 
 
 def _fitting(name: str, duration: str, room: float) -> str:
-    """As much of a name as there is room for; of one in a nested pipeline the last part, if that is all that fits."""
-    last = name.rpartition("/")[2]
-    for words in (name + duration, last + duration, name, last):
+    """As much of the name of a node, and of its duration, as there is room for."""
+    last = name.rpartition("/")[2]  # it stands below the node that holds it
+    for words in (last + duration, last):
         if text_width(visible(words), "detail") <= room:
             return words
     kept = visible(last)
