@@ -10,8 +10,10 @@ import pytest
 
 from chariots.errors import UnknownNameError
 from chariots.pipelines import Pipeline
+from chariots.pipelines.callbacks import TimingCallback
 from chariots.pipelines.drawing import Drawing
 from chariots.pipelines.nodes import ABTestNode, BaseNode, Node
+from chariots.pipelines.runners import SequentialRunner
 from chariots.versioning import Version
 from tests.pipelines.sample_ops import Add, AddOne, Constant, Double, IsOdd, Pair
 
@@ -112,6 +114,16 @@ def test_states_are_shown_in_words_and_colours() -> None:
     ]  # fmt: skip
     assert len(ElementTree.fromstring(drawing.svg).findall(".//{*}rect[@class='t-blue']")) == 1
     assert re.search(r"^  class n\d+ cached$", drawing.mermaid, re.MULTILINE)
+
+
+def test_states_of_a_run_are_those_of_the_picture() -> None:
+    timing = TimingCallback()
+    inner = Pipeline([Node(AddOne(), [IN], OUT, name="deep")], "inner", [timing])
+    choice = ABTestNode({"only": Node(inner, name="variant")}, [IN], OUT, name="choice")
+    pipeline = Pipeline([choice], "chooses", [timing])
+    SequentialRunner().run(pipeline, 1)
+    assert timing.states == {"choice": "ran", "choice/deep": "ran"}
+    assert words(pipeline.draw(timing).svg).count("ran") == 2
 
 
 def test_states_may_be_those_of_an_object() -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chariots.errors import UnknownNameError, nearest
-from chariots.pipelines.base_node import BaseNode, ReservedNodes
+from chariots.pipelines.base_node import BaseNode, NodeReference, ReservedNodes
 from chariots.pipelines.drawing.lanes import Link
-from chariots.pipelines.graph import INPUT_VALUE
+from chariots.pipelines.graph import INPUT_VALUE, Graph
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
@@ -146,15 +146,16 @@ def _scene(pipeline: Pipeline, positions: Collection[int], states: Mapping[str, 
     links: list[Link] = []
     if positions and any(INPUT_VALUE in graph.inputs[position] for position in positions):
         elements[INPUT] = Element("input", told=(f"the input of pipeline {pipeline.name}",), is_end=True)
+    labels: dict[int, str] = {}  # of the values that were produced so far
     for position in positions:
-        names = {value: _label(graph.labels[value], nodes[position]) for value in graph.outputs[position]}
-        elements[str(position)] = _element(nodes[position], tuple(names.values()), states, path, depth)
+        labels.update(_labels(graph, position, nodes[position]))
+        outputs = tuple(labels[value] for value in graph.outputs[position])
+        elements[str(position)] = _element(nodes[position], outputs, states, path, depth)
         for value in graph.inputs[position]:
             producer = graph.producers[value]
             upstream = INPUT if value == INPUT_VALUE else str(producer)
             if upstream in elements:  # what is drawn comes before what reads it
-                label = "" if value == INPUT_VALUE else _label(graph.labels[value], nodes[producer])
-                links.append(Link(upstream, str(position), label))
+                links.append(Link(upstream, str(position), labels.get(value, "")))
     last = -1 if graph.output_value is None else graph.producers[graph.output_value]
     if str(last) in elements:
         elements[OUTPUT] = Element("output", told=(f"the output of pipeline {pipeline.name}",), is_end=True)
@@ -162,14 +163,24 @@ def _scene(pipeline: Pipeline, positions: Collection[int], states: Mapping[str, 
     return Scene(elements, list(dict.fromkeys(links)))
 
 
-def _label(label: str, node: BaseNode) -> str:
-    """The name of an output where it has one of its own; empty where it does not."""
-    is_named = label != node.name and label in node.output_nodes
-    return label if is_named and label != ReservedNodes.pipeline_output.value else ""
+def _labels(graph: Graph, position: int, node: BaseNode) -> Iterator[tuple[int, str]]:
+    """The outputs of a node with their names, where they have some of their own; else with an empty one."""
+    given = {item for item in node.output_nodes if isinstance(item, str)}
+    given.update(item.reference for item in node.output_nodes if isinstance(item, NodeReference))
+    given -= {node.name, ReservedNodes.pipeline_output.value}
+    for value in graph.outputs[position]:
+        label = graph.labels[value]
+        yield value, label if label in given else ""
 
 
 def _element(
-    node: BaseNode, outputs: tuple[str, ...], states: Mapping[str, str], path: str, depth: int, variant: str = ""
+    node: BaseNode,
+    outputs: tuple[str, ...],
+    states: Mapping[str, str],
+    path: str,
+    depth: int,
+    variant: str = "",
+    holder: str = "",
 ) -> Element:
     name = node.name
     whole = f"{path}{name}"
@@ -177,12 +188,12 @@ def _element(
     inside = None
     nested = getattr(node, "nested", None)
     if depth < DEEPEST and nested is not None:
-        inside = _scene(nested, range(len(nested.graph_nodes)), states, f"{whole}/", depth + 1)
+        inside = _scene(nested, range(len(nested.graph_nodes)), states, holder or f"{whole}/", depth + 1)
     elif depth < DEEPEST and node.alternatives:
         variants = _variants(node)
         inside = Scene(
             {
-                str(number): _element(one, (), states, f"{whole}/", depth + 1, words)
+                str(number): _element(one, (), states, f"{whole}/", depth + 1, words, f"{whole}/")
                 for number, (one, words) in enumerate(zip(node.alternatives, variants, strict=True))
             }
         )
