@@ -26,14 +26,14 @@ class Shown:
     Attributes:
         run: the run.
         nodes: how many nodes there are to be done.
-        current: what the node that was heard of last said of itself: how much is done, of how much, and what it does.
+        heard: the node that was heard of last.
         cached: how many of the nodes that are done were found in the cache.
     """
 
     def __init__(self, run: WatchedRun) -> None:
         self.run = run
         self.nodes = len(run.pipeline.graph_nodes)
-        self.current: tuple[NodeCall, float, float | None, str] | None = None
+        self.heard: NodeCall | None = None
         self.cached = 0
         self.put_back: Callable[[], None] | None = None
 
@@ -41,9 +41,9 @@ class Shown:
     def fraction(self) -> float:
         """How much of the run is done, between 0 and 1; each node counts as much as the others."""
         done = float(self.run.done)
-        current = self.current
-        if current is not None and current[0].ended is None and current[2]:
-            done += min(1.0, max(0.0, current[1] / current[2]))
+        for call in list(self.run.at_work.values()):
+            current, total, _ = call.said or (0.0, None, "")
+            done += min(1.0, max(0.0, current / total)) if total else 0.0
         return min(1.0, done / self.nodes) if self.nodes else 1.0
 
     @property
@@ -56,10 +56,10 @@ class Shown:
             return f"{run.done} of {self.nodes} nodes{found}{failed}"
         at_work = [call.node.name for call in list(run.at_work.values())]
         names = ", ".join(at_work[:3]) + (f" and {len(at_work) - 3} more" if len(at_work) > 3 else "")
-        current = self.current
-        if current is None or current[0].ended is not None:
+        call = self.heard
+        if call is None or call.said is None or call.ended is not None:
             return names
-        call, done, total, message = current
+        done, total, message = call.said
         counted = f"{done:g}" if total is None else f"{done:g}/{total:g}"
         others = f" ({names})" if len(at_work) > 1 else ""
         return f"{call.node.name}: {f'{message} ' if message else ''}{counted}{others}"
@@ -140,7 +140,8 @@ class ProgressCallback(RunWatcher):
             at_work = list(shown.run.at_work.values())
             here = next((call for call in at_work if call.thread == thread), at_work[0] if at_work else None)
             if here is not None:
-                shown.current = (here, current, total, message)
+                here.said = (current, total, message)
+                shown.heard = here
 
         return report
 

@@ -34,10 +34,11 @@ class NodeCall:
         ended: when it ended; None while it is at work.
         thread: the number of the thread that began it.
         thread_name: the name of that thread.
+        said: what its op last said of its progress: how much is done, of how much, and what it does; None if nothing.
         state: ``running``, ``ran``, ``cached``, ``failed``, or ``canceled`` where the run failed before it had ended.
     """
 
-    __slots__ = ("began", "ended", "node", "path", "state", "thread", "thread_name")
+    __slots__ = ("began", "ended", "node", "path", "said", "state", "thread", "thread_name")
 
     def __init__(self, node: BaseNode, path: str) -> None:
         thread = threading.current_thread()
@@ -45,6 +46,7 @@ class NodeCall:
         self.path = path
         self.thread = thread.ident or 0
         self.thread_name = thread.name
+        self.said: tuple[float, float | None, str] | None = None
         self.state = "running"
         self.ended: float | None = None
         self.began = time.perf_counter()
