@@ -7,9 +7,22 @@ from typing import TYPE_CHECKING
 from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from chariots.pipelines.callbacks import OpCallBack, PipelineCallback
+    from chariots.pipelines.callbacks import (
+        LoggingCallback,
+        MetricsCallback,
+        OpCallBack,
+        PipelineCallback,
+        ProgressCallback,
+        TimingCallback,
+    )
 
-_HOME = "chariots.pipelines.callbacks"
+__all__ = [
+    "OpCallBack",
+    "PipelineCallback",
+    "TimingCallback",
+    "ProgressCallback",
+    "LoggingCallback",
+    "MetricsCallback",
+]
 
-__getattr__, __dir__, _ = lazy_names(__name__, {"OpCallBack": _HOME, "PipelineCallback": _HOME})
-__all__ = ["OpCallBack", "PipelineCallback"]
+__getattr__, __dir__, _ = lazy_names(__name__, dict.fromkeys(__all__, "chariots.pipelines.callbacks"))

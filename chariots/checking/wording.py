@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chariots.checking.report import OpCheck, PipelineCheck, Report, Step
+from chariots.pipelines.drawing.texts import shortened, visible
 from chariots.pipelines.store import FieldChange, Refusal
 
 __all__ = [
@@ -18,8 +19,6 @@ __all__ = [
     "step_words",
     "visible",
 ]
-
-LONGEST = 80  # characters of a value that are shown
 
 
 def op_words(op: OpCheck) -> str:
@@ -96,22 +95,6 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     """
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
-def visible(text: str) -> str:
-    """A text without anything that would steer a terminal or has no place in a file."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-
-
-def shortened(text: str, longest: int = LONGEST) -> str:
-    """A text in one line that is not too long.
-
-    Args:
-        text: the text.
-        longest: how many characters of it are shown.
-    """
-    line = visible(" ".join(text.split()))
-    return line if len(line) <= longest else line[: longest - 3] + "..."
 
 
 def _trained(report: Report) -> set[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chariots.pipelines.graph import INPUT_VALUE
 from chariots.pipelines.handles import Handle, value_of, values_of
-from chariots.pipelines.plan import annotate, overridden
+from chariots.pipelines.plan import annotate, overridden, tell_failure
 
 if TYPE_CHECKING:
     from chariots.pipelines.parallel import ParallelRunner
@@ -153,8 +153,9 @@ class Run:
                     self._bell.acquire()
                 else:
                     self._work(position)
-        except BaseException:  # the owner itself was interrupted, by Ctrl+C for instance
+        except BaseException as error:  # the owner itself was interrupted, by Ctrl+C for instance
             self.cancel()
+            tell_failure(error, self.pipeline, None)
             raise
         if self._failures:
             raise self._failure()
@@ -344,4 +345,5 @@ class Run:
             name = self.pipeline.graph_nodes[position].name
             first.add_note(f"node {name!r} failed as well: {type(error).__name__}: {error}")
             _logger.error("node %r of pipeline %r failed as well", name, self.pipeline.name, exc_info=error)
+        tell_failure(first, self.pipeline, self.pipeline.graph_nodes[failures[0][0]])
         return first

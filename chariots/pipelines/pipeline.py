@@ -18,6 +18,7 @@ from chariots.pipelines.store import OpStoreProtocol, SaveKey, StoredVersion
 from chariots.versioning import Version, VersionType
 
 if TYPE_CHECKING:
+    from chariots.pipelines.drawing import Drawing
     from chariots.pipelines.runners import BaseRunner
 
 __all__ = ["Pipeline"]
@@ -195,6 +196,17 @@ class Pipeline(BaseOp):
             for upstream in laid_out([self.graph_nodes[read]])
             for downstream in laid_out([node])
         ]
+
+    def draw(self, states: Any = None, *, around: str | None = None, within: int = 3) -> Drawing:
+        """Draws the pipeline, as SVG and as Mermaid; see `chariots.pipelines.drawing.draw`, which takes the same."""
+        from chariots.pipelines.drawing.picture import draw
+
+        return draw(self, states, around, within)
+
+    def _repr_html_(self) -> str:
+        from chariots.pipelines.drawing.picture import drawn_or_told
+
+        return drawn_or_told(self)
 
     # -- versions -------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ lives in its slot until its last reader has run; then the slot is emptied, which
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.runners import BaseRunner
 
-__all__ = ["Plan", "annotate", "compile_plan", "overridden", "split_outputs"]
+__all__ = ["Plan", "annotate", "compile_plan", "overridden", "split_outputs", "tell_failure"]
+
+_logger = logging.getLogger(__name__)
 
 # (op, hooks, reads, writes, clears, position): `hooks` is empty while calling op.execute is all there is to do;
 # `reads` and `writes` are a bare slot number in the common case of one, else a tuple of them.
@@ -122,8 +125,10 @@ class Plan:
                     slots[writes] = value
                 elif writes:
                     _fill(slots, writes, split_outputs(pipeline, position, value, len(writes)))
-        except Exception as error:
-            annotate(error, pipeline, position)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                annotate(error, pipeline, position)
+            tell_failure(error, pipeline, nodes[position] if position >= 0 else None)
             raise
         output = None if self.output_slot is None else slots[self.output_slot]
         for callback in callbacks:
@@ -157,6 +162,25 @@ def annotate(error: Exception, pipeline: Pipeline, position: int) -> None:
     if position >= 0:
         node = pipeline.graph_nodes[position]
         error.add_note(f"raised in node {node.name!r} of pipeline {pipeline.name!r}")
+
+
+def tell_failure(error: BaseException, pipeline: Pipeline, node: BaseNode | None) -> None:
+    """Tells the callbacks of a pipeline that a run of it has failed.
+
+    Args:
+        error: what was raised.
+        pipeline: the pipeline that was running.
+        node: the node that failed; None where it was none of them.
+    """
+    for callback in pipeline.callbacks:
+        tell = getattr(callback, "on_failure", None)
+        try:
+            if tell is not None:
+                tell(pipeline, node, error)
+        except Exception as another:
+            # The first error is the one that says what is wrong.
+            _logger.exception("callback %r failed while it was told of a failure", callback)
+            error.add_note(f"on_failure of {type(callback).__name__} failed: {type(another).__name__}: {another}")
 
 
 def split_outputs(pipeline: Pipeline, position: int, value: Any, expected: int) -> Sequence[Any]:

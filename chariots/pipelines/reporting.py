@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["is_wanted", "progress", "reporting_to"]
+__all__ = ["Reporter", "is_wanted", "progress", "redirected", "reporting_to"]
 
 Reporter = Callable[[float, "float | None", str], None]
 
@@ -50,3 +50,23 @@ def reporting_to(report: Reporter) -> Iterator[None]:
         yield
     finally:
         _reporter.reset(token)
+
+
+def redirected(make: Callable[[Reporter | None], Reporter]) -> Callable[[], None]:
+    """From now on, `progress` in this context calls another function.
+
+    Args:
+        make: gets the function that it has called so far, or None, and returns the other one.
+
+    Returns:
+        puts back the former one, where the other is still the one that is called.
+    """
+    before = _reporter.get()
+    now = make(before)
+    _reporter.set(now)
+
+    def put_back() -> None:
+        if _reporter.get() is now:
+            _reporter.set(before)
+
+    return put_back

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chariots.pipelines.base_node import BaseNode, NodeReference, ReservedNodes
 from chariots.pipelines.calling import call_node
 from chariots.pipelines.graph import INPUT_VALUE
-from chariots.pipelines.plan import annotate, split_outputs
+from chariots.pipelines.plan import annotate, split_outputs, tell_failure
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
@@ -35,20 +35,22 @@ def execute_node(
                 "run the nodes in the order of pipeline.pipeline_nodes"
             )
         args.append(intermediate_results.get(reference))
-    for callback in pipeline.callbacks:
-        callback.before_node_execution(pipeline, node, args)
+    writes = graph.outputs[position]
     try:
+        for callback in pipeline.callbacks:
+            callback.before_node_execution(pipeline, node, args)
         output = call_node(node, args, runner)
-    except Exception as error:
-        annotate(error, pipeline, position)
+        for callback in pipeline.callbacks:
+            callback.after_node_execution(pipeline, node, args, output)
+        parts = split_outputs(pipeline, position, output, len(writes)) if len(writes) > 1 else [output][: len(writes)]
+    except BaseException as error:
+        if isinstance(error, Exception):
+            annotate(error, pipeline, position)
+        tell_failure(error, pipeline, node)
         raise
-    for callback in pipeline.callbacks:
-        callback.after_node_execution(pipeline, node, args, output)
     for value in graph.inputs[position]:
         if graph.last_readers[value] == position:
             intermediate_results.pop(graph.reference(value), None)
-    writes = graph.outputs[position]
-    parts = [output] if len(writes) == 1 else split_outputs(pipeline, position, output, len(writes)) if writes else []
     for value, part in zip(writes, parts, strict=True):
         intermediate_results[graph.reference(value)] = part
     return intermediate_results

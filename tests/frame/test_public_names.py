@@ -48,7 +48,9 @@ NAMES = {
     "chariots.pipelines.ops": "BaseOp LoadableOp",
     "chariots.pipelines.nodes": "Node BaseNode ReservedNodes ABTestNode",
     "chariots.pipelines.runners": "BaseRunner SequentialRunner",
-    "chariots.pipelines.callbacks": "OpCallBack PipelineCallback",
+    "chariots.pipelines.callbacks": (
+        "OpCallBack PipelineCallback TimingCallback ProgressCallback LoggingCallback MetricsCallback"
+    ),
     "chariots.ml": "MLMode BaseMLOp",
     "chariots.ml.sklearn": "BaseSKOp SKSupervisedOp SKUnsupervisedOp",
     "chariots.ml.keras": "KerasOp",
@@ -63,7 +65,9 @@ NAMES = {
     "chariots.nodes": "Node BaseNode ReservedNodes ABTestNode",
     "chariots.ops": "BaseOp LoadableOp",
     "chariots.runners": "BaseRunner SequentialRunner",
-    "chariots.callbacks": "OpCallBack PipelineCallback",
+    "chariots.callbacks": (
+        "OpCallBack PipelineCallback TimingCallback ProgressCallback LoggingCallback MetricsCallback"
+    ),
     "chariots.savers": "BaseSaver FileSaver",
     "chariots.serializers": "BaseSerializer DillSerializer JSONSerializer CSVSerializer",
     "chariots.sklearn": "BaseSKOp SKSupervisedOp SKUnsupervisedOp",
@@ -99,7 +103,7 @@ MEMBERS = {
     "chariots.pipelines.runners:SequentialRunner": "run",
     "chariots.pipelines.callbacks:OpCallBack": "before_execution after_execution",
     "chariots.pipelines.callbacks:PipelineCallback": (
-        "before_execution after_execution before_node_execution after_node_execution"
+        "before_execution after_execution before_node_execution after_node_execution on_failure"
     ),
     "chariots.ml:MLMode": "FIT FIT_PREDICT PREDICT",
     "chariots.ml:BaseMLOp": (

@@ -1,26 +1,8 @@
 // Reads the page of a server with a real browser, as wide as is asked, and uses it as a person does; prints JSON.
-import { createRequire } from "node:module";
-import { join } from "node:path";
+import { launched } from "../browser.mjs";
 
 const [folder, installed, url, width, wanted, body] = process.argv.slice(2);
-const { chromium } = createRequire(join(folder, "package.json"))("playwright-core");
-const unpacked = join(folder, "unpacked");
-const libraries = join(unpacked, "al2023", "lib");
-
-const browser = await chromium.launch({
-  executablePath: installed || join(unpacked, "chromium"),
-  args: [
-    "--headless=shell",
-    "--no-sandbox", // it reads nothing but our own page, and may be run by root
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-  ],
-  env: installed ? process.env : { ...process.env, LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: join(unpacked, "fonts") },
-});
+const browser = await launched(folder, installed);
 try {
   const page = await browser.newPage({ viewport: { width: Number(width), height: 700 } });
   const complaints = [];

