@@ -13,7 +13,7 @@ from chariots.pipelines import Pipeline
 from chariots.pipelines.callbacks import PipelineCallback
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
-from chariots.pipelines.runners import SequentialRunner
+from chariots.pipelines.runners import BaseRunner, ProcessRunner, SequentialRunner, ThreadRunner
 from chariots.testing import TestPipelinesClient
 from chariots.workers import RQWorkerPool
 from tests.config.test_configuration_file import DOCUMENTED, written
@@ -155,6 +155,24 @@ def test_every_documented_spelling_of_the_bucket_is_known(first: str, second: st
 @pytest.mark.parametrize("name", ["SequentialRunner", "sequential-runner", "sequential_runner"])
 def test_every_documented_spelling_of_the_runner_is_known(name: str) -> None:
     assert isinstance(PipelinesConfig(runner=name).get_runner(), SequentialRunner)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("thread-runner", ThreadRunner), ("ProcessRunner", ProcessRunner)])
+def test_runners_are_named_with_their_options_beside(name: str, kind: type[BaseRunner], tmp_path: Path) -> None:
+    file = tmp_path / "chariots.yml"
+    options = "{max_workers: 3, resources: {gpu: 2}}"
+    file.write_text(f"pipelines: {{runner: {name}, runner_kwargs: {options}}}")
+    runner = ChariotsConfig(file).pipelines_config.get_runner()
+    assert isinstance(runner, kind)
+    assert runner.max_workers == 3
+    assert runner.resources.total["gpu"] == 2
+
+
+def test_options_that_a_runner_does_not_have_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"thread-runner cannot be made with \{'workers': 3\}"):
+        PipelinesConfig(runner="thread-runner", runner_kwargs={"workers": 3}).get_runner()
+    with pytest.raises(ValueError, match="this one is made already"):
+        PipelinesConfig(runner=SequentialRunner(), runner_kwargs={"max_workers": 3}).get_runner()
 
 
 @pytest.mark.parametrize("name", ["RQ", "rq"])

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -430,6 +431,36 @@ def test_an_op_goes_to_a_process_once(processes: ProcessRunner, monkeypatch: pyt
     for number in range(5):
         assert processes.run(pipeline, number) == number
     assert len(packed) == 2
+
+
+def test_an_op_may_be_a_dataclass(processes: ProcessRunner) -> None:
+    @dataclass
+    class Times(BaseOp):
+        factor: int
+
+        def execute(self, number: Any) -> Any:
+            return self.factor * number
+
+    assert processes.run(chain(Times(3), Times(4)), 2) == 24
+
+
+def test_an_op_that_is_gone_is_forgotten(processes: ProcessRunner) -> None:
+    class Keep(BaseOp):
+        def __init__(self) -> None:
+            super().__init__()
+            self.data = np.zeros(1_000_000)
+
+        def execute(self, number: Any) -> Any:
+            return number
+
+    for _ in range(40):
+        assert processes.run(chain(Keep()), 1) == 1
+    gc.collect()
+    processes.run(chain(AddOne()), 1)
+    assert len(processes._shipping._shipments) < 30
+    for worker in processes._pool._free:
+        processes._shipping.outdated(worker)
+        assert len(worker.known) < 30
 
 
 def test_callbacks_of_ops_and_pipelines_are_called_here(processes: ProcessRunner) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from functools import partial
 
 from chariots.pipelines.op_state import Stamp, cannot_be_sent, stamp_of, to_send
 from chariots.pipelines.ops import BaseOp
@@ -40,7 +41,8 @@ class Shipping:
         self._lock = threading.Lock()
         self._tokens = itertools.count()
         self._dropped = [0]  # how many shipments are of no use any more
-        self._shipments: weakref.WeakKeyDictionary[BaseOp, Shipment] = weakref.WeakKeyDictionary()
+        # By the id of the op: an op may be unhashable, as a dataclass is.
+        self._shipments: dict[int, tuple[weakref.ref[BaseOp], Shipment]] = {}
 
     def of(self, op: BaseOp) -> Shipment:
         """The present state of an op, packed.
@@ -52,18 +54,25 @@ class Shipping:
             TypeError: if it holds something that cannot be pickled.
         """
         stamp = stamp_of(op)
+        key = id(op)
         with self._lock:
-            known = self._shipments.get(op)
-            if known is not None and known.stamp.fits(stamp):
-                return known
+            known = self._shipments.get(key)
+            if known is not None and known[0]() is op and known[1].stamp.fits(stamp):
+                return known[1]
         try:
             packed = pack(to_send(op))
         except Exception as error:
             raise cannot_be_sent(op, error) from error
         with self._lock:
             shipment = Shipment(next(self._tokens), packed, stamp, self._dropped)
-            self._shipments[op] = shipment
+            self._shipments[key] = weakref.ref(op, partial(self._gone, key)), shipment
             return shipment
+
+    def _gone(self, key: int, reference: weakref.ref[BaseOp]) -> None:
+        # Without the lock: this may be called wherever the garbage collector runs, inside of it as well.
+        known = self._shipments.get(key)
+        if known is not None and known[0] is reference:
+            self._shipments.pop(key, None)
 
     def outdated(self, worker: Worker) -> tuple[int, ...]:
         """What a worker knows and nobody will ask it for any more.
@@ -76,7 +85,7 @@ class Shipping:
             return ()
         worker.heard_of = dropped
         with self._lock:
-            current = {shipment.token for shipment in self._shipments.values()}
+            current = {shipment.token for _, shipment in tuple(self._shipments.values())}
         gone = worker.known - current
         worker.known -= gone
         return tuple(gone)
