@@ -7,11 +7,27 @@ from typing import TYPE_CHECKING
 from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from chariots.pipelines.nodes import ABTestNode, BaseNode, Node, ReservedNodes
+    from chariots.pipelines.nodes import (
+        ABTestNode,
+        BaseNode,
+        ConditionalNode,
+        DataLoadingNode,
+        DataSavingNode,
+        MapNode,
+        Node,
+        ReservedNodes,
+    )
 
 _HOME = "chariots.pipelines.nodes"
 
-__getattr__, __dir__, _ = lazy_names(
-    __name__, {"Node": _HOME, "BaseNode": _HOME, "ReservedNodes": _HOME, "ABTestNode": _HOME}
-)
-__all__ = ["Node", "BaseNode", "ReservedNodes", "ABTestNode"]
+__all__ = [
+    "Node",
+    "BaseNode",
+    "ReservedNodes",
+    "ABTestNode",
+    "ConditionalNode",
+    "MapNode",
+    "DataLoadingNode",
+    "DataSavingNode",
+]
+__getattr__, __dir__, _ = lazy_names(__name__, dict.fromkeys(__all__, _HOME))

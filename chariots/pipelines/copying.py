@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from chariots.pipelines.choosing_nodes import ChoosingNode
 from chariots.pipelines.nodes import BaseNode, Node
-from chariots.pipelines.routing_nodes import ABTestNode
 
 if TYPE_CHECKING:
     from chariots.pipelines.ops import BaseOp
@@ -26,7 +26,7 @@ def copied(node: BaseNode, copies: dict[int, BaseOp]) -> BaseNode:
     """
     if not node.is_loadable:
         return node
-    if isinstance(node, ABTestNode):
+    if isinstance(node, ChoosingNode):
         return node.with_alternatives([_copied(one, copies) for one in node.alternatives])
     return _copied(node, copies) if isinstance(node, Node) else copy.copy(node)
 

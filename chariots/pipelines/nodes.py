@@ -14,14 +14,36 @@ from chariots.pipelines.store import OpStoreProtocol
 from chariots.versioning import Version
 
 if TYPE_CHECKING:
+    from chariots.pipelines.conditional_nodes import ConditionalNode
+    from chariots.pipelines.data_nodes import DataLoadingNode, DataSavingNode
+    from chariots.pipelines.mapping_nodes import MapNode
     from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.routing_nodes import ABTestNode
     from chariots.pipelines.runners import BaseRunner
     from chariots.web.retry import RetryPolicy
 
-__all__ = ["ABTestNode", "BaseNode", "Node", "NodeLike", "NodeReference", "ReservedNodes", "laid_out"]
+_HOMES = {
+    "ABTestNode": "chariots.pipelines.routing_nodes",
+    "ConditionalNode": "chariots.pipelines.conditional_nodes",
+    "MapNode": "chariots.pipelines.mapping_nodes",
+    "DataLoadingNode": "chariots.pipelines.data_nodes",
+    "DataSavingNode": "chariots.pipelines.data_nodes",
+}
 
-__getattr__, __dir__, _ = lazy_names(__name__, {"ABTestNode": "chariots.pipelines.routing_nodes"})
+__getattr__, __dir__, _ = lazy_names(__name__, _HOMES)
+__all__ = [
+    "Node",
+    "BaseNode",
+    "ReservedNodes",
+    "ABTestNode",
+    "ConditionalNode",
+    "MapNode",
+    "DataLoadingNode",
+    "DataSavingNode",
+    "NodeReference",
+    "NodeLike",
+    "laid_out",
+]
 
 
 class Node(BaseNode):

@@ -1,31 +1,24 @@
-"""Which of several ops fills a slot, for which call?"""
+"""Which of several ops fills a slot, so that the same caller always gets the same one?"""
 
 from __future__ import annotations
 
-import copy
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from chariots.errors import nearest
 from chariots.pipelines.choosing import Choice, Key, as_bytes, is_weight
-from chariots.pipelines.nodes import BaseNode, Node, NodeLike
+from chariots.pipelines.choosing_nodes import ChoosingNode
+from chariots.pipelines.nodes import Node, NodeLike
 from chariots.pipelines.ops import BaseOp
-from chariots.pipelines.store import OpStoreProtocol
-from chariots.versioning import Version, content_hash
+from chariots.versioning import content_hash
 
 if TYPE_CHECKING:
-    from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.runners import BaseRunner
 
-__all__ = ["ABTestNode", "Observer", "observed"]
-
-Observer: TypeAlias = Callable[[str, str, Node, bool, float], None]
-"""Told of every run of a variant: the names of the node and of the variant, the variant, whether it succeeded, and the
-seconds it took."""
+__all__ = ["ABTestNode"]
 
 
-class ABTestNode(BaseNode):
+class ABTestNode(ChoosingNode):
     """A node that fills its slot with several ops, one of which answers each call.
 
     >>> from chariots.pipelines import Pipeline
@@ -70,8 +63,6 @@ class ABTestNode(BaseNode):
         TypeError: if a variant is no op, or the key cannot be called.
     """
 
-    _observer: Observer | None = None
-
     def __init__(
         self,
         variants: Mapping[str, BaseOp | Node],
@@ -82,17 +73,12 @@ class ABTestNode(BaseNode):
         weights: Mapping[str, float] | None = None,
         key: Callable[..., Key] | None = None,
     ) -> None:
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"the name of a node is a string that is not empty, not {name!r}")
         if key is not None and not callable(key):
             raise TypeError(
                 f"the key of node {name!r} is {key!r}, which cannot be called; give a function of the arguments of the "
                 "node, or leave it out to let their content decide"
             )
-        super().__init__(input_nodes, output_nodes)
-        self._name = name
-        self._variants = _checked_variants(name, variants)
-        self.alternatives = tuple(self._variants.values())
+        super().__init__(variants, input_nodes, output_nodes, name=name)
         #: How much of the calls each variant gets, in proportion to the others.
         self.weights: Mapping[str, float] = _checked_weights(name, self._variants, weights)
         #: What tells one caller from another; None where the content of the arguments does.
@@ -100,32 +86,9 @@ class ABTestNode(BaseNode):
         self._choice = Choice(name, self.weights)
 
     @property
-    def name(self) -> str:
-        """The name that was given."""
-        return self._name
-
-    @property
-    def variants(self) -> dict[str, Node]:
-        """What can fill the slot, by the name of the variant."""
-        return dict(self._variants)
-
-    @property
-    def node_version(self) -> Version:
-        """The sum of the versions of the variants, in order."""
-        total = Version(creation_time=0.0)
-        for node in self.alternatives:
-            total = total + node.node_version
-        return total
-
-    @property
-    def is_loadable(self) -> bool:
-        """Whether any variant can be loaded."""
-        return any(node.is_loadable for node in self.alternatives)
-
-    @property
-    def requires_runner(self) -> bool:
-        """Whether any variant is a pipeline, which only a runner can run."""
-        return any(node.requires_runner for node in self.alternatives)
+    def asks(self) -> Sequence[Callable[..., Any]]:
+        """The key, if there is one."""
+        return () if self.key is None else (self.key,)
 
     def variant_for(self, key: Key) -> str:
         """Tells which variant answers the calls of a key; to evaluate a test, for instance, when it is over.
@@ -155,80 +118,29 @@ class ABTestNode(BaseNode):
             TypeError: if the key is unusable, or the arguments have no content that could be hashed.
         """
         learning = [_learns(node) for node in self.alternatives]
-        chosen = next(iter(self._variants)) if all(learning) else self._chosen(params)
+        chosen = next(iter(self._variants)) if all(learning) else self.choose(params)
         if not any(learning):
-            return self._run(chosen, self._variants[chosen], params, runner)
+            return self._run(chosen, params, runner)
         answer = None
-        for (name, node), learns in zip(self._variants.items(), learning, strict=True):
+        for name, learns in zip(self._variants, learning, strict=True):
             if learns or name == chosen:
-                output = self._run(name, node, params, runner)
+                output = self._run(name, params, runner)
                 if name == chosen:
                     answer = output
         return answer
 
-    def load_latest_version(self, store_to_look_in: OpStoreProtocol) -> ABTestNode | None:
-        """Loads the newest saved version of each variant, without looking at its neighbours.
+    def choose(self, params: Sequence[Any]) -> str:
+        """Says which variant answers a call, by its key.
 
         Args:
-            store_to_look_in: the op store.
+            params: the arguments, in the order of ``input_nodes``.
 
         Returns:
-            this node; None if the store has no version of any variant.
-        """
-        found = [node.load_latest_version(store_to_look_in) for node in self.alternatives]
-        return self if any(node is not None for node in found) else None
-
-    def persist(self, store: OpStoreProtocol, downstream_nodes: Sequence[BaseNode] | None = None) -> Version | None:
-        """Saves each variant, and that the downstream nodes accept it.
-
-        Args:
-            store: the op store.
-            downstream_nodes: the nodes that read this one.
-
-        Returns:
-            the version of the node; None if no variant has anything to save yet.
-        """
-        readers = list(downstream_nodes or ())
-        saved = [node.persist(store, readers) for node in self.alternatives]
-        return self.node_version if any(version is not None for version in saved) else None
-
-    def check_version_compatibility(self, upstream_node: BaseNode, store_to_look_in: OpStoreProtocol) -> None:
-        """Checks that every variant was validated with the present version of an upstream node.
-
-        Args:
-            upstream_node: the node whose output this one reads.
-            store_to_look_in: the op store that knows the valid links.
+            the name of the variant.
 
         Raises:
-            VersionError: if one of them does not fit.
+            TypeError: if the key is unusable, or the arguments have no content that could be hashed.
         """
-        for node in self.alternatives:
-            node.check_version_compatibility(upstream_node, store_to_look_in)
-
-    def with_alternatives(self, nodes: Iterable[Node]) -> Self:
-        """Returns a node with the same names, links and weights around other ops.
-
-        Args:
-            nodes: what fills the slot, in the order of the variants.
-        """
-        other = copy.copy(self)
-        other._variants = dict(zip(self._variants, nodes, strict=True))
-        other.alternatives = tuple(other._variants.values())
-        return other
-
-    def watched_by(self, observer: Observer) -> Self:
-        """Returns this very node, ops and all, with somebody who is told of every run of a variant.
-
-        Args:
-            observer: who is told.
-        """
-        other = copy.copy(self)
-        other._observer = observer
-        return other
-
-    # -- how ------------------------------------------------------------------------------------------------------
-
-    def _chosen(self, params: Sequence[Any]) -> str:
         if self.key is None:
             return self._choice.of(self._content(params))
         key = self.key(*params)
@@ -247,86 +159,10 @@ class ABTestNode(BaseNode):
             error.add_note("Give the node a key=, which says by what one caller is told from another.")
             raise
 
-    def _run(self, name: str, node: Node, params: Sequence[Any], runner: BaseRunner | None) -> Any:
-        began, is_done = time.perf_counter(), False
-        try:
-            output = node.execute(params, runner)
-            is_done = True
-        except Exception as error:
-            error.add_note(f"raised in node {node.name!r}, which is variant {name!r} of node {self._name!r}")
-            raise
-        finally:
-            if self._observer is not None:
-                self._observer(self._name, name, node, is_done, time.perf_counter() - began)
-        return output
-
-
-def observed(pipeline: Pipeline, observer: Observer) -> Pipeline:
-    """Returns a pipeline, ops and all, with somebody who is told of every run of a variant.
-
-    Args:
-        pipeline: the pipeline, which stays as it is.
-        observer: who is told.
-
-    Returns:
-        a copy; the pipeline itself, if neither it nor one nested in it has variants.
-    """
-    return pipeline.with_nodes([_observed(node, observer) for node in pipeline.graph_nodes])
-
-
-def _observed(node: BaseNode, observer: Observer) -> BaseNode:
-    if isinstance(node, ABTestNode):
-        variants = [_observed_inside(one, observer) for one in node.alternatives]
-        return node.with_alternatives(variants).watched_by(observer)
-    return _observed_inside(node, observer) if isinstance(node, Node) else node
-
-
-def _observed_inside(node: Node, observer: Observer) -> Node:
-    nested = node.nested
-    if nested is None:
-        return node
-    watched = observed(nested, observer)
-    return node if watched is nested else node.with_op(watched)
-
 
 def _learns(node: Node) -> bool:
     nested = node.nested
     return node.op.allow_version_change if nested is None else nested.trains
-
-
-def _checked_variants(node: str, variants: Mapping[str, BaseOp | Node]) -> dict[str, Node]:
-    if not isinstance(variants, Mapping):
-        raise TypeError(
-            f"the variants of node {node!r} are {variants!r:.80}; give a mapping from names to ops, such as "
-            '{"current": OneOp(), "new": OtherOp()}'
-        )
-    if not variants:
-        raise ValueError(f"node {node!r} has no variants, so that nothing could fill its slot; give it one at least")
-    found: dict[str, Node] = {}
-    for name, variant in variants.items():
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"a variant of node {node!r} is named {name!r}; give a string that is not empty")
-        one = variant if isinstance(variant, Node) else _as_node(node, name, variant)
-        if one.input_nodes or one.output_nodes:
-            raise ValueError(
-                f"variant {name!r} of node {node!r} has inputs or outputs of its own; give them to the node, for they "
-                "are those of every variant"
-            )
-        twin = next((other for other, known in found.items() if known.name == one.name), None)
-        if twin is not None:
-            raise ValueError(
-                f"variants {twin!r} and {name!r} of node {node!r} are both named {one.name!r}, and the store knows ops "
-                f'by name; give one of them another with Node(op, name="{one.name}_{name}")'
-            )
-        found[name] = one
-    return found
-
-
-def _as_node(node: str, name: str, variant: Any) -> Node:
-    try:
-        return Node(variant)
-    except TypeError as error:
-        raise TypeError(f"variant {name!r} of node {node!r} cannot be used: {error}") from error
 
 
 def _checked_weights(node: str, variants: Mapping[str, Node], weights: Mapping[str, float] | None) -> dict[str, float]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import flask
 from werkzeug.local import LocalProxy
 
+from chariots.pipelines.choosing_nodes import ChoosingNode
 from chariots.pipelines.nodes import Node, laid_out
-from chariots.pipelines.routing_nodes import ABTestNode
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
@@ -62,10 +62,10 @@ def _classes(pipeline: Pipeline, runner: BaseRunner) -> set[type]:
 
 
 def _keys(pipeline: Pipeline) -> Iterator[Any]:
-    """The functions, or the classes of the objects, that tell one caller from another where a node chooses."""
+    """The functions, or the classes of the objects, that are asked where a node chooses."""
     for node in pipeline.graph_nodes:
-        if isinstance(node, ABTestNode) and node.key is not None:
-            yield node.key if isinstance(node.key, FunctionType) else type(node.key)
+        for asked in node.asks if isinstance(node, ChoosingNode) else ():
+            yield asked if isinstance(asked, FunctionType) else type(asked)
         for one in laid_out([node]):
             if isinstance(one, Node) and one.nested is not None:
                 yield from _keys(one.nested)
