@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from chariots.errors import VersionError, nearest
 from chariots.pipelines.mismatch import LEVELS, strictest
@@ -88,6 +88,9 @@ class BaseNode(ABC):
 
     #: The nodes of which one fills this slot at each run, without links of their own; none for a node that is one step.
     alternatives: Sequence[Node] = ()
+
+    #: How many inputs a node of this class reads; None where that is not known of the class.
+    arity: ClassVar[int | None] = None
 
     #: How often it is tried, for how long, and the like; None where the node asks for nothing of the kind.
     options: NodeOptions | None = None
@@ -244,7 +247,10 @@ class BaseNode(ABC):
 
     @property
     def require_saver(self) -> bool:
-        """Whether the node needs a saver to execute, as nodes that read or write data do."""
+        """Whether the node needs a saver to execute, as nodes that read or write data do.
+
+        What such a node has read or written last is its own: it is copied with every copy of a pipeline.
+        """
         return False
 
     def __repr__(self) -> str:

@@ -99,6 +99,11 @@ class ChoosingNode(BaseNode):
         return any(node.is_loadable for node in self.alternatives)
 
     @property
+    def require_saver(self) -> bool:
+        """Whether any variant needs a saver."""
+        return any(node.require_saver for node in self.alternatives)
+
+    @property
     def requires_runner(self) -> bool:
         """Whether any variant is a pipeline, which only a runner can run."""
         return any(node.requires_runner for node in self.alternatives)

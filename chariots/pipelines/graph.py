@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
 from chariots.errors import nearest
+from chariots.pipelines.edge_types import check_edges
 from chariots.pipelines.nodes import BaseNode, Node, NodeLike, NodeReference, ReservedNodes, laid_out
 
 __all__ = ["INPUT_VALUE", "Graph", "build_graph"]
@@ -107,10 +108,13 @@ def build_graph(nodes: Sequence[BaseNode], pipeline_name: str) -> Graph:
 
     Raises:
         ValueError: if a reference leads nowhere, two nodes produce the same name, an output is never read, or the
-            nodes form a cycle; the message names the node and the reference.
+            nodes form a cycle, or an op is certain to get what it does not take; the message names the node and the
+            reference.
         TypeError: if something among the nodes is not a node.
     """
-    return _Builder(list(nodes), pipeline_name).build()
+    graph = _Builder(list(nodes), pipeline_name).build()
+    check_edges(graph, pipeline_name)
+    return graph
 
 
 class _Builder:

@@ -120,6 +120,11 @@ class Node(BaseNode):
         return cast("Pipeline", self._op) if self._op.holds_nodes else None
 
     @property
+    def hands_on(self) -> bool:
+        """Whether a nested pipeline gets just what the node reads, and the node returns just what that returns."""
+        return True
+
+    @property
     def is_loadable(self) -> bool:
         """Whether the op, or any op of a nested pipeline, can be loaded."""
         nested = self.nested
@@ -131,6 +136,12 @@ class Node(BaseNode):
     def requires_runner(self) -> bool:
         """Whether the slot is filled by a pipeline, which only a runner can run."""
         return self._op.holds_nodes
+
+    @property
+    def require_saver(self) -> bool:
+        """Whether a node of a nested pipeline needs a saver."""
+        nested = self.nested
+        return nested is not None and any(node.require_saver for node in nested.pipeline_nodes)
 
     def execute(self, params: Sequence[Any], runner: BaseRunner | None = None) -> Any:
         """Runs the op with its callbacks.

@@ -134,13 +134,13 @@ class Pipeline(BaseOp):
         """The nodes that read the pipeline's input, each with the position among its arguments.
 
         A nested pipeline counts through the nodes inside it that read what it is given, and a node that chooses through
-        those it chooses among.
+        those it chooses among. One that gets element by element counts as the node that it is.
         """
         found: list[tuple[BaseNode, int]] = []
         for node, reads in zip(self.graph_nodes, self._graph.inputs, strict=True):
             for argument, value in enumerate(reads):
                 for one in laid_out([node]) if value == INPUT_VALUE else ():
-                    nested = one.nested if isinstance(one, Node) else None
+                    nested = one.nested if isinstance(one, Node) and one.hands_on else None
                     found.extend(nested.nodes_reading_input if nested else [(one, argument)])
         return found
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Parameter", "parameter_hints"]
+__all__ = ["Parameter", "parameter_hints", "return_hint"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,19 @@ def parameter_hints(function: Callable[..., Any]) -> list[Parameter]:
     if found and found[0].name == "self" and inspect.isfunction(function):
         del found[0]
     return [_read(parameter, function) for parameter in found]
+
+
+def return_hint(function: Callable[..., Any]) -> Any:
+    """Reads what a function or method says it returns.
+
+    Args:
+        function: a function written in Python; a method may be bound or not.
+
+    Returns:
+        the resolved type hint; ``Any`` where there is none or it cannot be resolved.
+    """
+    annotations = getattr(function, "__annotations__", {})
+    return _resolve(annotations["return"], function) if "return" in annotations else Any
 
 
 def _read(parameter: inspect.Parameter, function: Callable[..., Any]) -> Parameter:

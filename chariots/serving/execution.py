@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from chariots import schema, web
 from chariots.errors import BackendError, ChariotsError
+from chariots.pipelines.copying import with_own_data
 from chariots.web import tracing
 
 if TYPE_CHECKING:
@@ -119,6 +120,10 @@ def run(
     Raises:
         RuntimeError: if an op tries to end the process.
     """
+    if snapshot.has_data and not snapshot.trains:
+        with_data = with_own_data(snapshot.pipeline)
+        output = _run(with_data.watched(callbacks), value, runner, snapshot.versions)
+        return output, snapshot.now(with_data)
     if not snapshot.trains:
         if not callbacks:
             return run_as_it_is(snapshot, value, runner), snapshot
@@ -143,7 +148,7 @@ def run_request(served: ServedPipeline, snapshot: Snapshot, value: Any, runner: 
     Raises:
         RuntimeError: if an op tries to end the process.
     """
-    if snapshot.trains or served.batcher is None:
+    if snapshot.trains or snapshot.has_data or served.batcher is None:
         return run(served, snapshot, value, runner)
     return served.batcher.run(snapshot, value, runner), snapshot
 

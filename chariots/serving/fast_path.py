@@ -157,7 +157,7 @@ class FastPath:
         except ChariotsError:
             return None
         snapshot = served.current
-        if not snapshot.is_ready or snapshot.trains:
+        if not snapshot.is_ready or snapshot.trains or snapshot.has_data:
             return None
         environ[ROUTE], environ[PIPELINE] = MAIN, served.name
         return Asked(served, snapshot, value)
@@ -230,7 +230,7 @@ class FastPath:
 
     def _members(self, environ: WSGIEnvironment, served: ServedPipeline) -> dict[str, Any] | None:
         """The members of the body; None where Flask must look at it, or the pipeline cannot run here and now."""
-        if served.start_is_pending or not served.current.is_ready or served.current.trains:
+        if served.start_is_pending or not served.current.is_ready or served.current.trains or served.current.has_data:
             return None
         if served.routing is not None and served.routing.is_active:  # who answers is decided by a header
             return None

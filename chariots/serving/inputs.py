@@ -8,10 +8,12 @@ one; where two readers declare different types, each must accept the value and a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
 from chariots import schema
 from chariots.errors import InputError
+from chariots.pipelines.mapping_nodes import MapNode
 from chariots.pipelines.nodes import Node
 
 if TYPE_CHECKING:
@@ -121,5 +123,16 @@ def _parameter(node: BaseNode, position: int) -> Parameter | None:
     """The parameter that a node's argument ends in; None where the signature does not say."""
     if not isinstance(node, Node):
         return None
+    if isinstance(node, MapNode):
+        return _list_parameter(node)
     parameters = schema.parameter_hints(node.op.execute)
     return parameters[position] if position < len(parameters) else None
+
+
+def _list_parameter(node: MapNode) -> Parameter | None:
+    """The parameter that the elements end in which a node maps over, as that of a list; None where it is not clear."""
+    parameters = [_parameter(reader, at) for reader, at in node.mapped.nodes_reading_input]
+    typed = [one for one in parameters if one is not None and one.hint is not Any]
+    if not typed or any(one.hint != typed[0].hint for one in typed):
+        return None
+    return schema.Parameter(typed[0].name, GenericAlias(list, (typed[0].hint,)), has_default=False, optional=False)

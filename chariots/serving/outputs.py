@@ -21,7 +21,7 @@ def output_op(pipeline: Pipeline) -> BaseOp | None:
         pipeline: the pipeline.
 
     Returns:
-        the op; None where there is no output, or the output is a part of what an op returns.
+        the op; None where there is no output, or the output is a part of what an op returns, or a list of that.
     """
     ends = ReservedNodes.pipeline_output.value
     while True:
@@ -33,7 +33,7 @@ def output_op(pipeline: Pipeline) -> BaseOp | None:
             ),
             None,
         )
-        if not isinstance(node, Node) or len(node.output_references) > 1:
+        if not isinstance(node, Node) or not node.hands_on or len(node.output_references) > 1:
             return None
         if node.nested is None:
             return node.op

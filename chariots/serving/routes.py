@@ -116,7 +116,7 @@ class _Views:
 
     def versions(self, name: str) -> Response:
         """Shows the version of every node of a pipeline."""
-        snapshot = self._app.served_pipeline(name).current
+        snapshot = self._app.served_pipeline(name).current.now()
         return _with_generation(Response(snapshot.versions_json, 200, content_type=_JSON), snapshot)
 
     def load(self, name: str) -> Response:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from chariots import web
 from chariots.errors import ChariotsError, ConflictError, ForbiddenError, VersionError
+from chariots.pipelines.choosing_nodes import Observer, observed
 from chariots.pipelines.loading import load_pipeline
 from chariots.pipelines.questions import questions
-from chariots.pipelines.choosing_nodes import Observer, observed
 from chariots.serving.batchable import Batching
 from chariots.serving.batching import Batcher
 from chariots.serving.inputs import InputReader

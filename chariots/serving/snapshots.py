@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chariots import schema
@@ -67,6 +67,7 @@ class Snapshot:
         versions_json: the same, as JSON.
         is_ready: whether every op that needs loading is loaded.
         trains: whether running it changes an op, so that it must run on a copy.
+        has_data: whether a node of it loads or saves data, so that its version is another after a run.
         pace: how long one run takes, lately.
     """
 
@@ -76,12 +77,13 @@ class Snapshot:
     versions_json: bytes
     is_ready: bool
     trains: bool
+    has_data: bool = False
     pace: Pace = field(default_factory=Pace, compare=False)
 
     @classmethod
     def of(cls, pipeline: Pipeline, generation: int) -> Snapshot:
         """Describes the present state of a pipeline that nobody will change any more."""
-        versions = {node.name: str(_shown_version(node)) for node in laid_out(pipeline.graph_nodes)}
+        versions = _shown_versions(pipeline)
         return cls(
             pipeline=pipeline,
             generation=generation,
@@ -89,7 +91,28 @@ class Snapshot:
             versions_json=schema.dumps(versions),
             is_ready=pipeline.is_ready,
             trains=pipeline.trains,
+            has_data=any(node.require_saver for node in pipeline.graph_nodes),
         )
+
+    def now(self, pipeline: Pipeline | None = None) -> Snapshot:
+        """Describes this state with the versions that its data has at present.
+
+        Args:
+            pipeline: a copy of its pipeline, which has just run on data of its own; its own pipeline if None.
+
+        Returns:
+            a description; this one, if nothing is different.
+        """
+        if not self.has_data:
+            return self
+        versions = _shown_versions(pipeline or self.pipeline)
+        if versions == self.versions:
+            return self
+        return replace(self, versions=versions, versions_json=schema.dumps(versions))
+
+
+def _shown_versions(pipeline: Pipeline) -> dict[str, str]:
+    return {node.name: str(_shown_version(node)) for node in laid_out(pipeline.graph_nodes)}
 
 
 def _shown_version(node: BaseNode) -> Version:

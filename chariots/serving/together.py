@@ -96,7 +96,7 @@ class Together:
             return None
         snapshot = served.current
         is_tried = served.routing is not None and served.routing.is_active
-        if is_tried or not snapshot.is_ready or snapshot.trains:
+        if is_tried or not snapshot.is_ready or snapshot.trains or snapshot.has_data:
             return None
         manner: Manner = "together" if _runs_together(served, snapshot) else "alone"
         return manner if snapshot.pace.is_below(QUICK_SECONDS[manner]) else None

@@ -155,6 +155,20 @@ class BaseSaver(ABC):
         """
         return None
 
+    def stamp(self, path: str) -> str | None:
+        """Tells something that is certain to change when the bytes under a path do, without reading them.
+
+        Args:
+            path: where below the root.
+
+        Returns:
+            any text; None where the saver knows no such thing, or is not certain of it, so that the bytes are read.
+
+        Raises:
+            FileNotFoundError: if nothing is kept there; where the saver knows no such thing, whoever reads finds out.
+        """
+        return None
+
     def exists(self, path: str) -> bool:
         """Tells whether something is kept under a path.
 

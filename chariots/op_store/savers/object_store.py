@@ -165,6 +165,19 @@ class ObjectStoreSaver(BaseSaver):
         """
         return int(self._bucket.head(self.object_name(path))["size"])
 
+    def stamp(self, path: str) -> str | None:
+        """Tells the entity tag that the service gave to an object, its size and its time; None where it gives no tag.
+
+        Args:
+            path: the name of the object after the root.
+
+        Raises:
+            FileNotFoundError: if there is no such object.
+        """
+        known = self._bucket.head(self.object_name(path))
+        tag = known.get("e_tag")
+        return f"{tag}-{known['size']}-{known['last_modified'].timestamp()}" if tag else None
+
     def exists(self, path: str) -> bool:
         """Tells whether there is such an object.
 
