@@ -36,7 +36,8 @@ def chunks_of(who: str, value: Any, size: int) -> Iterator[Any]:
             return (value.slice(start, size) for start in starts)
         by_position = getattr(value, "iloc", value)  # a frame is asked by position, whatever its index
         return (by_position[start : start + size] for start in starts)
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, dict)):
+    is_odd = isinstance(value, (str, bytes, bytearray, dict)) or getattr(value, "ndim", 1) == 0
+    if isinstance(value, Iterable) and not is_odd:
         return _lists(value, size)
     raise TypeError(
         f"{who} goes over the rows of its input, which is a {type(value).__name__} and has none; give it an array, a "

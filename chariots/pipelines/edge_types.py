@@ -123,9 +123,10 @@ def _check_counts(graph: Graph, kinds: list[type], where: str) -> None:
                 "join them in a node before it, or name the one"
             )
         for one in laid_out([node]):
-            signature = _signature(type(one), type(one.op)) if isinstance(one, Node) else None
-            if signature is not None and not signature.takes(count) and not _has_own_execute(one.op):
-                raise ValueError(f"{where}, {_count_message(one, count, signature)}")
+            if isinstance(one, Node) and not _has_own_execute(one.op):
+                signature = _signature(type(one), type(one.op))
+                if signature is not None and not signature.takes(count):
+                    raise ValueError(f"{where}, {_count_message(one, count, signature)}")
 
 
 def _count_message(node: Node, count: int, signature: _Signature) -> str:

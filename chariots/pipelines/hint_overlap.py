@@ -16,6 +16,7 @@ __all__ = ["may_pass"]
 
 _NUMBERS = (int, float, complex)  # where one is asked for, the ones before it will do
 _BYTES = (bytes, bytearray, memoryview)
+_CALLABLE: Any = collections.abc.Callable
 _STANDARD = ("builtins", "collections", "collections.abc", "typing")  # of whose parameters the meaning is known
 _WRAPPERS = (typing.Final, typing.ClassVar, typing.Required, typing.NotRequired)
 
@@ -119,7 +120,7 @@ def _acts_as(kind: type, abstract: type) -> bool:
 def _arguments_may_pass(kind: type, given: Any, target: type, wanted: Any) -> bool:
     """Whether what is in the brackets fits; an empty list is of every type, but nobody means that."""
     left, right = typing.get_args(given), typing.get_args(wanted)
-    if not left or not right or collections.abc.Callable in (kind, target):
+    if not left or not right or _CALLABLE in (kind, target):
         return True
     if kind is tuple and target is tuple:
         return _tuples_may_pass(left, right)

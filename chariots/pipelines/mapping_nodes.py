@@ -108,8 +108,9 @@ class MapNode(Node):
         who = f"node {self.name!r}"
         if self.chunk_size is None:
             return runner.map(self.mapped, _elements(who, params[0]))
+        chunks = chunks_of(who, params[0], self.chunk_size)
         try:
-            outputs = runner.map(self.mapped, chunks_of(who, params[0], self.chunk_size))
+            outputs = runner.map(self.mapped, chunks)
         except Exception as error:
             error.add_note(f"an element of {who} is a chunk of {self.chunk_size} rows")
             raise

@@ -10,10 +10,10 @@ from chariots.ml import MLMode
 from chariots.op_store import OpStoreServer
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines import Pipeline
+from chariots.pipelines.choosing_nodes import observed
 from chariots.pipelines.nodes import ABTestNode, Node
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.questions import questions
-from chariots.pipelines.choosing_nodes import observed
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
 from tests.pipelines.sample_ops import Add, AddOne, Counter, Double, Fail, Pair
 from tests.pipelines.test_persistence import First, Second, Third
