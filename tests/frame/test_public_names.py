@@ -46,7 +46,9 @@ NAMES = {
     "chariots.pipelines.pipelines_server": "PipelineResponse PipelinesServer",
     "chariots.pipelines.pipelines_client": "PipelinesClient AbstractPipelinesClient",
     "chariots.pipelines.ops": "BaseOp LoadableOp",
-    "chariots.pipelines.nodes": "Node BaseNode ReservedNodes ABTestNode",
+    "chariots.pipelines.nodes": (
+        "Node BaseNode ReservedNodes ABTestNode ConditionalNode MapNode DataLoadingNode DataSavingNode"
+    ),
     "chariots.pipelines.runners": "BaseRunner SequentialRunner",
     "chariots.pipelines.callbacks": (
         "OpCallBack PipelineCallback TimingCallback ProgressCallback LoggingCallback MetricsCallback"
@@ -62,7 +64,7 @@ NAMES = {
     "chariots.errors": "VersionError BackendError",
     "chariots.testing": "TestOpStoreClient TestPipelinesClient",
     "chariots.cli": "main",
-    "chariots.nodes": "Node BaseNode ReservedNodes ABTestNode",
+    "chariots.nodes": "Node BaseNode ReservedNodes ABTestNode ConditionalNode MapNode DataLoadingNode DataSavingNode",
     "chariots.ops": "BaseOp LoadableOp",
     "chariots.runners": "BaseRunner SequentialRunner",
     "chariots.callbacks": (
