@@ -120,6 +120,7 @@ class ThreadRunner(ParallelRunner):
     >>> from chariots.pipelines import Pipeline
     >>> from chariots.pipelines.nodes import Node
     >>> from chariots.pipelines.ops import BaseOp
+    >>> from chariots.pipelines.runners import ThreadRunner
     >>> class Double(BaseOp):
     ...     def execute(self, number):
     ...         return 2 * number

@@ -41,6 +41,7 @@ class ProcessRunner(ParallelRunner):
     >>> from chariots.pipelines import Pipeline
     >>> from chariots.pipelines.nodes import Node
     >>> from chariots.pipelines.ops import BaseOp
+    >>> from chariots.pipelines.runners import ProcessRunner
     >>> class Double(BaseOp):
     ...     def execute(self, number):
     ...         return 2 * number

@@ -15,7 +15,7 @@ from chariots.pipelines.drawing import Drawing
 from chariots.pipelines.nodes import ABTestNode, BaseNode, Node
 from chariots.pipelines.runners import SequentialRunner
 from chariots.versioning import Version
-from tests.pipelines.sample_ops import Add, AddOne, Constant, Double, IsOdd, Pair
+from tests.pipelines.sample_ops import Add, AddOne, Constant, Double, Pair
 
 IN, OUT = "__pipeline_input__", "__pipeline_output__"
 HOSTILE = [
