@@ -46,7 +46,7 @@ class OpCallBack:
 
 
 class PipelineCallback:
-    """Something to do around a pipeline and around each of its nodes; override any of the four methods.
+    """Something to do around a pipeline and around each of its nodes; override any of the five methods.
 
     Give it to a pipeline (``pipeline_callbacks=``) or to a server for all of its pipelines
     (``default_pipeline_callbacks=``).
@@ -86,4 +86,12 @@ class PipelineCallback:
             node: the node that ran.
             args: the arguments it was given.
             output: what it returned.
+        """
+
+    def on_cached_node(self, pipeline: Pipeline, node: BaseNode) -> None:
+        """Called in place of the two node methods where the output of a node was found in the cache.
+
+        Args:
+            pipeline: the pipeline that is running.
+            node: the node that need not run.
         """
