@@ -6,20 +6,15 @@
 from __future__ import annotations
 
 from chariots.pipelines.caching.cache import NodeCache, default_cache
-from chariots.pipelines.explaining import Explanation, NodeReport, explained
 from chariots.pipelines.caching.forms import NotKeptError
-from chariots.pipelines.caching.held import Held, value_of
+from chariots.pipelines.caching.held import Held
 from chariots.pipelines.caching.stepping import Begun, Cached
 
 __all__ = [
     "NodeCache",
-    "explained",
-    "Explanation",
-    "NodeReport",
     "Cached",
     "Begun",
     "Held",
-    "value_of",
     "default_cache",
     "NotKeptError",
 ]

@@ -60,13 +60,14 @@ class NodeCache:
         for name, limit in (("max_bytes", max_bytes), ("max_age", max_age)):
             if limit is not None and not 0 < limit < math.inf:
                 raise ValueError(f"a NodeCache was given {name}={limit!r}; give a number above 0, or None for no limit")
+        #: The directory or saver.
+        self.place: Any = place
         if place is None or isinstance(place, str | os.PathLike):
-            place = Folder(default_folder() if place is None else place)
+            self.place = Folder(default_folder() if place is None else place)
         elif not (hasattr(place, "save_stream") and hasattr(place, "load")):
             raise TypeError(f"a NodeCache cannot keep anything in {place!r}; give a directory, or a saver")
-        self.place: Any = place
         self.max_bytes, self.max_age, self.pickles = max_bytes, max_age, pickles
-        self._limits = Limits(place, max_bytes, max_age)
+        self._limits = Limits(self.place, max_bytes, max_age)
         self._down_until = 0.0
 
     def find(self, key: str) -> tuple[Entry | None, str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chariots.pipelines.caching.identity import Identity
 
 __all__ = ["Code", "MovedError"]
 
@@ -24,12 +27,14 @@ class Code:
 
     Attributes:
         named: for each class, its name and fingerprint in one text.
+        plain: for classes of ops that hold nothing, what each of them computes.
     """
 
     def __init__(self) -> None:
         self._found: dict[int, tuple[Any, str | None]] = {}
         self._stats: dict[str, _Stat | None] = {}
         self.named: dict[type, str] = {}
+        self.plain: dict[type, Identity] = {}
 
     def of(self, target: Any, made: float) -> str | None:
         """The fingerprint of a class or function; None where Python has no source for it.

@@ -145,7 +145,8 @@ def _opened(data: bytes | bytearray, parts: int) -> list[Any]:
     text = bytes(data[_SHA + 1 :])
     if hashlib.sha256(text).hexdigest().encode() != data[:_SHA]:
         raise DamagedEntryError("its bytes are not those that were written")
-    number, *content = json.loads(text.decode())
+    content: list[Any] = json.loads(text.decode())
+    number = content.pop(0)
     if number != FORMAT or len(content) != parts:
         raise DamagedEntryError(f"it is written in format {number!r}, and this release reads {FORMAT}")
     return content
@@ -182,7 +183,9 @@ def differences(question: Question, last: Question) -> Sequence[str]:
         pairs = zip(question.labels, question.inputs, last.inputs, strict=True)
         names = [repr(label) for label, new, old in pairs if new != old]
         if names:
-            found.append(f"input {names[0]} has changed" if len(names) == 1 else f"inputs {_listed(names)} have changed")
+            found.append(
+                f"input {names[0]} has changed" if len(names) == 1 else f"inputs {_listed(names)} have changed"
+            )
     if question.outputs != last.outputs:
         found.append("it has another number of outputs")
     return found

@@ -53,7 +53,7 @@ def to_bytes(value: Any, content: str | None, pickles: bool) -> tuple[str, Seque
         )
     try:
         return PICKLE, (pickle.dumps(value, protocol=5),)
-    except Exception as error:  # noqa: BLE001  # what pickling may raise has no end
+    except Exception as error:  # what pickling may raise has no end
         raise NotKeptError(f"it cannot be pickled ({type(error).__name__}: {error})") from error
 
 

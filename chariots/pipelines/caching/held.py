@@ -11,8 +11,9 @@ from chariots.pipelines.caching.cache import NodeCache
 from chariots.pipelines.caching.content import content_of, is_immutable
 from chariots.pipelines.caching.entries import Entry
 from chariots.pipelines.caching.forms import to_bytes
+from chariots.pipelines.handles import Handle, value_of, values_of
 
-__all__ = ["Held", "Source", "as_held", "value_of"]
+__all__ = ["Held", "Source", "as_held"]
 
 _UNREAD: Any = object()
 _lock = threading.Lock()  # held while a reference is set, and never longer
@@ -42,8 +43,11 @@ class Source:
         self.cache, self.entry, self.whose, self.args, self.again = cache, entry, whose, args, again
 
 
-class Held:
-    """A value on its way between two nodes, of which the content may be known before anybody has read it."""
+class Held(Handle):
+    """A value on its way between two nodes, of which the content may be known before anybody has read it.
+
+    What it holds may itself be a handle, for a value in another process; it is asked for the value then.
+    """
 
     __slots__ = ("_content", "_index", "_is_lent", "_source", "_value")
 
@@ -52,6 +56,11 @@ class Held:
     ) -> None:
         self._value, self._content, self._source, self._index = value, content, source, index
         self._is_lent = False
+
+    @property
+    def known_content(self) -> str | None:
+        """What the value holds, where nobody has to look; see `content`."""
+        return None if self._is_lent else self._content
 
     def content(self, where: str) -> str:
         """Names what the value holds.
@@ -67,7 +76,7 @@ class Held:
         known = self._content
         if known is not None and not self._is_lent:
             return known
-        value = self._value
+        value = value_of(self._value)
         if known is not None and " " in known:  # known by its bytes, for want of a content
             return _by_bytes(value, where)
         found = content_of(value, where)
@@ -84,9 +93,17 @@ class Held:
         """Returns the value, reading it if need be; whoever gets it may change it in place."""
         if self._value is _UNREAD:
             _read(self)
+        if isinstance(self._value, Handle):
+            return self._value.value()  # each of its readers gets a copy
         if not is_immutable(self._value):
             self._is_lent = True
         return self._value
+
+    def lend(self) -> Any:
+        """Returns what is held, a value or a handle, for whoever passes it on to a node; read if need be."""
+        value = self.value() if not isinstance(self._value, Handle) else self._value
+        self._is_lent = self._is_lent or not is_immutable(value)
+        return value
 
     def _try(self) -> bool:
         """Reads the value, where it is still kept."""
@@ -106,7 +123,7 @@ class Held:
         source = self._source
         if source is None:
             return
-        outputs = source.again([value_of(arg) for arg in source.args])
+        outputs = source.again(values_of(source.args))
         found = as_held(outputs[self._index])
         with _lock:
             if self._value is _UNREAD:
@@ -116,15 +133,6 @@ class Held:
     def _waits_for(self) -> list[Held]:
         source = self._source
         return [] if source is None else [arg for arg in source.args if isinstance(arg, Held) and not arg.is_read]
-
-
-def value_of(value: Any) -> Any:
-    """The value itself, whether it is held or not; it is read if need be, or computed again if it has vanished.
-
-    Args:
-        value: anything.
-    """
-    return value.value() if isinstance(value, Held) else value
 
 
 def as_held(value: Any) -> Held:
@@ -137,7 +145,7 @@ def as_held(value: Any) -> Held:
 
 
 def _read(wanted: Held) -> None:
-    """Reads a value; where it has vanished, runs its node again, and before that those that it reads. (No recursion.)"""
+    """Reads a value; where it has vanished, runs its node again, and before that those that it reads."""
     waiting = [wanted]
     expanded: set[int] = set()
     while waiting:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from chariots.errors import ConflictError
@@ -101,11 +100,17 @@ def _of_op(op: BaseOp, who: str, code: Code) -> Identity:
     if op.holds_nodes:
         return _of_pipeline(cast("Pipeline", op), code)
     kind = type(op)
+    known = code.plain.get(kind)
+    if known is not None and vars(op).keys() <= _NEITHER:
+        return known
     made = kind.__version__.creation_time
     held = cast("Any", op).__chariots_hash__() if hasattr(kind, _HASH) else _attributes(op)
     state = _state(held, f"what op {op.name!r} of {who} holds", code, made)
     version = op.op_version
-    return Identity(f"{version.major}.{version.minor}.{version.patch}", _code(kind, who, code, made), state)
+    found = Identity(f"{version.major}.{version.minor}.{version.patch}", _code(kind, who, code, made), state)
+    if not state and version is kind.__version__ and not _slots(kind):
+        code.plain[kind] = found  # as it is for every op of this class that holds nothing
+    return found
 
 
 def _of_pipeline(pipeline: Pipeline, code: Code) -> Identity:
@@ -144,7 +149,7 @@ def _code(kind: type, who: str, code: Code, made: float) -> str:
 
 
 def _state(held: Any, where: str, code: Code, made: float) -> str:
-    if isinstance(held, Mapping) and not held:
+    if type(held) is dict and not held:
         return ""
     return state_of(held, where, lambda function: code.of(function, made))
 

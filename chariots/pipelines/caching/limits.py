@@ -105,5 +105,3 @@ def _grouped(kept: Iterable[Any]) -> tuple[list[_Files], list[tuple[str, float]]
             files.paths.append(one.path)
             files.used = max(files.used, one.modified)
     return list(entries.values()), leftovers
-
-

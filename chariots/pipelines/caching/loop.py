@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chariots.pipelines.caching.held import value_of
 from chariots.pipelines.caching.stepping import Cached
 from chariots.pipelines.calling import call_node
 from chariots.pipelines.graph import INPUT_VALUE
+from chariots.pipelines.handles import value_of
+from chariots.pipelines.plan import annotate, overridden, split_outputs
 
 if TYPE_CHECKING:
-    from chariots.pipelines.base_node import BaseNode
     from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.runners import BaseRunner
 
-__all__ = ["run_cached"]
+__all__ = ["Execution", "run_cached"]
 
 
 def run_cached(pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> Any:
@@ -29,13 +30,12 @@ def run_cached(pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> A
     Returns:
         the result of the pipeline; None if it has none.
     """
-    from chariots.pipelines.plan import annotate
-
     plan, graph, callbacks = pipeline.plan, pipeline.graph, pipeline.callbacks
     arguments = [pipeline_input] if plan.takes_input else []
     for callback in callbacks:
         callback.before_execution(pipeline, arguments)
     cached = Cached(pipeline, runner.cache)
+    execute = Execution(pipeline, runner)
     slots: list[Any] = [None] * plan.slots
     if plan.takes_input:
         slots[INPUT_VALUE] = cached.hold(INPUT_VALUE, pipeline_input)
@@ -43,9 +43,8 @@ def run_cached(pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> A
     try:
         for _op, _hooks, _reads, _writes, clears, position in plan.steps:
             args = [slots[value] for value in graph.inputs[position]]
-            execute = partial(execute_node, pipeline, pipeline.graph_nodes[position], runner)
-            outputs = cached.step(position, args, execute)
-            del args, execute
+            outputs = cached.step(position, args, partial(execute, position))
+            del args
             for slot in clears:
                 slots[slot] = None
             for value, output in zip(graph.outputs[position], outputs, strict=True):
@@ -60,21 +59,40 @@ def run_cached(pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> A
     return output
 
 
-def execute_node(pipeline: Pipeline, node: BaseNode, runner: BaseRunner | None, args: list[Any]) -> Any:
-    """Runs one node with the callbacks of its pipeline around it.
+class Execution:
+    """Runs nodes of a pipeline with its callbacks around them.
 
     Args:
         pipeline: the pipeline.
-        node: the node.
-        runner: for a node that holds a pipeline.
-        args: its arguments.
-
-    Returns:
-        what it returned.
+        runner: for nodes that hold a pipeline.
     """
-    for callback in pipeline.callbacks:
-        callback.before_node_execution(pipeline, node, args)
-    value = call_node(node, args, runner)
-    for callback in pipeline.callbacks:
-        callback.after_node_execution(pipeline, node, args, value)
-    return value
+
+    def __init__(self, pipeline: Pipeline, runner: BaseRunner | None) -> None:
+        self._pipeline, self._runner = pipeline, runner
+        self._before = overridden(pipeline.callbacks, "before_node_execution")
+        self._after = overridden(pipeline.callbacks, "after_node_execution")
+
+    def __call__(self, position: int, args: list[Any]) -> Sequence[Any]:
+        """Runs a node.
+
+        Args:
+            position: where it stands.
+            args: its arguments.
+
+        Returns:
+            its outputs.
+
+        Raises:
+            ValueError: if what it returned cannot be split over them.
+        """
+        pipeline = self._pipeline
+        node = pipeline.graph_nodes[position]
+        for notify in self._before:
+            notify(pipeline, node, args)
+        value = call_node(node, args, self._runner)
+        for notify in self._after:
+            notify(pipeline, node, args, value)
+        writes = pipeline.graph.outputs[position]
+        if len(writes) == 1:
+            return (value,)
+        return split_outputs(pipeline, position, value, len(writes)) if writes else ()

@@ -4,17 +4,16 @@ For runners, there are three things to know. A `Cached` belongs to one run of on
 
     cached = Cached(pipeline, runner.cache)
     slots[INPUT_VALUE] = cached.hold(INPUT_VALUE, pipeline_input)
-    for position in order:                                           # in any thread
-        outputs = cached.step(position, args, execute)               # one for each of graph.outputs[position]
+    outputs = cached.step(position, args, execute)         # in any thread; one for each of graph.outputs[position]
 
-``args`` may hold what `step` returned before, as it is; ``execute(plain_args)`` runs the node with everything around it
-(retries, callbacks) and returns what the node returned. It is called at once where the node has to run; and perhaps
-later, from `value_of`, where something that was found has vanished before anybody read it. `value_of` makes a plain
-value of an output, the last one above all.
+``args`` are what `step` returned before, as it is. ``execute(args)`` runs the node on plain arguments, with everything
+around it (retries, callbacks), and returns one value or handle for each of its outputs. It is called at once where the
+node has to run; and perhaps later, where something that was found has vanished before anybody read it. An output may be
+a `Held`, which is a `Handle`: `chariots.pipelines.handles.value_of` makes a plain value of it.
 
 A runner that must not wait looks first and keeps later: ``begun = cached.look(position, args, execute)``; where
-``begun.outputs`` is None the node is to be run on ``begun.plain_args()``, and then ``begun.finish(value)`` returns the
-outputs, or ``begun.failed(error)`` notes that there are none.
+``begun.outputs`` is None the node is to be run on ``begun.lent_args()`` (plain values, and handles of the runner's
+own), and then ``begun.finish(outputs)`` returns its outputs, or ``begun.failed(error)`` notes that there are none.
 """
 
 from __future__ import annotations
@@ -28,18 +27,19 @@ from chariots.pipelines.caching.cache import NodeCache, default_cache
 from chariots.pipelines.caching.code import Code, MovedError
 from chariots.pipelines.caching.content import content_of
 from chariots.pipelines.caching.entries import Entry, Question, differences, key_of
-from chariots.pipelines.explaining import CURRENT, Explanation, NodeReport
 from chariots.pipelines.caching.forms import NotKeptError
-from chariots.pipelines.caching.held import Held, Source, as_held, value_of
+from chariots.pipelines.caching.held import Held, Source, as_held
 from chariots.pipelines.caching.identity import Identity, identity_of, refuse_learning
+from chariots.pipelines.explaining import CURRENT, Explanation, NodeReport
+from chariots.pipelines.handles import value_of, values_of
 
 if TYPE_CHECKING:
     from chariots.pipelines.base_node import BaseNode
     from chariots.pipelines.pipeline import Pipeline
 
-__all__ = ["Begun", "Cached", "CachedPart", "cached_part", "is_cached"]
+__all__ = ["Begun", "Cached", "CachedPart", "cached_part"]
 
-Execute = Callable[[list[Any]], Any]
+Execute = Callable[[list[Any]], Sequence[Any]]
 _NOT_ASKED = "not asked to be cached"
 
 
@@ -57,18 +57,11 @@ class CachedPart:
         self.nodes, self.values = nodes, values
 
 
-def is_cached(node: BaseNode) -> bool:
-    """Whether a node asks for its output to be kept."""
-    return node.options is not None and node.options.cache
-
-
-def cached_part(nodes: Sequence[BaseNode], inputs: Sequence[Sequence[int]], pipeline_name: str) -> CachedPart | None:
+def cached_part(pipeline: Pipeline) -> CachedPart | None:
     """Finds the nodes of a pipeline that are cached.
 
     Args:
-        nodes: the nodes.
-        inputs: for each of them, the values that it reads.
-        pipeline_name: for the message.
+        pipeline: the pipeline.
 
     Returns:
         None if none is.
@@ -76,11 +69,12 @@ def cached_part(nodes: Sequence[BaseNode], inputs: Sequence[Sequence[int]], pipe
     Raises:
         ConflictError: if one of them learns.
     """
-    positions = [position for position, node in enumerate(nodes) if is_cached(node)]
+    positions = [position for position, asked in pipeline.plan.options.items() if asked.cache]
     if not positions:
         return None
     for position in positions:
-        refuse_learning(nodes[position], pipeline_name)
+        refuse_learning(pipeline.graph_nodes[position], pipeline.name)
+    inputs = pipeline.graph.inputs
     return CachedPart(frozenset(positions), frozenset(value for position in positions for value in inputs[position]))
 
 
@@ -97,7 +91,7 @@ class Cached:
         self.explanation: Explanation | None = CURRENT.get()
         if self.explanation is not None:
             self.explanation.begin(pipeline)
-        self.part = cached_part(pipeline.graph_nodes, pipeline.graph.inputs, pipeline.name)
+        self.part = cached_part(pipeline)
         self.code = Code()
         self._cache = cache
 
@@ -123,7 +117,7 @@ class Cached:
         Args:
             position: where the node stands in the pipeline.
             args: its arguments, plain or as this method returned them.
-            execute: runs the node on plain arguments.
+            execute: runs the node on plain arguments; returns its outputs.
 
         Returns:
             its outputs, one for each value that the node writes.
@@ -135,11 +129,11 @@ class Cached:
         if begun.outputs is not None:
             return begun.outputs
         try:
-            value = execute(begun.plain_args())
+            outputs = execute(values_of(begun.lent_args()))
         except BaseException as error:
             begun.failed(error)
             raise
-        return begun.finish(value)
+        return begun.finish(outputs)
 
     def look(self, position: int, args: Sequence[Any], execute: Execute) -> Begun:
         """Looks for the outputs of a node, and runs nothing; see `step` for the arguments.
@@ -190,38 +184,42 @@ class Begun:
             self.outputs = self._found(entry)
             self._report("cached", "", entry.size, entry.seconds)
             for callback in run.pipeline.callbacks:
-                callback.on_cached_node(run.pipeline, node)
+                told = getattr(callback, "on_cached_node", None)  # a callback of one's own may derive from nothing
+                if told is not None:
+                    told(run.pipeline, node)
         elif run.explanation is not None:
             self._why = self._explained(obstacle)
 
-    def plain_args(self) -> list[Any]:
-        """The arguments as the node gets them; its time is counted from here."""
-        args = [value_of(arg) for arg in self._args]
+    def lent_args(self) -> list[Any]:
+        """The arguments as the node gets them, plain or as handles of the runner's own; its time is counted from here.
+
+        They may be changed by the node; readers after it notice.
+        """
+        args = [arg.lend() if isinstance(arg, Held) else arg for arg in self._args]
         self._began = time.perf_counter()
         return args
 
-    def finish(self, value: Any) -> Sequence[Any]:
+    def finish(self, outputs: Sequence[Any]) -> Sequence[Any]:
         """Keeps what the node returned, before anything else runs.
 
         Args:
-            value: what it returned.
+            outputs: one value or handle for each output; anything where the node has none.
 
         Returns:
-            its outputs, one for each value that it writes.
+            the same, for whoever reads them.
 
         Raises:
-            ValueError: if it cannot be split over them.
             TypeError: if the node is cached and an output cannot be kept.
         """
         seconds = time.perf_counter() - self._began
-        parts = self._split(value)
+        writes = self._run.pipeline.graph.outputs[self._position]
+        outputs = outputs if writes else ()
         if self._question is None:
             self._report("ran", self._why, None, 0.0, seconds)
-            writes = self._run.pipeline.graph.outputs[self._position]
-            return [self._run.hold(number, part) for number, part in zip(writes, parts, strict=True)]
-        outputs, entry = self._kept(self._question, parts, seconds)
+            return [self._run.hold(number, output) for number, output in zip(writes, outputs, strict=True)]
+        kept, entry = self._kept(self._question, outputs, seconds)
         self._report("ran", self._why, entry.size, 0.0, seconds)
-        return outputs
+        return kept
 
     def failed(self, error: BaseException) -> None:
         """Notes that the node failed.
@@ -239,16 +237,8 @@ class Begun:
         outputs = len(pipeline.graph.outputs[self._position])
         return Question(pipeline.name, self.node.name, identity, inputs, labels, outputs)
 
-    def _split(self, value: Any) -> Sequence[Any]:
-        from chariots.pipelines.plan import split_outputs
-
-        writes = self._run.pipeline.graph.outputs[self._position]
-        if len(writes) == 1:
-            return (value,)
-        return split_outputs(self._run.pipeline, self._position, value, len(writes)) if writes else ()
-
     def _kept(self, question: Question, parts: Sequence[Any], seconds: float) -> tuple[list[Held], Entry]:
-        values = [(part, _told(part)) for part in parts]
+        values = [(value, _told(value)) for value in values_of(parts)]
         try:
             entry = self._run.cache.keep(question, values, seconds)
         except NotKeptError as error:
@@ -265,8 +255,8 @@ class Begun:
 
         def again(args: list[Any]) -> Sequence[Any]:
             began = time.perf_counter()
-            parts = self._split(execute(args))
-            return self._kept(question, parts, time.perf_counter() - began)[0]
+            outputs = execute(args) if question.outputs else ()
+            return self._kept(question, outputs, time.perf_counter() - began)[0]
 
         source = Source(self._run.cache, entry, f"node {question.node!r}", self._args, again)
         return [Held(content=output.content, source=source, index=at) for at, output in enumerate(entry.outputs)]
@@ -287,8 +277,10 @@ class Begun:
 
 
 def _content(node: BaseNode, label: str, arg: Any) -> str:
+    if type(arg) is Held and (known := arg.known_content) is not None:
+        return known
     where = f"input {label!r} of node {node.name!r}, which has cache=True,"
-    return arg.content(where) if isinstance(arg, Held) else content_of(arg, where)
+    return arg.content(where) if isinstance(arg, Held) else content_of(value_of(arg), where)
 
 
 def _told(value: Any) -> str | None:
