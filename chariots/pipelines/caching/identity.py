@@ -83,7 +83,7 @@ def identity_of(node: BaseNode, code: Code) -> Identity:
     if type(node) is Node:
         return _of_op(node.op, f"node {node.name!r}", code)
     if hasattr(type(node), _HASH):
-        held = cast("Any", node).__chariots_hash__()
+        held = _asked(node, f"node {node.name!r}")
     elif isinstance(node, Node):
         held = {name: value for name, value in vars(node).items() if name not in _OF_THE_SLOT}
     else:
@@ -104,7 +104,7 @@ def _of_op(op: BaseOp, who: str, code: Code) -> Identity:
     if known is not None and vars(op).keys() <= _NEITHER:
         return known
     made = kind.__version__.creation_time
-    held = cast("Any", op).__chariots_hash__() if hasattr(kind, _HASH) else _attributes(op)
+    held = _asked(op, who) if hasattr(kind, _HASH) else _attributes(op)
     state = _state(held, f"what op {op.name!r} of {who} holds", code, made)
     version = op.op_version
     found = Identity(f"{version.major}.{version.minor}.{version.patch}", _code(kind, who, code, made), state)
@@ -118,6 +118,16 @@ def _of_pipeline(pipeline: Pipeline, code: Code) -> Identity:
     graph = pipeline.graph
     links = [graph.inputs, graph.outputs, graph.output_value]
     return _joined([identity_of(node, code) for node in pipeline.graph_nodes], json.dumps(links))
+
+
+def _asked(thing: Any, who: str) -> Any:
+    """What an op or a node says of itself."""
+    try:
+        return thing.__chariots_hash__()
+    except Exception as error:
+        raise TypeError(
+            f"{who} has cache=True, but nobody can tell what it computes: {error}. Leave cache=True out of the node"
+        ) from error
 
 
 def _joined(parts: list[Identity], links: str = "") -> Identity:
