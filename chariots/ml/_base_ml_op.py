@@ -25,6 +25,11 @@ __all__ = ["BaseMLOp"]
 
 _logger = logging.getLogger(__name__)
 
+# What says nothing about what an op computes, or is told by the version.
+_NO_IDENTITY = frozenset(
+    {"callbacks", "has_learned", "_changed_at", "_training_record", "_learned", "_untrained", "_model_was_set"}
+)
+
 
 class BaseMLOp(LoadableOp):
     """An op that holds a model; derive from it to use a framework that chariots has no op for.
@@ -71,6 +76,7 @@ class BaseMLOp(LoadableOp):
     has_learned: bool = False
     _learned: Learned | None = None
     _untrained: Learned | None = None
+    _model_was_set: bool = False  # by hand, so that no version tells of it
 
     def __init__(self, mode: MLMode | str, op_callbacks: Sequence[OpCallBack] | None = None) -> None:
         super().__init__(op_callbacks)
@@ -223,8 +229,22 @@ class BaseMLOp(LoadableOp):
                 f"model{origin}: {type(error).__name__}: {error}. If a class has moved or is not installed "
                 "here, bring it back; otherwise train and save the op again."
             ) from error
-        self.has_learned = False
+        self.has_learned = self._model_was_set = False
         self._learned = Learned(model, manifest.train_time)
+
+    def __chariots_hash__(self) -> Any:
+        """What identifies what this op computes, beside its code: its version tells which training its model is of.
+
+        Raises:
+            ConflictError: if it has a model of no training, which no version tells from others.
+        """
+        if self._model_was_set or (self._learned is not None and self._train_time is None):
+            raise ConflictError(
+                f"op {self.name!r} has a model that was set by hand, so that its version does not tell which one it is"
+            )
+        version = self.op_version if self._learned is not None else self.__version__
+        held = {name: value for name, value in vars(self).items() if name not in _NO_IDENTITY}
+        return version.major, version.minor, version.patch, held
 
     @property
     def _model(self) -> Any:
@@ -238,6 +258,7 @@ class BaseMLOp(LoadableOp):
             training.learned = Learned(model)
         else:
             self._learned = Learned(model, self._train_time)
+            self._model_was_set = True
 
     @property
     def _train_time(self) -> float | None:
@@ -294,7 +315,7 @@ class BaseMLOp(LoadableOp):
             ONGOING.reset(token)
         self._describe(training)
         self._learned = training.succeeded(next_train_time(self._train_time))
-        self.has_learned = True
+        self.has_learned, self._model_was_set = True, False
 
     def _describe(self, training: Training) -> None:
         """Adds the parameters that the model tells of itself; a model that cannot tell was trained all the same."""

@@ -11,6 +11,8 @@ from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
     from chariots.pipelines import callbacks, nodes, ops, runners
+    from chariots.pipelines.caching import NodeCache
+    from chariots.pipelines.explaining import explained
     from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.reporting import progress
     from chariots.serving import (
@@ -33,6 +35,8 @@ __all__ = [
     "callbacks",
     "runners",
     "progress",
+    "NodeCache",
+    "explained",
 ]
 
 __getattr__, __dir__, _ = lazy_names(
@@ -49,5 +53,7 @@ __getattr__, __dir__, _ = lazy_names(
         "callbacks": "chariots.pipelines.callbacks:",
         "runners": "chariots.pipelines.runners:",
         "progress": "chariots.pipelines.reporting",
+        "NodeCache": "chariots.pipelines.caching",
+        "explained": "chariots.pipelines.explaining",
     },
 )

@@ -125,3 +125,11 @@ class PipelineCallback:
                 while it waited for its nodes.
             error: what it raised. An interruption such as a `KeyboardInterrupt` counts as well.
         """
+
+    def on_cached_node(self, pipeline: Pipeline, node: BaseNode) -> None:
+        """Called in place of the two node methods where the output of a node was found in the cache.
+
+        Args:
+            pipeline: the pipeline that is running.
+            node: the node that need not run.
+        """

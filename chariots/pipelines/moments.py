@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-__all__ = ["next_moment"]
+__all__ = ["STARTED", "next_moment"]
+
+#: When this process had ops for the first time, in seconds since 1970.
+STARTED = time.time()
 
 _latest = 0
 _latest_lock = threading.Lock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chariots.pipelines.calling import call_node
 from chariots.pipelines.crew import Crew
@@ -16,6 +16,9 @@ from chariots.pipelines.pipeline import Pipeline
 from chariots.pipelines.plan import split_outputs
 from chariots.pipelines.resources import Resources
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
+
+if TYPE_CHECKING:
+    from chariots.pipelines.caching import NodeCache
 
 __all__ = ["ParallelRunner", "ThreadRunner", "checked_workers"]
 
@@ -31,6 +34,7 @@ class ParallelRunner(BaseRunner):
         max_workers: how many nodes of a run may be executed at the same time; as many as there are processors if None.
         resources: how much of what the nodes of all runs share, ``cpu`` and ``gpu`` as counts and ``memory`` in bytes;
             if not given, as many processors as workers, one graphics processor, and the memory of the machine.
+        cache: where the outputs of nodes with ``cache=True`` are kept; see `SequentialRunner`.
 
     Raises:
         ValueError: if a number cannot be.
@@ -39,7 +43,13 @@ class ParallelRunner(BaseRunner):
     #: Whether an op without hooks may be called right away, in place of `outputs_of`.
     calls_ops_itself = False
 
-    def __init__(self, max_workers: int | None = None, resources: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        resources: Mapping[str, float] | None = None,
+        cache: NodeCache | str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.cache = cache
         who = type(self).__name__
         self.max_workers = checked_workers(who, max_workers)
         #: What the nodes of all runs share.
@@ -133,6 +143,7 @@ class ThreadRunner(ParallelRunner):
         max_workers: how many nodes may be executed at the same time, the calling thread included; as many as there are
             processors if None.
         resources: see `ParallelRunner`.
+        cache: see `SequentialRunner`.
     """
 
     calls_ops_itself = True

@@ -13,13 +13,16 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from chariots.pipelines.explaining import CURRENT
 from chariots.pipelines.graph import INPUT_VALUE
 from chariots.pipelines.handles import Handle, value_of, values_of
 from chariots.pipelines.plan import annotate, overridden, tell_failure
 
 if TYPE_CHECKING:
+    from chariots.pipelines.caching.stepping import Cached
     from chariots.pipelines.parallel import ParallelRunner
     from chariots.pipelines.pipeline import Pipeline
 
@@ -55,6 +58,14 @@ class Interrupted(Exception):  # noqa: N818  # nothing went wrong
     """Raised for a node that was ended because its run is over."""
 
 
+def _cached(pipeline: Pipeline, runner: ParallelRunner) -> Cached | None:
+    if not pipeline.plan.is_cached and CURRENT.get() is None:
+        return None
+    from chariots.pipelines.caching.stepping import Cached
+
+    return Cached(pipeline, runner.cache)
+
+
 class Run:
     """One run of one pipeline.
 
@@ -75,8 +86,11 @@ class Run:
         self._waits = links.waits.copy()
         self._keeps = links.keeps.copy()
         self._slots: list[Any] = [None] * plan.slots
+        #: What is found in the cache, and told to whoever wants to know why nodes ran; None where neither is asked for.
+        self.cached = _cached(pipeline, runner)
         if plan.takes_input:
-            self._slots[INPUT_VALUE] = pipeline_input
+            held = pipeline_input if self.cached is None else self.cached.hold(INPUT_VALUE, pipeline_input)
+            self._slots[INPUT_VALUE] = held
         self._output_slot = plan.output_slot
         self._ready = [position for position, waits in enumerate(links.waits) if not waits]  # sorted, and so a heap
         self._needs = {position: asked.resources for position, asked in plan.options.items() if asked.resources}
@@ -97,6 +111,8 @@ class Run:
         self._after = overridden(callbacks, "after_node_execution")
         self._converting = threading.Lock()
         self._telling = threading.Lock()  # callbacks are called one at a time
+        if self.cached is not None:
+            self.cached.telling = self._telling
         #: Whether a node may be run by itself, without anybody here looking at what it reads and returns.
         self.is_watched = bool(self._before or self._after)
 
@@ -225,7 +241,8 @@ class Run:
 
     def _work(self, position: int | None) -> None:
         """Runs a node, and then one of those that may start because of it, and so on."""
-        steps, slots, inline = self._steps, self._slots, self.runner.calls_ops_itself and not self.is_watched
+        steps, slots = self._steps, self._slots
+        inline = self.runner.calls_ops_itself and not self.is_watched and self.cached is None
         needs = self._needs
         while position is not None:
             op, hooks, reads, writes, _, _ = steps[position]
@@ -239,7 +256,10 @@ class Run:
                     outputs: Any = (op.execute(*args),)
                 else:
                     call = self._watched if self.is_watched else self._outputs_of
-                    outputs = call(position, args)
+                    if self.cached is None:
+                        outputs = call(position, args)
+                    else:
+                        outputs = self.cached.step(position, args, partial(call, position))
             except BaseException as error:  # noqa: BLE001  # the owner raises it
                 self._failed(position, error)
                 return

@@ -42,9 +42,10 @@ class Plan:
         takes_input: whether any node reads that.
         output_slot: where the result is found; None if there is no result.
         options: what nodes ask of whoever runs them, by position; most ask for nothing.
+        is_cached: whether any of them asks for its output to be kept.
     """
 
-    __slots__ = ("options", "output_slot", "slots", "steps", "takes_input")
+    __slots__ = ("is_cached", "options", "output_slot", "slots", "steps", "takes_input")
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Plan:
         self.slots = slots
         self.takes_input = takes_input
         self.output_slot = output_slot
+        self.is_cached = any(asked.cache for asked in options.values())
 
     def run(self, pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> Any:
         """Runs every step; the loop that everything else in this package stays out of.

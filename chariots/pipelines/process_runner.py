@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from chariots.pipelines.processes.shipping import Shipping
 from chariots.pipelines.reporting import is_wanted
 
 if TYPE_CHECKING:
+    from chariots.pipelines.caching import NodeCache
     from chariots.pipelines.ops import BaseOp
     from chariots.pipelines.processes.worker import Worker
 
@@ -54,10 +56,16 @@ class ProcessRunner(ParallelRunner):
         max_workers: how many processes there may be; as many as there are processors if None. They are started when
             they are first needed.
         resources: see `ParallelRunner`.
+        cache: see `SequentialRunner`.
     """
 
-    def __init__(self, max_workers: int | None = None, resources: Mapping[str, float] | None = None) -> None:
-        super().__init__(max_workers, resources)
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        resources: Mapping[str, float] | None = None,
+        cache: NodeCache | str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__(max_workers, resources, cache)
         self._pool = Pool(self.max_workers)
         self._shipping = Shipping()
         self._at_work: dict[Run, set[Worker]] = {}
@@ -72,10 +80,10 @@ class ProcessRunner(ParallelRunner):
         if node.op.callbacks:
             return try_again(lambda: self._with_callbacks(run, position, node, values_of(args)), node)
         chain = [position]
-        if node.options is None and not run.is_watched:
+        if node.options is None and not run.is_watched and run.cached is None:
             while (following := run.sole_reader(chain[-1])) is not None and _is_plain(run, following):
                 chain.append(following)
-        return try_again(lambda: self._run_chain(run, chain), node)
+        return try_again(lambda: self._run_chain(run, chain, args), node)
 
     def call_op(self, op: BaseOp, args: Sequence[Any]) -> Any:
         """Executes an op in one of the processes, with its callbacks here; see `BaseRunner.call_op`."""
@@ -101,7 +109,7 @@ class ProcessRunner(ParallelRunner):
 
     # -- what is sent -------------------------------------------------------------------------------------------------
 
-    def _run_chain(self, run: Run, chain: list[int]) -> Sequence[Any] | Chain:
+    def _run_chain(self, run: Run, chain: list[int], given: list[Any]) -> Sequence[Any] | Chain:
         """Has one process run several nodes, each of which reads what the one before it returned."""
         nodes = run.pipeline.graph_nodes
         parcel = Parcel()
@@ -109,14 +117,18 @@ class ProcessRunner(ParallelRunner):
         for position in chain:
             op: BaseOp = nodes[position].op  # type: ignore[attr-defined]  # see _is_sent
             reads = run.reads(position)
-            args = [None if slot == before else run.converted(slot, _packed) for slot in reads]
-            parcel.add(op, args)
+            if run.cached is None:
+                parcel.add(op, [None if slot == before else run.converted(slot, _packed) for slot in reads])
+            else:  # whose values stay as they are, for they know their content
+                parcel.add(op, [_packed(arg) for arg in given])
             before = run.graph.outputs[position][0] if len(chain) > 1 else None
         position = chain[-1]
         writes = run.graph.outputs[position]
         try:
             results = self._send(parcel, len(writes), run, nodes[chain[0]])
         except StepFailure as failure:
+            if len(chain) == 1:
+                raise failure.error from failure.error.__cause__
             raise NodeFailure(chain[failure.step], failure.error) from None
         if len(writes) > 1 and len(results) == 1:
             split_outputs(run.pipeline, position, results[0].value(), len(writes))  # says what is wrong

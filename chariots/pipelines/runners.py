@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from chariots._lazy import lazy_names
 from chariots.errors import nearest
+from chariots.pipelines.explaining import CURRENT
 from chariots.pipelines.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from chariots.pipelines.caching import NodeCache
     from chariots.pipelines.ops import BaseOp
     from chariots.pipelines.parallel import ThreadRunner
     from chariots.pipelines.process_runner import ProcessRunner
@@ -43,6 +46,10 @@ class BaseRunner(ABC):
                     results = pipeline.execute_node(node, results, self)
                 return pipeline.extract_results(results)
     """
+
+    #: Where the outputs of nodes with ``cache=True`` are kept: a `NodeCache`, or a directory. None for the default one,
+    #: which is made when it is first needed.
+    cache: NodeCache | str | os.PathLike[str] | None = None
 
     @abstractmethod
     def run(self, pipeline: Pipeline, pipeline_input: Any | None = None) -> Any:
@@ -106,11 +113,23 @@ class BaseRunner(ABC):
 
 
 class SequentialRunner(BaseRunner):
-    """Runs one node after the other in the calling thread."""
+    """Runs one node after the other in the calling thread.
+
+    Args:
+        cache: where the outputs of nodes with ``cache=True`` are kept: a `NodeCache`, or a directory. By default the
+            directory that ``CHARIOTS_CACHE_DIR`` names, else one in the cache directory of the user.
+    """
+
+    def __init__(self, cache: NodeCache | str | os.PathLike[str] | None = None) -> None:
+        self.cache = cache
 
     def run(self, pipeline: Pipeline, pipeline_input: Any | None = None) -> Any:
         """Runs a pipeline; see `BaseRunner.run`."""
         pipeline.check_input(pipeline_input)
+        if pipeline.plan.is_cached or CURRENT.get() is not None:
+            from chariots.pipelines.caching.loop import run_cached
+
+            return run_cached(pipeline, pipeline_input, self)
         if pipeline.callbacks:
             return pipeline.plan.run_with_callbacks(pipeline, pipeline_input, self)
         return pipeline.plan.run(pipeline, pipeline_input, self)

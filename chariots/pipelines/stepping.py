@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chariots.pipelines.base_node import BaseNode, NodeReference, ReservedNodes
-from chariots.pipelines.calling import call_node
+from chariots.pipelines.caching.loop import Execution
+from chariots.pipelines.caching.stepping import Cached
+from chariots.pipelines.explaining import CURRENT
 from chariots.pipelines.graph import INPUT_VALUE
-from chariots.pipelines.plan import annotate, split_outputs, tell_failure
+from chariots.pipelines.handles import values_of
+from chariots.pipelines.plan import annotate, tell_failure
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
@@ -35,14 +39,8 @@ def execute_node(
                 "run the nodes in the order of pipeline.pipeline_nodes"
             )
         args.append(intermediate_results.get(reference))
-    writes = graph.outputs[position]
     try:
-        for callback in pipeline.callbacks:
-            callback.before_node_execution(pipeline, node, args)
-        output = call_node(node, args, runner)
-        for callback in pipeline.callbacks:
-            callback.after_node_execution(pipeline, node, args, output)
-        parts = split_outputs(pipeline, position, output, len(writes)) if len(writes) > 1 else [output][: len(writes)]
+        parts = _outputs(pipeline, position, args, runner)
     except BaseException as error:
         if isinstance(error, Exception):
             annotate(error, pipeline, position)
@@ -51,9 +49,18 @@ def execute_node(
     for value in graph.inputs[position]:
         if graph.last_readers[value] == position:
             intermediate_results.pop(graph.reference(value), None)
-    for value, part in zip(writes, parts, strict=True):
+    for value, part in zip(graph.outputs[position], parts, strict=True):
         intermediate_results[graph.reference(value)] = part
     return intermediate_results
+
+
+def _outputs(pipeline: Pipeline, position: int, args: list[Any], runner: BaseRunner | None) -> Sequence[Any]:
+    """Runs a node, or finds what it returned the last time."""
+    execute = Execution(pipeline, runner)
+    if not pipeline.plan.is_cached and CURRENT.get() is None:
+        return execute(position, args)
+    cached = Cached(pipeline, getattr(runner, "cache", None))
+    return values_of(cached.step(position, args, partial(execute, position)))
 
 
 def extract_results(results: Mapping[NodeReference, Any]) -> Any:

@@ -6,6 +6,7 @@ under one number. Everything is a tag, a colon, the length of the payload in 8 b
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -38,6 +39,10 @@ def content_hash(value: Any, *, where: str = "the value") -> str:
     kind = type(value)
     if kind is float or kind is bool or (kind is int and value.bit_length() <= _DECIMAL_BITS):
         return sha1_hex(str(value).encode())
+    if kind is bytes:
+        sha = hashlib.sha1(HEADER + _head("bytes", len(value)), usedforsecurity=False)
+        sha.update(value)  # not joined: it may be large
+        return sha.hexdigest()
     return sha1_hex(HEADER + encoded(value, where=where))
 
 
@@ -71,11 +76,29 @@ def tagged(tag: str, payload: bytes) -> bytes:
     return b"%s:%s%s" % (tag.encode(), len(payload).to_bytes(8, "big"), payload)
 
 
+def _head(tag: str, length: int) -> bytes:
+    """What stands before a payload."""
+    return b"%s:%s" % (tag.encode(), length.to_bytes(8, "big"))
+
+
 _NO_STEP = object()
 
 
 class Encoder:
-    """Encodes one value, remembering the way to the part it is at."""
+    """Encodes one value, remembering the way to the part it is at.
+
+    Attributes:
+        only_data: whether values are taken by all that they hold, and as they are (a NaN by its bits, an array in the
+            order of its memory), and what only says how it was declared is refused: functions, estimators by their
+            parameters, objects by their text. Not the published format.
+        cure: what to do about a value that has no stable content, as a sentence.
+    """
+
+    only_data = False
+    cure = (
+        "Keep it out of versioned fields (build it in __init__), declare what it is made from instead, or give its "
+        "class a method __chariots_hash__() that returns what identifies it"
+    )
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -147,9 +170,7 @@ class Encoder:
         place = f" (at value{way})" if way else ""
         return TypeError(
             f"{self.where} was to be hashed by its content, but it holds a {kind}{place}, which has no stable"
-            f" content: {why}. Keep it out of versioned fields (build it in __init__), declare what it is "
-            "made from instead, or give its class a method __chariots_hash__() that returns what identifies "
-            "it"
+            f" content: {why}. {self.cure}"
         )
 
 

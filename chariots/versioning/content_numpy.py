@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from chariots.versioning.content import Encoder, tagged
@@ -15,6 +16,7 @@ __all__ = ["encode_numpy", "encode_values"]
 
 # Beyond 8 bytes a real number is the C compiler's long double, whose padding holds anything.
 _WIDEST = {"f": 8, "c": 16}
+_PIECE = 2**19  # bytes
 
 
 def encode_numpy(encoder: Encoder, value: Any) -> bytes | None:
@@ -36,7 +38,8 @@ def encode_numpy(encoder: Encoder, value: Any) -> bytes | None:
         plain = encode_values(encoder, "array", value)
         if type(value) in (np.ndarray, np.memmap):
             return plain
-        return tagged("array-subclass", encoder.encode(type(value)) + plain)
+        more = encoder.encode(vars(value)) if encoder.only_data and getattr(value, "__dict__", None) else b""
+        return tagged("array-subclass", encoder.encode(type(value)) + plain + more)
     if isinstance(value, np.generic):
         return encode_values(encoder, "scalar", np.asarray(value))
     if isinstance(value, np.dtype):
@@ -79,24 +82,56 @@ def encode_values(encoder: Encoder, tag: str, array: numpy.ndarray[Any, Any]) ->
     elif dtype.itemsize > _WIDEST.get(dtype.kind, dtype.itemsize):
         content = [repr(item) for item in array.ravel()]
     else:
-        content = _digest(array)
+        if encoder.only_data and array.flags.f_contiguous and not array.flags.c_contiguous:
+            return encoder.parts("fortran", tag, _dtype_parts(dtype), array.shape, _digest(array.T, True))
+        content = _digest(array, encoder.only_data)
     return encoder.parts(tag, _dtype_parts(dtype), array.shape, content)
 
 
-def _digest(array: numpy.ndarray[Any, Any]) -> bytes:
+def _digest(array: numpy.ndarray[Any, Any], as_is: bool) -> bytes:
+    sha = hashlib.sha256()
+    for piece in _pieces(array):
+        piece = piece if as_is else _plain(piece)
+        # Not the array itself: buffers have no way to say datetime64.
+        sha.update(piece.view("u1"))
+    return sha.digest()
+
+
+def _pieces(array: numpy.ndarray[Any, Any]) -> Iterator[numpy.ndarray[Any, Any]]:
+    """The values in C order, as flat arrays that fit into the cache of a processor; none is copied that need not be."""
     np = sys.modules["numpy"]
-    array = np.ascontiguousarray(array)
-    if array.dtype.kind in "fc" and (missing := np.isnan(array)).any():
-        # A NaN has many bit patterns, and which one comes out of a computation depends on the processor.
-        array = array.copy()
-        if array.dtype.kind == "c":
-            reals = array.view(f"{array.dtype.byteorder}f{array.dtype.itemsize // 2}")
-            reals[np.isnan(reals)] = np.nan
-        else:
-            array[missing] = np.nan
-    # Not the array itself: buffers have no way to say datetime64.
-    content: Any = array.reshape(-1).view("u1") if array.nbytes else b""
-    return hashlib.sha256(content).digest()
+    if not array.nbytes:
+        return
+    if array.ndim > 1 and not array.flags.c_contiguous:
+        rows = _PIECE * len(array) // array.nbytes
+        if not rows:
+            for part in array:
+                yield from _pieces(part)
+            return
+        for start in range(0, len(array), rows):
+            yield from _pieces(np.ascontiguousarray(array[start : start + rows]))
+        return
+    flat = array.reshape(-1)
+    count = max(_PIECE // array.itemsize, 1)
+    for start in range(0, flat.size, count):
+        yield np.ascontiguousarray(flat[start : start + count])
+
+
+def _plain(piece: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
+    """Values of which every NaN is the same: there are many, and which one comes out depends on the processor."""
+    np = sys.modules["numpy"]
+    if piece.dtype.kind not in "fc":
+        return piece
+    missing = np.isnan(piece)
+    if not missing.any():
+        return piece
+    piece = piece.copy()
+    if piece.dtype.kind == "c":
+        reals = piece.view(f"{piece.dtype.byteorder}f{piece.dtype.itemsize // 2}")
+        reals[np.isnan(reals)] = np.nan
+    else:
+        piece[missing] = np.nan
+    return piece
 
 
 def _dtype_parts(dtype: numpy.dtype[Any]) -> Any:

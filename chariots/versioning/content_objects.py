@@ -44,9 +44,10 @@ def encode_object(encoder: Encoder, value: Any) -> bytes:
         return encoder.parts("object", qualified_name(kind), _asked(encoder, value, value.__chariots_hash__))
     for module, name, handler in _KNOWN:
         known = getattr(sys.modules.get(module), name, None)
-        if known is not None and issubclass(kind, known):
+        if known is not None and issubclass(kind, known) and not (encoder.only_data and handler is _function):
             return handler(encoder, value)
-    for attempt in (_scientific, _declared_fields, _parameters, _container, _named, _text):
+    attempts = _WHOLE if encoder.only_data else (*_DECLARED, _named, _text)
+    for attempt in attempts:
         found = attempt(encoder, value)
         if found is not None:
             return found
@@ -178,7 +179,11 @@ _MOMENTS: list[tuple[str, str, _Handler]] = [
 def _scientific(encoder: Encoder, value: Any) -> bytes | None:
     """Arrays, frames and moments, asked of the libraries that are imported."""
     found: bytes | None = None
-    if "pandas" in sys.modules:
+    if "pyarrow" in sys.modules:
+        from chariots.versioning.content_arrow import encode_arrow
+
+        found = encode_arrow(encoder, value)
+    if found is None and "pandas" in sys.modules:
         from chariots.versioning.content_pandas import encode_pandas
 
         found = encode_pandas(encoder, value)
@@ -211,6 +216,14 @@ def _declared_fields(encoder: Encoder, value: Any) -> bytes | None:
     return _record(encoder, "fields", value, fields)
 
 
+def _whole_fields(encoder: Encoder, value: Any) -> bytes | None:
+    """What `_declared_fields` takes, by everything it holds, whether that was declared or not."""
+    known = _declared_fields(encoder, value)
+    if known is None or not hasattr(value, "__dict__"):
+        return known
+    return known + encoder.encode(dict(vars(value)))
+
+
 def _parameters(encoder: Encoder, value: Any) -> bytes | None:
     """Estimators as scikit-learn knows them, by their parameters."""
     if not callable(getattr(type(value), "get_params", None)):
@@ -234,6 +247,11 @@ def _container(encoder: Encoder, value: Any) -> bytes | None:
         return None
     attributes = dict(getattr(value, "__dict__", {})) if issubclass(kind, (*_ATOMS, *_COLLECTIONS)) else {}
     return encoder.parts("container", qualified_name(kind), items, attributes)
+
+
+def _whole_container(encoder: Encoder, value: Any) -> bytes | None:
+    """Subclasses of the builtin types; any other class may hold what its items do not show."""
+    return _container(encoder, value) if issubclass(type(value), (*_ATOMS, *_COLLECTIONS)) else None
 
 
 def _plain(value: Any, base: type) -> Any:
@@ -303,3 +321,8 @@ def _attributes(value: Any, depth: int = 3) -> list[Any]:
         held = [*vars(value).values()] if hasattr(value, "__dict__") else []
         held += [getattr(value, name, None) for name in slots if isinstance(name, str)]
     return held + [inner for item in held for inner in _attributes(item, depth - 1)]
+
+
+# What shows a value as its author declared it, and what shows all that it holds.
+_DECLARED = (_scientific, _declared_fields, _parameters, _container)
+_WHOLE = (_scientific, _whole_fields, _whole_container)

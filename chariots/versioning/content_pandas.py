@@ -66,9 +66,10 @@ def _index(encoder: Encoder, value: Any) -> bytes:
 
 
 def _labels(encoder: Encoder, value: Any) -> bytes:
-    """The class of a subclass, nothing for the classes of pandas itself."""
+    """The class of a subclass, nothing for the classes of pandas itself; where all counts, the attributes too."""
     name = type(value).__module__.partition(".")[0]
-    return b"" if name == "pandas" else encoder.encode(type(value))
+    more = encoder.encode(value.attrs) if encoder.only_data and value.attrs else b""
+    return more if name == "pandas" else encoder.encode(type(value)) + more
 
 
 def _timestamp(encoder: Encoder, value: Any) -> bytes:

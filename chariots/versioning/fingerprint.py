@@ -11,7 +11,7 @@ from chariots.versioning.live import code_file, home, unwrapped
 from chariots.versioning.project import Project
 from chariots.versioning.resolution import Part
 
-__all__ = ["code_fingerprint"]
+__all__ = ["code_fingerprint", "fingerprint_and_files"]
 
 
 def code_fingerprint(target: Any) -> str | None:
@@ -27,6 +27,18 @@ def code_fingerprint(target: Any) -> str | None:
     Returns:
         64 hex digits, or None where Python has no source for the target.
     """
+    return fingerprint_and_files(target)[0]
+
+
+def fingerprint_and_files(target: Any) -> tuple[str | None, list[str]]:
+    """Fingerprints code, and names every file that was read to do so.
+
+    Args:
+        target: a class, function or method.
+
+    Returns:
+        what `code_fingerprint` does, and the files; what was typed in is known by names that are no files.
+    """
     if isinstance(target, types.MethodType):
         target = target.__func__
     functions = list(unwrapped(target))
@@ -36,14 +48,16 @@ def code_fingerprint(target: Any) -> str | None:
     anchor = functions[-1] if functions else target
     place = code_file(anchor)
     if place is None:
-        return None
-    graph = Graph(Project(home(anchor)[0], place[0]))
+        return None, []
+    project = Project(home(anchor)[0], place[0])
+    graph = Graph(project)
     roots = [part for part in graph.live(target) if isinstance(part, Part)]
     if not roots:
-        return None
+        return None, []
     for base in getattr(target, "__mro__", ())[1:]:
         roots += [part for part in graph.live(base) if isinstance(part, Part)]
-    return _digest(graph, roots)
+    digest = _digest(graph, roots)
+    return digest, list(dict.fromkeys([place[0], *project.files]))
 
 
 def _digest(graph: Graph, roots: list[Part]) -> str:

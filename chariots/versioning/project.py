@@ -81,6 +81,11 @@ class Project:
         self._root = _root_of(self._name, file)
         self._modules: dict[str, Module | None] = {}
 
+    @property
+    def files(self) -> list[str]:
+        """The files of the modules that were looked at so far."""
+        return [module.file for module in self._modules.values() if module is not None]
+
     def find(self, name: str) -> Module | None:
         """The module of that name, where it belongs to the project and has source."""
         if name not in self._modules:
