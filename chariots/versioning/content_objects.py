@@ -51,6 +51,8 @@ def encode_object(encoder: Encoder, value: Any) -> bytes:
         found = attempt(encoder, value)
         if found is not None:
             return found
+    if encoder.only_data:
+        raise encoder.refusal(value, "nobody but its class can tell all that it holds")
     raise encoder.refusal(value, "its class has neither fields nor a text of its own that say what it holds")
 
 

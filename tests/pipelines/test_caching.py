@@ -297,7 +297,7 @@ def test_an_input_that_says_what_identifies_it_is_taken(runner: BaseRunner) -> N
     assert runs(runner, pipeline, Told(2))[1] == ["Same"]
 
 
-def test_trained_estimators_are_told_apart_though_their_parameters_are_equal(runner: BaseRunner) -> None:
+def test_trained_estimators_are_told_apart_though_their_parameters_are_equal(tmp_path: Path) -> None:
     from sklearn.linear_model import LinearRegression
 
     class Fits(Logged):
@@ -308,7 +308,7 @@ def test_trained_estimators_are_told_apart_though_their_parameters_are_equal(run
         def compute(self, model: Any) -> Any:
             return round(float(model.predict([[1.0]])[0]), 6)
 
-    pipeline = chain(Fits(), Predicts())
+    pipeline, runner = chain(Fits(), Predicts()), SequentialRunner(tmp_path)
     assert runs(runner, pipeline, 2.0) == (2.0, ["Fits", "Predicts"])
     assert runs(runner, pipeline, 5.0) == (5.0, ["Fits", "Predicts"])
     assert runs(runner, pipeline, 2.0) == (2.0, [])

@@ -140,6 +140,8 @@ def _frame(value: Any, content: str | None) -> tuple[str, Sequence[Any]] | None:
     if pa is None:
         return None
     form = "frame" if type(value) is pd.DataFrame else "series"
+    if form == "frame" and len({type(name) for name in value.columns}) > 1:
+        return None  # names of several types become texts
     try:
         frame = value if form == "frame" else pd.DataFrame({"values": value.array}, index=value.index)
         table = pa.Table.from_pandas(frame)

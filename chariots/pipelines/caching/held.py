@@ -13,7 +13,7 @@ from chariots.pipelines.caching.entries import Entry
 from chariots.pipelines.caching.forms import to_bytes
 from chariots.pipelines.handles import Handle, value_of, values_of
 
-__all__ = ["Held", "Source", "as_held"]
+__all__ = ["Held", "Source", "as_held", "bytes_of"]
 
 _UNREAD: Any = object()
 _lock = threading.Lock()  # held while a reference is set, and never longer
@@ -78,7 +78,7 @@ class Held(Handle):
             return known
         value = value_of(self._value)
         if known is not None and " " in known:  # known by its bytes, for want of a content
-            return _by_bytes(value, where)
+            return bytes_of(value)
         found = content_of(value, where)
         if not self._is_lent:
             self._content = found
@@ -160,6 +160,11 @@ def _read(wanted: Held) -> None:
             waiting.extend(held._waits_for())
 
 
-def _by_bytes(value: Any, where: str) -> str:
+def bytes_of(value: Any) -> str:
+    """Names a value by the bytes in which it is kept, where its content cannot be told.
+
+    Args:
+        value: what a cached node returned.
+    """
     form, pieces = to_bytes(value, None, True)
     return f"{form} {hashlib.sha256(b''.join(pieces)).hexdigest()}"

@@ -29,7 +29,7 @@ from chariots.pipelines.caching.code import Code, MovedError
 from chariots.pipelines.caching.content import content_of
 from chariots.pipelines.caching.entries import Entry, Question, differences, key_of
 from chariots.pipelines.caching.forms import NotKeptError
-from chariots.pipelines.caching.held import Held, Source, as_held
+from chariots.pipelines.caching.held import Held, Source, as_held, bytes_of
 from chariots.pipelines.caching.identity import Identity, identity_of, refuse_learning
 from chariots.pipelines.explaining import CURRENT, Explanation, NodeReport
 from chariots.pipelines.handles import value_of, values_of
@@ -146,7 +146,11 @@ class Cached:
         """
         begun = Begun(self, position, args, execute)
         if self.part is not None and position in self.part.nodes:
-            begun.ask()
+            try:
+                begun.ask()
+            except Exception as error:
+                begun.failed(error)
+                raise
         return begun
 
 
@@ -179,8 +183,9 @@ class Begun:
         except MovedError as error:
             self._why = f"neither found nor kept: {error}"
             return
-        labels = tuple([graph.labels[value] for value in graph.inputs[self._position]])
-        inputs = tuple([_content(node, label, arg) for label, arg in zip(labels, self._args, strict=True)])
+        reads = graph.inputs[self._position]
+        labels = tuple([graph.labels[value] for value in reads])
+        inputs = tuple([self._content(value, arg) for value, arg in zip(reads, self._args, strict=True)])
         self._question = self._asked(identity, inputs, labels)
         entry, obstacle = run.cache.find(key_of(self._question))
         if entry is not None:
@@ -221,7 +226,11 @@ class Begun:
         if self._question is None:
             self._report("ran", self._why, None, 0.0, seconds)
             return [self._run.hold(number, output) for number, output in zip(writes, outputs, strict=True)]
-        kept, entry = self._kept(self._question, outputs, seconds)
+        try:
+            kept, entry = self._kept(self._question, outputs, seconds)
+        except Exception as error:
+            self.failed(error)
+            raise
         self._report("ran", self._why, entry.size, 0.0, seconds)
         return kept
 
@@ -235,6 +244,23 @@ class Begun:
         self._report("failed", f"{type(error).__name__}: {error}", None, 0.0, seconds)
 
     # -- how ------------------------------------------------------------------------------------------------------
+
+    def _content(self, value: int, arg: Any) -> str:
+        """Names what an argument holds."""
+        if type(arg) is Held and (known := arg.known_content) is not None:
+            return known
+        graph = self._run.pipeline.graph
+        where = f"input {graph.labels[value]!r} of node {self.node.name!r}, which has cache=True,"
+        if isinstance(arg, Held):
+            return arg.content(where)
+        arg, part = value_of(arg), self._run.part
+        try:
+            return content_of(arg, where)
+        except TypeError:
+            # What a cached node returned is known by its bytes, if need be: a runner of one's own passes it on plain.
+            if part is None or graph.producers[value] not in part.nodes:
+                raise
+            return bytes_of(arg)
 
     def _asked(self, identity: Identity, inputs: tuple[str, ...], labels: tuple[str, ...]) -> Question:
         pipeline = self._run.pipeline
@@ -278,13 +304,6 @@ class Begun:
         if explanation is not None:
             took = time.perf_counter() - self._began if seconds is None else seconds
             explanation.add(self._run.pipeline, self.node, NodeReport(state, why, took, size, spared))
-
-
-def _content(node: BaseNode, label: str, arg: Any) -> str:
-    if type(arg) is Held and (known := arg.known_content) is not None:
-        return known
-    where = f"input {label!r} of node {node.name!r}, which has cache=True,"
-    return arg.content(where) if isinstance(arg, Held) else content_of(value_of(arg), where)
 
 
 def _told(value: Any) -> str | None:
