@@ -20,7 +20,17 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 from benchmarks.table import Row, show, to_json  # noqa: E402  # the path has to be set first
 
 BENCHMARKS = (
-    *("runner", "parallel", "imports", "versioning", "op_store", "op_store_scale", "http_prediction", "serving"),
+    *(
+        "runner",
+        "parallel",
+        "caching",
+        "imports",
+        "versioning",
+        "op_store",
+        "op_store_scale",
+        "http_prediction",
+        "serving",
+    ),
     *("serving_models", "serving_arrays", "serving_start", "overload"),
     *("formats", "jobs", "compiled"),
 )

@@ -16,6 +16,7 @@ COMMANDS = {
     "new": "chariots.cli.new:new",
     "demo": "chariots.cli.demo:demo",
     "serve": "chariots.cli.serve:serve",
+    "run": "chariots.cli.run:run",
     "call": "chariots.cli.call:call",
     "versions": "chariots.cli.call:versions",
     "load": "chariots.cli.call:load",

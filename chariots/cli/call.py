@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chariots.cli.commands import Failure
+from chariots.cli.inputs import read_input
 from chariots.cli.printing import print_json, print_table
 
 if TYPE_CHECKING:
@@ -74,7 +72,7 @@ def call(
     """
     client = _client(url)
     response = client.call_pipeline(
-        pipeline, _read_input(pipeline_input), use_worker=worker, after=after or None, **options
+        pipeline, read_input(pipeline_input), use_worker=worker, after=after or None, **options
     )
     if not no_wait:
         response = _finished(client, response, pipeline)
@@ -135,28 +133,3 @@ def _finished(client: PipelinesClient, response: PipelineResponse, pipeline: str
             f"see `chariots jobs show {response.job_id}`."
         )
     return response
-
-
-def _read_input(given: str | None) -> Any:
-    """The input of the pipeline, from the argument, a file or standard input."""
-    if given is None:
-        return None
-    where = "the input"
-    if given == "-":
-        text, where = sys.stdin.read(), "standard input"
-    elif given.startswith("@"):
-        where = given[1:]
-        try:
-            text = Path(where).read_text(encoding="utf-8")
-        except OSError as error:
-            raise click.UsageError(
-                f"the input was to come from {where}, and it cannot be read: {error.strerror}."
-            ) from error
-    else:
-        text = given
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise click.UsageError(
-            f"{where} is not JSON ({error}); numbers look like '[[5.1, 3.5, 1.4, 0.2]]' and text like '\"word\"'."
-        ) from error

@@ -93,7 +93,7 @@ def _digest(array: numpy.ndarray[Any, Any], as_is: bool) -> bytes:
     for piece in _pieces(array):
         piece = piece if as_is else _plain(piece)
         # Not the array itself: buffers have no way to say datetime64.
-        sha.update(piece.view("u1"))
+        sha.update(piece.view("u1").data)
     return sha.digest()
 
 

@@ -1,4 +1,4 @@
-"""Runs cached pipelines one after the other, until somebody kills the process: ``python keep_until_killed.py FOLDER``."""
+"""Runs cached pipelines one after the other, until somebody kills it: ``python keep_until_killed.py FOLDER``."""
 
 from __future__ import annotations
 

@@ -44,10 +44,15 @@ def test_plain_values_are_kept_as_json_or_bytes(value: Any) -> None:
     assert found == value and type(found) is type(value) and repr(found) == repr(value)
 
 
+complexes = st.complex_numbers(allow_nan=False)
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.complex_numbers(
-        allow_nan=False
-    ),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+    | st.complex_numbers(allow_nan=False),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner),
     max_leaves=20,
 )
@@ -149,7 +154,9 @@ def test_how_a_table_is_cut_is_no_content_and_what_it_holds_is() -> None:
     assert told(pa.concat_tables([TABLE.slice(0, 1), TABLE.slice(1)])) == told(TABLE)
     assert told(TABLE.slice(1)) == told(pa.table(TABLE.slice(1).to_pydict(), schema=TABLE.schema))
     changed = TABLE.set_column(0, "n", pa.array([1, 0, 3]))
-    assert len({told(TABLE), told(changed), told(TABLE.rename_columns(["x", "s", "l", "b"])), told(TABLE.slice(1))}) == 4
+    assert (
+        len({told(TABLE), told(changed), told(TABLE.rename_columns(["x", "s", "l", "b"])), told(TABLE.slice(1))}) == 4
+    )
 
 
 def test_what_lies_under_a_missing_value_is_no_content() -> None:
@@ -158,7 +165,9 @@ def test_what_lies_under_a_missing_value_is_no_content() -> None:
     assert told(masked) == told(pa.array([1, None, 3]))
 
 
-@pytest.mark.parametrize("value", [decimal.Decimal("1.10"), datetime.date(2020, 1, 2), Path("a/b"), {1: {decimal.Decimal(1)}}])
+@pytest.mark.parametrize(
+    "value", [decimal.Decimal("1.10"), datetime.date(2020, 1, 2), Path("a/b"), {1: {decimal.Decimal(1)}}]
+)
 def test_other_values_are_pickled(value: Any) -> None:
     assert kept(value) == ("pickle", value)
     with pytest.raises(NotKeptError):

@@ -88,9 +88,7 @@ def test_what_is_damaged_or_gone_is_computed_again_and_healed(
 
 def test_a_long_chain_that_vanishes_between_look_and_read_is_computed_again(tmp_path: Path) -> None:
     count = 3000
-    nodes = [
-        Node(Plus(), [f"v{at}" if at else INPUT], f"v{at + 1}", name=f"n{at}", cache=True) for at in range(count)
-    ]
+    nodes = [Node(Plus(), [f"v{at}" if at else INPUT], f"v{at + 1}", name=f"n{at}", cache=True) for at in range(count)]
 
     class Vanishes(NodeCache):
         def load(self, entry: Any, index: int, whose: str) -> Any:
