@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from chariots.pipelines.parallel import ThreadRunner
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
 from chariots.testing import RunnerContract
 
@@ -12,3 +15,17 @@ class TestSequentialRunner(RunnerContract):
     @pytest.fixture
     def runner(self) -> BaseRunner:
         return SequentialRunner()
+
+
+class TestThreadRunner(RunnerContract):
+    @pytest.fixture
+    def runner(self) -> Iterator[BaseRunner]:
+        with ThreadRunner(max_workers=4) as runner:
+            yield runner
+
+
+class TestThreadRunnerWithOneThread(RunnerContract):
+    @pytest.fixture
+    def runner(self) -> Iterator[BaseRunner]:
+        with ThreadRunner(max_workers=1) as runner:
+            yield runner
