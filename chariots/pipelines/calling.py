@@ -18,7 +18,7 @@ from chariots.pipelines.nodes import Node
 if TYPE_CHECKING:
     from chariots.pipelines.runners import BaseRunner
 
-__all__ = ["call_node", "timed_out", "try_again"]
+__all__ = ["call_node", "in_time", "timed_out", "try_again"]
 
 Result = TypeVar("Result")
 
@@ -42,7 +42,7 @@ def call_node(node: BaseNode, args: list[Any], runner: BaseRunner | None) -> Any
     options = node.options
     if options is None:
         return _call(node, args, runner)
-    return try_again(lambda: _in_time(node, options.timeout, lambda: _call(node, args, runner)), node)
+    return try_again(lambda: in_time(node.name, options.timeout, lambda: _call(node, args, runner)), node)
 
 
 def try_again(call: Callable[[], Result], node: BaseNode) -> Result:
@@ -70,18 +70,51 @@ def try_again(call: Callable[[], Result], node: BaseNode) -> Result:
     return call()
 
 
-def timed_out(node: BaseNode, seconds: float, then: str) -> NodeTimeoutError:
+def timed_out(node: str, seconds: float, then: str) -> NodeTimeoutError:
     """Words that a node took too long.
 
     Args:
-        node: the node.
+        node: its name.
         seconds: its timeout.
         then: what became of it.
     """
     return NodeTimeoutError(
-        f"node {node.name!r} was given {seconds:g} s and took longer; {then}. Give it more time with "
+        f"node {node!r} was given {seconds:g} s and took longer; {then}. Give it more time with "
         "Node(..., timeout=...), or less to do."
     )
+
+
+def in_time(node: str, seconds: float | None, call: Callable[[], Result]) -> Result:
+    """Makes a call that may take only so long: in a thread of its own, which is left behind where it takes longer.
+
+    Args:
+        node: the name of the node, for the message.
+        seconds: how long it may take; None for any time.
+        call: the call.
+
+    Raises:
+        NodeTimeoutError: if it took longer.
+    """
+    if seconds is None:
+        return call()
+    outcome: list[tuple[Result | None, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            outcome.append((context.run(call), None))
+        except BaseException as error:  # noqa: BLE001  # raised again by whoever waits
+            outcome.append((None, error))
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=run, name=f"chariots-node-{node}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise timed_out(node, seconds, "its thread cannot be ended and goes on by itself (a ProcessRunner could)")
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]  # what the call returned, for it raised nothing
 
 
 def _call(node: BaseNode, args: list[Any], runner: BaseRunner | None) -> Any:
@@ -95,27 +128,3 @@ def _call(node: BaseNode, args: list[Any], runner: BaseRunner | None) -> Any:
 def _takes_a_list(node_class: type[BaseNode]) -> bool:
     parameters = list(inspect.signature(node_class.execute).parameters.values())[1:]
     return any(parameter.name == "runner" for parameter in parameters)
-
-
-def _in_time(node: BaseNode, seconds: float | None, call: Callable[[], Any]) -> Any:
-    """Makes a call that may take only so long: in a thread of its own, which is left behind where it takes longer."""
-    if seconds is None:
-        return call()
-    outcome: list[tuple[Any, BaseException | None]] = []
-
-    def run() -> None:
-        try:
-            outcome.append((context.run(call), None))
-        except BaseException as error:  # noqa: BLE001  # raised again by whoever waits
-            outcome.append((None, error))
-
-    context = contextvars.copy_context()
-    thread = threading.Thread(target=run, name=f"chariots-node-{node.name}", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise timed_out(node, seconds, "its thread cannot be ended and goes on by itself (a ProcessRunner could)")
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value

@@ -185,7 +185,7 @@ class ProcessRunner(ParallelRunner):
                 answer, results = worker.run(order, values, timeout)
             except TimeoutError:
                 assert node is not None and timeout is not None
-                raise timed_out(node, timeout, "the process that ran it was ended") from None
+                raise timed_out(node.name, timeout, "the process that ran it was ended") from None
             except WorkerLostError as error:
                 if run is not None and run.is_over:
                     raise Interrupted from None  # ended by us

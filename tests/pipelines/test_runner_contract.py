@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chariots.pipelines.parallel import ThreadRunner
-from chariots.pipelines.runners import BaseRunner, SequentialRunner
+from chariots.pipelines.runners import BaseRunner, ProcessRunner, SequentialRunner, ThreadRunner
 from chariots.testing import RunnerContract
 
 
@@ -28,4 +27,11 @@ class TestThreadRunnerWithOneThread(RunnerContract):
     @pytest.fixture
     def runner(self) -> Iterator[BaseRunner]:
         with ThreadRunner(max_workers=1) as runner:
+            yield runner
+
+
+class TestProcessRunner(RunnerContract):
+    @pytest.fixture(scope="class")
+    def runner(self) -> Iterator[BaseRunner]:
+        with ProcessRunner(max_workers=2) as runner:
             yield runner
