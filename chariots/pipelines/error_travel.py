@@ -43,9 +43,10 @@ def pack_error(error: BaseException) -> PackedError:
     """Packs an error, whatever is on it.
 
     Args:
-        error: the error, as it was caught.
+        error: the error, as it was caught; its frames and causes are taken off it, for they travel as text.
     """
     stack = "".join(traceback.format_exception(error))
+    error.__traceback__ = error.__cause__ = error.__context__ = None
     for attempt in (_whole, _without_what_cannot_go, _of_a_class_like_it):
         try:
             data = cloudpickle.dumps(attempt(error))

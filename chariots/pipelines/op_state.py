@@ -26,8 +26,8 @@ _sequential = SequentialRunner()
 class Stamp:
     """What tells one state of an op from another.
 
-    What an op that is loaded holds may be large, and is replaced rather than changed: there it is enough that it is the
-    very same object. Everything else is told by its content.
+    What an op holds that says when it learned or was loaded may be large, and is replaced rather than changed: there it
+    is enough that it is the very same object. Everything else is told by its content.
 
     Attributes:
         same: what has to be the very same.
@@ -69,7 +69,7 @@ def stamp_of(op: BaseOp) -> Stamp:
         stamps = [stamp_of(one) for one in op.ops]  # type: ignore[attr-defined]  # a pipeline
         return Stamp(tuple(same for stamp in stamps for same in stamp.same), tuple(stamp.equal for stamp in stamps))
     state = _sent_state(op)
-    if isinstance(op, LoadableOp):
+    if isinstance(op, LoadableOp) and "_changed_at" in state:
         return Stamp(tuple(state.values()), tuple(state))
     return Stamp((), _pickled(op, state) if state else b"")
 

@@ -18,7 +18,7 @@ from chariots.pipelines.parallel import checked_workers
 from chariots.pipelines.reporting import progress
 from chariots.runners.cluster_runner import ClusterRunner, Shipment, missing_extra
 from chariots.runners.dask_needs import needs_of
-from chariots.runners.errands import Errand, Result, Shown, Stopped, do
+from chariots.runners.errands import Errand, Failed, Result, Shown, do
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -175,6 +175,8 @@ class DaskRunner(ClusterRunner["Future"]):
                     shown = client.submit(_shown, future, key=f"shown-{errand.id}", pure=False).result()
         finally:
             self._told.pop(errand.id, None)
+        if isinstance(shown, Failed):
+            raise shown.error.unpack()
         count = max(errand.parts, 1) if shown is None else len(shown.parts)
         return [OnDask(future, part) for part in range(count)], None if shown is None else shown.state
 
@@ -246,8 +248,6 @@ def _raised(errand: Errand, error: BaseException) -> BaseException:
     """What to raise for an errand that failed."""
     from distributed import KilledWorker
 
-    if isinstance(error, Stopped):
-        return error.packed.unpack()
     if isinstance(error, KilledWorker):
         return WorkerLostError(
             f"node {errand.node!r} did not return: the workers that ran it have died, the last of them was "
@@ -268,7 +268,8 @@ def _load(data: bytes) -> Result:
 
 
 def _shown(result: Result) -> Result:
-    return Shown(result.parts if result.state is None else (None,) * len(result.parts), result.state)
+    """All of a result but the values, which stay where they are."""
+    return result if isinstance(result, Failed) else Shown((None,) * len(result.parts), result.state)
 
 
 def _run(errand: Errand, op: bytes, picks: Sequence[int], *found: Any) -> Result:

@@ -22,7 +22,7 @@ from chariots.pipelines.error_travel import PackedError, pack_error
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.reporting import reporting_to
 
-__all__ = ["Errand", "Result", "Shown", "Stopped", "do"]
+__all__ = ["Errand", "Failed", "Result", "Shown", "do"]
 
 _MOST_OPS = 64  # that one process keeps
 _CANNOT_LEAVE = (GeneratorType, AsyncGeneratorType, CoroutineType)
@@ -75,12 +75,18 @@ class Shown(Result):
     __slots__ = ()
 
 
-class Stopped(Exception):  # noqa: N818  # it carries an error and is none of its own
-    """Carries what an op raised."""
+class Failed(Result):
+    """What came of an errand whose op has failed.
 
-    def __init__(self, packed: PackedError) -> None:
-        super().__init__(packed)
-        self.packed = packed
+    Attributes:
+        error: what it raised.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: PackedError) -> None:
+        super().__init__(())
+        self.error = error
 
 
 def do(errand: Errand, op: Callable[[], bytes], args: Sequence[Any], tell: Teller | None = None) -> Result:
@@ -92,15 +98,15 @@ def do(errand: Errand, op: Callable[[], bytes], args: Sequence[Any], tell: Telle
         args: the arguments.
         tell: told of progress.
 
-    Raises:
-        Stopped: if it failed.
+    Returns:
+        what came of it; never raises, for a cluster would make a failure of its own of it.
     """
     try:
         with reporting_to(tell) if tell is not None and errand.tells else nullcontext():
             return _done(errand, _ops.get(errand, op), args)
     except BaseException as error:  # noqa: BLE001  # SystemExit too: it is raised where the pipeline was run
         _ops.forget(errand)  # what it has become by half nobody knows
-        raise Stopped(pack_error(error)) from None
+        return Failed(pack_error(error))
 
 
 def _done(errand: Errand, op: BaseOp, args: Sequence[Any]) -> Result:
