@@ -26,7 +26,7 @@ _sequential = SequentialRunner()
 class Stamp:
     """What tells one state of an op from another.
 
-    What an op holds that says when it learned or was loaded may be large, and is replaced rather than changed: there it
+    What an op holds that says of itself when it has learned may be large, and is replaced rather than changed: there it
     is enough that it is the very same object. Everything else is told by its content.
 
     Attributes:
@@ -69,7 +69,7 @@ def stamp_of(op: BaseOp) -> Stamp:
         stamps = [stamp_of(one) for one in op.ops]  # type: ignore[attr-defined]  # a pipeline
         return Stamp(tuple(same for stamp in stamps for same in stamp.same), tuple(stamp.equal for stamp in stamps))
     state = _sent_state(op)
-    if isinstance(op, LoadableOp) and "_changed_at" in state:
+    if isinstance(op, LoadableOp) and not type(op).has_learned:
         return Stamp(tuple(state.values()), tuple(state))
     return Stamp((), _pickled(op, state) if state else b"")
 

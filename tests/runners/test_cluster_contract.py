@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from chariots.pipelines.runners import BaseRunner
-from chariots.runners import DaskRunner
+from chariots.runners import DaskRunner, RayRunner
 from chariots.testing import RunnerContract
 
 
@@ -21,3 +21,15 @@ class TestDaskRunner(RunnerContract):
     @pytest.fixture
     def runner(self, dask_runner: BaseRunner) -> BaseRunner:
         return dask_runner
+
+
+@pytest.fixture(scope="module")
+def ray_runner() -> Iterator[BaseRunner]:
+    with RayRunner(num_cpus=2, object_store_memory=200_000_000) as runner:
+        yield runner
+
+
+class TestRayRunner(RunnerContract):
+    @pytest.fixture
+    def runner(self, ray_runner: BaseRunner) -> BaseRunner:
+        return ray_runner

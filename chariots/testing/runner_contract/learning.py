@@ -112,6 +112,11 @@ class LearningContract:
         assert runner.run(pipeline, "to be or not to be") == [0, 1, 2, 3, 0, 1]
         assert runner.run(pipeline, "not so to be") == [3, 4, 0, 1]
         assert op.words == {"to": 0, "be": 1, "or": 2, "not": 3, "so": 4}
+        other = Vocabulary()
+        other.load(op.serialize())
+        other.has_learned = False  # as loading a pipeline notes
+        assert runner.run(chain(other), "now so") == [5, 4]
+        assert other.words["now"] == 5
 
     def test_an_op_that_was_loaded_predicts_with_what_was_loaded(self, runner: BaseRunner) -> None:
         """Each time anew, whatever it was before."""

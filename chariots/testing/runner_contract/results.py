@@ -215,6 +215,29 @@ class ResultsContract:
 
         assert runner.run(chain(Compute()), 3).tobytes() == Compute().execute(3).tobytes()
 
+    def test_an_op_may_change_what_it_is_given(self, runner: BaseRunner) -> None:
+        """Arrays and frames can be written to; who else sees that is not promised, so each has one reader here."""
+        import numpy
+        import pandas
+
+        class ChangeInPlace(BaseOp):
+            def execute(self, array: Any, frame: Any) -> Any:
+                array.sort()
+                frame["more"] = array[: len(frame)]
+                frame.iloc[0, 0] = -1.0
+                return array, frame
+
+        class Draw(BaseOp):
+            def execute(self, seed: int) -> Any:
+                drawn = numpy.random.default_rng(seed).normal(size=100_000)
+                return drawn, pandas.DataFrame({"number": drawn[:50_000].copy()})
+
+        nodes = [Node(Draw(), [INPUT], ["array", "frame"]), Node(ChangeInPlace(), ["array", "frame"], OUTPUT)]
+        array, frame = runner.run(Pipeline(nodes, "in_place"), 3)
+        expected_array, expected_frame = ChangeInPlace().execute(*Draw().execute(3))
+        assert array.tobytes() == expected_array.tobytes()
+        pandas.testing.assert_frame_equal(frame, expected_frame, check_exact=True)
+
     def test_a_generator_arrives_or_is_refused_by_name(self, runner: BaseRunner) -> None:
         """It cannot leave its process; the message then says of which node it is, and what to return instead."""
         nodes = [Node(Counts(), [INPUT], "numbers"), Node(Listed(), ["numbers"], OUTPUT)]
