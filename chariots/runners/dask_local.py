@@ -44,7 +44,7 @@ def start(n_workers: int, threads_per_worker: int, resources: Mapping[str, float
     return SpecCluster(
         scheduler={
             "cls": Scheduler,
-            "options": {"host": _HERE, "protocol": "tls", "security": security, "dashboard": False},
+            "options": {"host": _HERE, "protocol": "tls", "security": security, "dashboard": False, "dashboard_address": f"{_HERE}:0"},
         },
         workers={number: worker for number in range(n_workers)},
         worker=worker,
