@@ -35,7 +35,6 @@ __all__ = [
     "DeadlinePassedError",
     "NodeTimeoutError",
     "WorkerLostError",
-    "RemoteError",
     "StoreError",
     "DamagedError",
     "StoreFullError",
@@ -292,13 +291,6 @@ class WorkerLostError(ChariotsError, RuntimeError):
 
     slug = "worker-lost"
     title = "The worker of a node is gone"
-
-
-class RemoteError(ChariotsError, RuntimeError):
-    """Raised for an exception of an op in another process that cannot be brought here; its cause shows the stack."""
-
-    slug = "remote-error"
-    title = "An op failed in another process"
 
 
 class StoreError(ChariotsError, ValueError):

@@ -1,8 +1,8 @@
 """How does an error leave the process in which it was raised, and still be the same error?
 
-It is pickled where that works. Where something on it cannot be pickled, that is left behind; where even its class cannot,
-its place is taken by a class of the same name with the nearest base that everybody has. Its frames come as text, which
-Python shows above it as it shows any cause.
+It is pickled where that works. Where something on it cannot be pickled, that is left behind; where even its class
+cannot, its place is taken by a class of the same name with the nearest base that everybody has. Its frames come as
+text, which Python shows above it as it shows any cause.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def pack_error(error: BaseException) -> PackedError:
             again = _made_again(*pickle.loads(data))  # noqa: S301  # written in the line before
             if type(again).__name__ == type(error).__name__ and str(again) == str(error):
                 return PackedError(data, stack)
-        except Exception:  # noqa: BLE001, S112  # what pickling somebody's class may raise has no end; the last cannot
+        except Exception:  # noqa: BLE001  # what pickling somebody's class may raise has no end; the last cannot
             continue
     return PackedError(pickle.dumps((RuntimeError, None, (f"{type(error).__name__}: {error}",), {})), stack)
 

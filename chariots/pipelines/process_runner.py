@@ -7,11 +7,13 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
-from chariots.errors import RemoteError, RemoteTraceback, WorkerLostError
+from chariots.errors import WorkerLostError
 from chariots.pipelines.base_node import BaseNode
 from chariots.pipelines.calling import timed_out, try_again
+from chariots.pipelines.elsewhere import is_sent, with_op_callbacks
+from chariots.pipelines.error_travel import PackedError
 from chariots.pipelines.handles import value_of, values_of
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.op_state import take_over
@@ -75,7 +77,7 @@ class ProcessRunner(ParallelRunner):
     def outputs_of(self, run: Run, position: int, args: list[Any]) -> Sequence[Any] | Chain:
         """Executes a node, and those that follow it and nothing else; see `ParallelRunner.outputs_of`."""
         node = run.pipeline.graph_nodes[position]
-        if not _is_sent(node):
+        if not is_sent(node):
             return super().outputs_of(run, position, args)
         if node.op.callbacks:
             return try_again(lambda: self._with_callbacks(run, position, node, values_of(args)), node)
@@ -87,12 +89,12 @@ class ProcessRunner(ParallelRunner):
 
     def call_op(self, op: BaseOp, args: Sequence[Any]) -> Any:
         """Executes an op in one of the processes, with its callbacks here; see `BaseRunner.call_op`."""
-        return self._with_op_callbacks(op, list(args), lambda: self._call(op, args).value())
+        return with_op_callbacks(op, list(args), lambda: self._call(op, args).value())
 
     def run_element(self, pipeline: Pipeline, value: Any) -> Any:
         """Runs a whole pipeline in one of the processes; see `ParallelRunner.run_element`."""
         is_plain = not (pipeline.callbacks or pipeline.trains or any(op.callbacks for op in pipeline.ops))
-        if not is_plain or not all(_is_sent(node) for node in pipeline.graph_nodes):
+        if not is_plain or not all(is_sent(node) for node in pipeline.graph_nodes):
             return self.run(pipeline, value)
         pipeline.check_input(value)
         return self._call(pipeline, [value]).value()
@@ -115,13 +117,13 @@ class ProcessRunner(ParallelRunner):
         parcel = Parcel()
         before: int | None = None
         for position in chain:
-            op: BaseOp = nodes[position].op  # type: ignore[attr-defined]  # see _is_sent
+            op: BaseOp = nodes[position].op  # type: ignore[attr-defined]  # see is_sent
             reads = run.reads(position)
             if run.cached is None:
                 parcel.add(op, [None if slot == before else run.converted(slot, _packed) for slot in reads])
             else:  # whose values stay as they are, for they know their content
                 parcel.add(op, [_packed(arg) for arg in given])
-            before = run.graph.outputs[position][0] if len(chain) > 1 else None
+            before = next(iter(run.graph.outputs[position]), None) if len(chain) > 1 else None
         position = chain[-1]
         writes = run.graph.outputs[position]
         try:
@@ -145,25 +147,10 @@ class ProcessRunner(ParallelRunner):
             found.extend(_original(self._send, parcel, len(writes) or 1, run, node))
             return found[0].value() if len(found) == 1 else tuple(values_of(found))
 
-        output = self._with_op_callbacks(node.op, args, call)
+        output = with_op_callbacks(node.op, args, call)
         if len(writes) > 1 and len(found) == 1:
             split_outputs(run.pipeline, position, output, len(writes))
         return found
-
-    def _with_op_callbacks(self, op: BaseOp, args: list[Any], call: Callable[[], Any]) -> Any:
-        """Executes an op elsewhere, and calls its callbacks here."""
-        if not op.callbacks:
-            return call()
-        args = values_of(args)
-        with op.recording() as record:
-            for callback in op.callbacks:
-                callback.before_execution(op, args)
-        output = call()
-        if record is not None:
-            record.add_to(op)
-        for callback in op.callbacks:
-            callback.after_execution(op, args, output)
-        return output
 
     def _call(self, op: BaseOp, args: Sequence[Any]) -> Packed:
         """Executes an op, or runs a pipeline, in one of the processes."""
@@ -190,11 +177,12 @@ class ProcessRunner(ParallelRunner):
                 if run is not None and run.is_over:
                     raise Interrupted from None  # ended by us
                 raise WorkerLostError(f"{parcel.described()} did not return: {error}") from None
-        if isinstance(answer, Failed):
-            raise StepFailure(answer.step, _raised(answer, results, parcel))
-        for number, state in zip(answer.states, results[answer.parts :], strict=True):
+        others = 1 if isinstance(answer, Failed) else answer.parts
+        for number, state in zip(answer.states, results[others:], strict=True):
             take_over(parcel.ops[number], state.value())
-        return results[: answer.parts]
+        if isinstance(answer, Failed):
+            raise StepFailure(answer.step, _raised(answer, results[0].value(), parcel))
+        return results[:others]
 
     @contextmanager
     def _noted(self, run: Run | None, worker: Worker) -> Iterator[None]:
@@ -282,36 +270,24 @@ def _original(call: Callable[..., list[Packed]], *args: Any) -> list[Packed]:
         raise failure.error from failure.error.__cause__
 
 
-def _raised(failed: Failed, results: Sequence[Packed], parcel: Parcel) -> BaseException:
+def _raised(failed: Failed, packed: PackedError, parcel: Parcel) -> BaseException:
     """The exception that was raised elsewhere, with the stack it had there as its cause."""
-    op = parcel.ops[failed.step]
-    error: BaseException | None = None
-    if failed.sending:
-        error = TypeError(
-            f"op {op.name!r} ran, but what it returned cannot be sent from its process: {failed.what}. Return "
-            "something that can be pickled, or use a ThreadRunner"
-        )
-    elif results:
-        try:
-            error = results[0].value()
-        except Exception as unreadable:  # noqa: BLE001  # an exception class may be unable to build its own exceptions
-            failed = failed._replace(stack=f"{failed.stack}\nIt cannot be brought here as it is: {unreadable!r}")
-    if error is None:
-        error = RemoteError(f"op {op.name!r} raised in another process: {failed.what}")
-    error.__cause__ = RemoteTraceback(failed.stack)
-    return error
+    error = packed.unpack()
+    if not failed.sending:
+        return error
+    refusal = TypeError(
+        f"op {parcel.ops[failed.step].name!r} ran, but what it returned cannot be sent from its process: "
+        f"{type(error).__name__}: {error}. Return something that can be pickled, or use a ThreadRunner"
+    )
+    refusal.__cause__ = error.__cause__
+    return refusal
 
 
 def _packed(value: Any) -> Packed:
     return value if isinstance(value, Packed) else pack(value_of(value))
 
 
-def _is_sent(node: BaseNode) -> TypeGuard[Node]:
-    """Whether a node is executed in another process: one that holds an op."""
-    return isinstance(node, Node) and not node.op.holds_nodes
-
-
 def _is_plain(run: Run, position: int) -> bool:
     """Whether a node may follow another one in the same process, without anybody here knowing of what is between."""
     node = run.pipeline.graph_nodes[position]
-    return _is_sent(node) and node.options is None and not node.op.callbacks
+    return is_sent(node) and node.options is None and not node.op.callbacks

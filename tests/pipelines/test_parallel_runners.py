@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chariots.errors import NodeTimeoutError, RemoteError, RemoteTraceback, WorkerLostError
+from chariots.errors import NodeTimeoutError, RemoteTraceback, WorkerLostError
 from chariots.pipelines import Pipeline
 from chariots.pipelines.callbacks import OpCallBack, PipelineCallback
 from chariots.pipelines.nodes import Node
@@ -32,6 +32,7 @@ from tests.pipelines.parallel_ops import (
     OUTPUT,
     AddOne,
     Alone,
+    CannotTravel,
     Counter,
     Die,
     Fail,
@@ -275,10 +276,17 @@ def test_an_op_that_ends_its_process_is_named(processes: ProcessRunner) -> None:
     assert processes.run(chain(AddOne()), 1) == 2
 
 
-def test_an_error_that_cannot_be_brought_here_is_told(processes: ProcessRunner) -> None:
-    with pytest.raises(RemoteError, match=r"'failoddly'.*CannotTravel: this and that") as caught:
+def test_an_error_that_pickle_cannot_make_again_is_the_same_all_the_same(processes: ProcessRunner) -> None:
+    with pytest.raises(CannotTravel, match=r"^this and that") as caught:
         processes.run(chain(FailOddly()), 1)
     assert "parallel_ops.py" in str(caught.value.__cause__)
+
+
+def test_what_was_learned_before_a_failure_in_the_same_process_is_kept(processes: ProcessRunner) -> None:
+    counter = Counter()
+    with pytest.raises(ValueError, match="nothing to do"):
+        processes.run(chain(counter, Fail()), 1)
+    assert counter.count == 1
 
 
 def test_what_cannot_be_sent_is_refused_by_name(processes: ProcessRunner) -> None:

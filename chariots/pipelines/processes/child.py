@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chariots.pipelines import op_state
+from chariots.pipelines.error_travel import pack_error
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.processes.channel import Channel, inherited
 from chariots.pipelines.processes.messages import Done, Failed, Order, Progress, Step
@@ -67,7 +67,7 @@ def _obey(order: Order, values: list[Packed], ops: dict[int, BaseOp], answers: C
         parts = _parts(output, order.parts)
         answers.send(Done(len(parts), tuple(states)), [*parts, *states.values()])
     except BaseException as error:  # noqa: BLE001  # SystemExit too: the runner raises it where it was asked to run
-        _tell(error, number, sending, answers)
+        _tell(error, Failed(number, sending, tuple(states)), states.values(), answers)
 
 
 def _op(step: Step, values: Sequence[Packed], ops: dict[int, BaseOp]) -> BaseOp:
@@ -84,14 +84,8 @@ def _parts(output: Any, wanted: int) -> list[Packed]:
     return [pack(output)]
 
 
-def _tell(error: BaseException, number: int, sending: bool, answers: Channel) -> None:
-    stack = "".join(traceback.format_exception(error))
-    told = Failed(number, "".join(traceback.format_exception_only(error)).strip(), stack, sending)
+def _tell(error: BaseException, failed: Failed, states: Iterable[Packed], answers: Channel) -> None:
     try:
-        packed = [pack(error)]
-    except Exception:  # noqa: BLE001  # what it says is sent all the same
-        packed = []
-    try:
-        answers.send(told, packed)
+        answers.send(failed, [pack(pack_error(error)), *states])
     except OSError:  # nobody is there to be told
         os._exit(1)

@@ -50,19 +50,17 @@ class Done(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """What a step has failed with; the value that comes with it is the exception, where it could be pickled.
+    """What a step has failed with: the values that come with it are a `PackedError`, then the states.
 
     Attributes:
         step: the number of the step.
-        what: the exception in a line.
-        stack: the stack, as Python prints it.
         sending: whether the op ran, and its output cannot be sent.
+        states: for each step whose op is not what it was, its number, in the order of the values.
     """
 
     step: int
-    what: str
-    stack: str
     sending: bool
+    states: tuple[int, ...]
 
 
 class Progress(NamedTuple):

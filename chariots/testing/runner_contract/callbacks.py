@@ -1,9 +1,9 @@
 """Which callbacks does every runner call, in which order, and with what? (tests)
 
-A runner that does one thing after the other calls them in one order. One that does several at once promises less: what
-surrounds a pipeline surrounds all of it, what surrounds a node surrounds that node and comes after all of what it reads,
-and there is never more than one callback at a time. All of them are called in the process that called the runner; an
-op's own hooks, in contrast, are called where the op runs.
+A runner that does one thing after the other calls them in one order. One that does several at once promises less:
+what surrounds a pipeline surrounds all of it, what surrounds a node surrounds that node and comes after all of what it
+reads, and there is never more than one callback at a time. All of them are called in the process that called the
+runner; an op's own hooks, in contrast, are called where the op runs.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ class LearningContract:
         train.save(store)
         predict.load(store)
         assert predict.versions() == {name: train.versions()[name] for name in predict.versions()}
-        features = train.node_for_name["flowers"].execute(())[0]  # type: ignore[call-arg]  # a Node takes a list
+        features = train.node_for_name["flowers"].execute(())[0]
         pca, forest = train.node_for_name["irispca"].op, train.node_for_name["irisforest"].op  # type: ignore[attr-defined]
         expected = forest.predict(pca.predict(features))
         assert runner.run(predict, features).tobytes() == expected.tobytes()
