@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from chariots.errors import ChariotsError
 from chariots.pipelines.runners import RUNNERS
 
 __all__ = ["run"]
+
+_INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C has ended
 
 
 @click.command()
@@ -58,9 +61,10 @@ def run(
     if max_workers is not None and runner in (None, "sequential-runner"):
         raise click.UsageError("--max-workers is for runners that run several nodes: add --runner thread-runner, say.")
     value = read_input(pipeline_input)
-    server = load_app(app)
-    chosen = server.served_pipeline(pipeline).current.pipeline
     with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # what the user's modules print is not the output
+        server = load_app(app)
+        chosen = server.served_pipeline(pipeline).current.pipeline
         if runner is not None:
             options = {} if max_workers is None else {"max_workers": max_workers}
             server.runner = stack.enter_context(make_runner(runner, options))
@@ -69,6 +73,9 @@ def run(
         explanation = stack.enter_context(explained()) if explain or draw else None
         try:
             response = server.execute_pipeline(pipeline, value)
+        except KeyboardInterrupt:
+            click.echo(f"\n{pipeline} was stopped. What its cached nodes have returned is kept.", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
         except ChariotsError:
             raise
         except Exception as error:

@@ -57,7 +57,8 @@ def execute_node(
 def _outputs(pipeline: Pipeline, position: int, args: list[Any], runner: BaseRunner | None) -> Sequence[Any]:
     """Runs a node, or finds what it returned the last time."""
     execute = Execution(pipeline, runner)
-    if not pipeline.plan.is_cached and CURRENT.get() is None:
+    asked = pipeline.plan.options.get(position)
+    if (asked is None or not asked.cache) and CURRENT.get() is None:
         return execute(position, args)
     cached = Cached(pipeline, getattr(runner, "cache", None))
     return values_of(cached.step(position, args, partial(execute, position)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,3 +118,41 @@ def test_what_goes_wrong_is_told_in_a_line(typed: Typed, arguments: tuple[str, .
     assert found.returncode in (1, 2)
     assert said in " ".join(found.stderr.split())
     assert "Traceback" not in found.stderr
+
+
+def test_what_the_app_prints_is_not_the_output(typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "my_app.py").write_text(APP + "print('the app is imported')\n")
+    found = typed("my_app:app", "mean", "[1, 3]", "--cache-dir", "kept")
+    assert (found.stdout, found.stderr) == ("2.0\n", "the app is imported\n")
+
+
+def test_ctrl_c_stops_it_and_the_next_run_goes_on_from_the_cache(tmp_path: Path) -> None:
+    slow = APP.replace(
+        "return sum(rows)", "Path('waiting').touch(); time.sleep(600 * Path('slow').exists()); return sum(rows)"
+    )
+    (tmp_path / "my_app.py").write_text("import time\nfrom pathlib import Path\n" + slow)
+    (tmp_path / "slow").touch()
+    command = [
+        sys.executable,
+        "-m",
+        "chariots",
+        "run",
+        "my_app:app",
+        "mean",
+        "[1, 3]",
+        "--cache-dir",
+        "kept",
+        "--explain",
+    ]
+    process = subprocess.Popen(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until = time.monotonic() + 60
+    while not (tmp_path / "waiting").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    printed, said = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    assert "mean was stopped" in said and "Traceback" not in said
+    (tmp_path / "slow").unlink()
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.stdout == "2.0\n"
+    assert [line.split()[:2] for line in again.stderr.splitlines()[1:]] == [["clean", "cached"], ["mean", "ran"]]

@@ -257,7 +257,7 @@ def test_a_loaded_model_counts_by_its_training(runner: BaseRunner) -> None:
         assert np.array_equal(runner.run(chain(op), data), first)
         other = runner.run(chain(trained(data[:10] * 7)), data)
     assert not np.array_equal(other, first)
-    assert explanation.nodes["n0"].why.startswith("it never ran with this op version")
+    assert explanation.nodes["n0"].why.startswith("the patch version of its op has changed")
 
 
 def test_a_model_that_no_training_made_is_refused(runner: BaseRunner) -> None:

@@ -165,14 +165,12 @@ def differences(question: Question, last: Question) -> Sequence[str]:
     found = []
     now, then = question.identity, last.identity
     if now.version != then.version:
+        new, old = now.version.split("."), then.version.split(".")
         changed = [
-            name
-            for name, new, old in zip(
-                ("major", "minor", "patch"), now.version.split("."), then.version.split("."), strict=False
-            )
-            if new != old
+            name for name, *both in zip(("major", "minor", "patch"), new, old, strict=False) if both[0] != both[1]
         ]
-        found.append(f"it never ran with this op version, whose {' and '.join(changed) or 'form'} has changed")
+        which = f"{' and '.join(changed)} " if len(new) == len(old) == 3 else ""
+        found.append(f"the {which}version of its op has changed")
     elif now.code != then.code:
         found.append("the code of its op has changed, while the version has not")
     if now.state != then.state:
