@@ -69,6 +69,20 @@ class Careful(BaseOp):
         return number + 1
 
 
+class CleanOp(BaseOp):
+    """Drops the rows that are missing."""
+
+    def execute(self, rows: Any) -> Any:
+        return [row for row in rows if row is not None]
+
+
+class MeanOp(BaseOp):
+    """The mean of all rows."""
+
+    def execute(self, rows: Any) -> float:
+        return float(sum(rows) / len(rows))
+
+
 class IrisFullDataSet(BaseOp):
     """The measurements of the iris flowers and their species."""
 

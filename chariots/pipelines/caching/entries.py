@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from chariots.pipelines.caching.identity import Identity
 
 __all__ = [
@@ -137,7 +139,7 @@ def question_from_bytes(data: bytes | bytearray) -> Question:
 
 def _sealed(content: Sequence[Any]) -> bytes:
     """A digest, and what it is of."""
-    text = json.dumps([FORMAT, *content], separators=(",", ":")).encode()
+    text = json.dumps([FORMAT, *content], separators=(",", ":")).encode()  # orjson refuses halves of characters
     return hashlib.sha256(text).hexdigest().encode() + b"\n" + text
 
 
@@ -145,7 +147,7 @@ def _opened(data: bytes | bytearray, parts: int) -> list[Any]:
     text = bytes(data[_SHA + 1 :])
     if hashlib.sha256(text).hexdigest().encode() != data[:_SHA]:
         raise DamagedEntryError("its bytes are not those that were written")
-    content: list[Any] = json.loads(text.decode())
+    content: list[Any] = orjson.loads(text)
     number = content.pop(0)
     if number != FORMAT or len(content) != parts:
         raise DamagedEntryError(f"it is written in format {number!r}, and this release reads {FORMAT}")
