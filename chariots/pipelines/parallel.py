@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ParallelRunner", "ThreadRunner", "checked_workers"]
 
-_sequential = SequentialRunner()
-
 
 class ParallelRunner(BaseRunner):
     """Runs every node as soon as what it reads is there; a base for runners that say where a node is executed.
@@ -90,7 +88,7 @@ class ParallelRunner(BaseRunner):
         Returns:
             the output.
         """
-        return _sequential.run(pipeline, value)
+        return SequentialRunner(cache=self.cache).run(pipeline, value)
 
     def outputs_of(self, run: Run, position: int, args: list[Any]) -> Sequence[Any]:
         """Executes one node, in whatever way is the runner's.

@@ -94,7 +94,7 @@ class ProcessRunner(ParallelRunner):
     def run_element(self, pipeline: Pipeline, value: Any) -> Any:
         """Runs a whole pipeline in one of the processes; see `ParallelRunner.run_element`."""
         is_plain = not (pipeline.callbacks or pipeline.trains or any(op.callbacks for op in pipeline.ops))
-        if not is_plain or not all(is_sent(node) for node in pipeline.graph_nodes):
+        if not is_plain or pipeline.plan.is_cached or not all(is_sent(node) for node in pipeline.graph_nodes):
             return self.run(pipeline, value)
         pipeline.check_input(value)
         return self._call(pipeline, [value]).value()

@@ -111,3 +111,11 @@ def test_explaining_alone_changes_nothing(runner: BaseRunner, tmp_path: Path) ->
         assert runner.run(Pipeline([Node(Sum(), [INPUT], "a", "n"), Node(Sum(), ["a"], OUTPUT, "m")], "p"), 1) == 1
     assert explanation.states == {"n": "ran", "m": "ran"}
     assert not (tmp_path / "cache").exists()
+
+
+def test_map_uses_the_cache_of_its_runner(runner: BaseRunner, tmp_path: Path) -> None:
+    file = tmp_path / "ran"
+    assert runner.map(pipeline(file), [1, 2, 1]) == [6, 8, 6]
+    assert runner.map(pipeline(file), [2, 1]) == [8, 6]
+    assert 5 <= len(file.read_text()) <= 9  # what is equal may be at work at the same time
+    assert (tmp_path / "cache").exists()
