@@ -182,6 +182,7 @@ def test_what_nobody_has_time_for_is_refused_at_once_and_the_rest_is_answered(fo
         assert asker("double", 2)[0] == 200
         with in_background(folder, url, "a", "b", "c") as statuses:
             waiting = "chariots_requests_waiting"
+            eventually(lambda: any(folder.glob("begun-*")))  # before that, one that is about to begin counts as waiting
             eventually(lambda: value_of(ask(url, "/metrics")[1], waiting) == 2.0)
             refusals = [asker("double", 2, X_Request_ID=f"mine-{number}") for number in range(3)]
             for number, (status, problem, headers) in enumerate(refusals):
