@@ -13,7 +13,7 @@ from chariots.pipelines.handles import values_of
 from chariots.pipelines.map_run import MapRun
 from chariots.pipelines.parallel_run import Run
 from chariots.pipelines.pipeline import Pipeline
-from chariots.pipelines.plan import split_outputs
+from chariots.pipelines.plan import outputs_from
 from chariots.pipelines.resources import Resources
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
 
@@ -103,12 +103,8 @@ class ParallelRunner(BaseRunner):
             outputs.
         """
         pipeline = run.pipeline
-        node = pipeline.graph_nodes[position]
-        value = call_node(node, values_of(args), self)
-        writes = pipeline.graph.outputs[position]
-        if len(writes) == 1:
-            return (value,)
-        return split_outputs(pipeline, position, value, len(writes)) if writes else (value,)
+        value = call_node(pipeline.graph_nodes[position], values_of(args), self)
+        return outputs_from(pipeline, position, value) or (value,)
 
     def interrupt(self, run: Run) -> None:
         """Ends the nodes of a run that is over and that are still at work; where nothing can, they are waited for.

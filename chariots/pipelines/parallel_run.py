@@ -113,17 +113,13 @@ class Run:
         self._telling = threading.Lock()  # callbacks are called one at a time
         if self.cached is not None:
             self.cached.telling = self._telling
-        #: Whether a node may be run by itself, without anybody here looking at what it reads and returns.
+        #: Whether somebody here looks at what the nodes read and return.
         self.is_watched = bool(self._before or self._after)
 
     @property
     def is_over(self) -> bool:
         """Whether no further node is to be started."""
         return self._is_over
-
-    def reads(self, position: int) -> Sequence[int]:
-        """The values that a node reads, in the order of its arguments."""
-        return self.graph.inputs[position]
 
     def sole_reader(self, position: int) -> int | None:
         """The node that reads what another one returns, if nobody else does, and if it waits for nothing else.

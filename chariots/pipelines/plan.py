@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
     from chariots.pipelines.runners import BaseRunner
 
-__all__ = ["Plan", "annotate", "compile_plan", "overridden", "split_outputs", "tell_failure"]
+__all__ = [
+    "Plan",
+    "annotate",
+    "compile_plan",
+    "note_failure",
+    "outputs_from",
+    "overridden",
+    "split_outputs",
+    "tell_failure",
+]
 
 _logger = logging.getLogger(__name__)
 
@@ -128,9 +137,7 @@ class Plan:
                 elif writes:
                     _fill(slots, writes, split_outputs(pipeline, position, value, len(writes)))
         except BaseException as error:
-            if isinstance(error, Exception):
-                annotate(error, pipeline, position)
-            tell_failure(error, pipeline, nodes[position] if position >= 0 else None)
+            note_failure(error, pipeline, position)
             raise
         output = None if self.output_slot is None else slots[self.output_slot]
         for callback in callbacks:
@@ -183,6 +190,31 @@ def tell_failure(error: BaseException, pipeline: Pipeline, node: BaseNode | None
             # The first error is the one that says what is wrong.
             _logger.exception("callback %r failed while it was told of a failure", callback)
             error.add_note(f"on_failure of {type(callback).__name__} failed: {type(another).__name__}: {another}")
+
+
+def note_failure(error: BaseException, pipeline: Pipeline, position: int) -> None:
+    """Notes on an error which node it came from, and tells the callbacks of the pipeline.
+
+    Args:
+        error: what was raised.
+        pipeline: the pipeline that was running.
+        position: where the node stands; -1 where it was none of them.
+    """
+    if isinstance(error, Exception):
+        annotate(error, pipeline, position)
+    tell_failure(error, pipeline, pipeline.graph_nodes[position] if position >= 0 else None)
+
+
+def outputs_from(pipeline: Pipeline, position: int, value: Any) -> Sequence[Any]:
+    """What a node returned, as one value for each of its outputs; none where it has no outputs.
+
+    Raises:
+        ValueError: if it cannot be split over them.
+    """
+    count = len(pipeline.graph.outputs[position])
+    if count == 1:
+        return (value,)
+    return split_outputs(pipeline, position, value, count) if count else ()
 
 
 def split_outputs(pipeline: Pipeline, position: int, value: Any, expected: int) -> Sequence[Any]:

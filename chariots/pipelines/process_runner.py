@@ -118,7 +118,7 @@ class ProcessRunner(ParallelRunner):
         before: int | None = None
         for position in chain:
             op: BaseOp = nodes[position].op  # type: ignore[attr-defined]  # see is_sent
-            reads = run.reads(position)
+            reads = run.graph.inputs[position]
             if run.cached is None:
                 parcel.add(op, [None if slot == before else run.converted(slot, _packed) for slot in reads])
             else:  # whose values stay as they are, for they know their content

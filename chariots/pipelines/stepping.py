@@ -12,7 +12,7 @@ from chariots.pipelines.caching.stepping import Cached
 from chariots.pipelines.explaining import CURRENT
 from chariots.pipelines.graph import INPUT_VALUE
 from chariots.pipelines.handles import values_of
-from chariots.pipelines.plan import annotate, tell_failure
+from chariots.pipelines.plan import note_failure
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
@@ -42,9 +42,7 @@ def execute_node(
     try:
         parts = _outputs(pipeline, position, args, runner)
     except BaseException as error:
-        if isinstance(error, Exception):
-            annotate(error, pipeline, position)
-        tell_failure(error, pipeline, node)
+        note_failure(error, pipeline, position)
         raise
     for value in graph.inputs[position]:
         if graph.last_readers[value] == position:

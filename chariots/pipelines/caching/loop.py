@@ -10,7 +10,7 @@ from chariots.pipelines.caching.stepping import Cached
 from chariots.pipelines.calling import call_node
 from chariots.pipelines.graph import INPUT_VALUE
 from chariots.pipelines.handles import value_of
-from chariots.pipelines.plan import annotate, overridden, split_outputs, tell_failure
+from chariots.pipelines.plan import note_failure, outputs_from, overridden
 
 if TYPE_CHECKING:
     from chariots.pipelines.pipeline import Pipeline
@@ -52,9 +52,7 @@ def run_cached(pipeline: Pipeline, pipeline_input: Any, runner: BaseRunner) -> A
             del outputs
         output = None if plan.output_slot is None else value_of(slots[plan.output_slot])
     except BaseException as error:
-        if isinstance(error, Exception):
-            annotate(error, pipeline, position)
-        tell_failure(error, pipeline, pipeline.graph_nodes[position] if position >= 0 else None)
+        note_failure(error, pipeline, position)
         raise
     for callback in callbacks:
         callback.after_execution(pipeline, arguments, output)
@@ -94,7 +92,4 @@ class Execution:
         value = call_node(node, args, self._runner)
         for notify in self._after:
             notify(pipeline, node, args, value)
-        writes = pipeline.graph.outputs[position]
-        if len(writes) == 1:
-            return (value,)
-        return split_outputs(pipeline, position, value, len(writes)) if writes else ()
+        return outputs_from(pipeline, position, value)
