@@ -134,10 +134,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         try:
             return self._turns.take(conn, super().handle)
         finally:
-            if getattr(conn, "is_large", False):
-                conn.is_large = False
-                with self._lock:
-                    self._reading -= 1
+            is_large, conn.is_large = getattr(conn, "is_large", False), False
+            with self._lock:
+                self._at_work -= 1  # here: whoever has got its answer may come back before the loop looks again
+                self._reading -= is_large
+            if is_large:
                 self._read_large()
 
     def murder_keepalived(self, *args: Any, **kwargs: Any) -> None:
@@ -162,10 +163,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def finish_request(self, conn: Any, done: Any) -> None:
         """Goes on with a connection whose request a thread has answered."""
-        if getattr(conn, "is_at_work", False):
-            conn.is_at_work = False
-            with self._lock:
-                self._at_work -= 1
         if conn.sock.early and not done.cancelled() and done.exception() is None and done.result() is True:
             conn.sock.setblocking(False)
             self._receive(conn)  # the next request, or its beginning, came along
@@ -242,7 +239,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         conn.sock.setblocking(True)
         with self._lock:
             self._at_work += 1
-        conn.is_at_work = True
         super().enqueue_req(conn)
 
     def _ask_spare(self, conn: Any, name: str) -> None:

@@ -180,9 +180,11 @@ def test_what_nobody_has_time_for_is_refused_at_once_and_the_rest_is_answered(fo
     with serving(folder, "--threads", "1", "--backlog", "2") as (url, _):
         asker = Asker(url)
         assert asker("double", 2)[0] == 200
-        with in_background(folder, url, "a", "b", "c") as statuses:
-            waiting = "chariots_requests_waiting"
-            eventually(lambda: any(folder.glob("begun-*")))  # before that, one that is about to begin counts as waiting
+        waiting = "chariots_requests_waiting"
+        with ExitStack() as calls:
+            running = calls.enter_context(in_background(folder, url, "a"))
+            eventually((folder / "begun-a").exists)  # of three at once, one would be refused: none has begun yet
+            statuses = calls.enter_context(in_background(folder, url, "b", "c"))
             eventually(lambda: value_of(ask(url, "/metrics")[1], waiting) == 2.0)
             refusals = [asker("double", 2, X_Request_ID=f"mine-{number}") for number in range(3)]
             for number, (status, problem, headers) in enumerate(refusals):
@@ -193,9 +195,9 @@ def test_what_nobody_has_time_for_is_refused_at_once_and_the_rest_is_answered(fo
             assert ask(url, "/livez")[0] == ask(url, "/readyz")[0] == 200
             told = ask(url, "/metrics")[1]
             assert value_of(told, 'chariots_requests_refused_total{reason="overloaded"}') == 3.0
-            assert statuses == {}
+            assert running == statuses == {}
             (folder / "ending").touch()
-        assert statuses == {"a": 200, "b": 200, "c": 200}
+        assert running | statuses == {"a": 200, "b": 200, "c": 200}
         assert asker("double", 4)[1]["pipeline_output"] == 8
 
 
