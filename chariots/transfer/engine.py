@@ -1,0 +1,306 @@
+"""Which connection fetches which piece of which file next, and how many connections are worth having?"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from chariots.transfer.connections import Connections
+from chariots.transfer.file_download import FileDownload, StoppedError, Wanted
+from chariots.transfer.settings import TransferSettings
+
+__all__ = ["Engine"]
+
+_TICK_SECONDS: Final = 0.05
+_FIRST: Final = 2  # connections; where one is fast enough, more only get into each other's way
+_GAIN: Final = 1.15  # by which twice as many connections must be faster, to be kept
+_AGAIN_SECONDS: Final = 2.0  # after which more connections are tried again
+_LOCKED_SECONDS: Final = 0.2  # after which a file that somebody else fetches is looked at again
+
+_logger = logging.getLogger("chariots.transfer")
+
+
+class Engine:
+    """Fetches files, all of them or none more after the first failure.
+
+    Args:
+        settings: how many connections there may be.
+        connections: what speaks with servers; closed when a transfer fails.
+        is_there: whether a file is complete under its final name, where somebody else may have fetched it.
+        done: called in some thread for each file that is complete.
+    """
+
+    def __init__(
+        self,
+        settings: TransferSettings,
+        connections: Connections,
+        *,
+        is_there: Callable[[Wanted], bool],
+        done: Callable[[Wanted], None],
+    ) -> None:
+        self._settings = settings
+        self._connections = connections
+        self._is_there = is_there
+        self._done = done
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._waiting: deque[FileDownload] = deque()
+        self._locked: list[FileDownload] = []
+        self._open: list[FileDownload] = []
+        self._beginning = 0  # large files that are about to be open
+        self._left = 0
+        self._busy = 0
+        self._finished_bytes = 0
+        self._error: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+        self._hashing: list[threading.Thread] = []
+        self._pace = _Pace(settings.range_download_workers)
+
+    @property
+    def there(self) -> int:
+        """How many bytes are there, of files that are complete and of others."""
+        with self._changed:
+            return self._finished_bytes + sum(file.there for file in self._open)
+
+    def run(self, files: Sequence[Wanted], tick: Callable[[], None]) -> None:
+        """Fetches files; returns when all are there.
+
+        Args:
+            files: the files.
+            tick: called in this thread every now and then.
+
+        Raises:
+            ChariotsError: the first failure, after which the others were stopped; what has come is kept.
+        """
+        self._waiting.extend(FileDownload(wanted, self._stop) for wanted in files)
+        self._left = len(files)
+        looked = time.monotonic()
+        try:
+            while self._left and self._error is None:
+                self._hire()
+                with self._changed:
+                    if self._left and self._error is None:
+                        self._changed.wait(_TICK_SECONDS)
+                now = time.monotonic()
+                if self._locked and now - looked > _LOCKED_SECONDS:
+                    looked = now
+                    self._look_again()
+                self._pace.look(self.there, now, is_full=self._busy >= self._pace.allowed)
+                tick()
+        finally:
+            self._end()
+        if self._error is not None:
+            raise self._error
+
+    # -- in the thread that runs it ---------------------------------------------------------------------------------
+
+    def _hire(self) -> None:
+        with self._changed:
+            work = self._busy + len(self._waiting) + sum(file.has_pieces for file in self._open) * self._per_file
+            wanted = min(self._pace.allowed, work)
+        while len(self._threads) < wanted:
+            thread = threading.Thread(target=self._work, name=f"transfer-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _look_again(self) -> None:
+        with self._changed:
+            self._waiting.extend(self._locked)
+            self._locked.clear()
+            self._changed.notify_all()
+
+    def _end(self) -> None:
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._left:
+            self._connections.close()
+        for thread in [*self._threads, *self._hashing]:
+            thread.join()
+        for file in [*self._open, *self._waiting, *self._locked]:
+            file.close()
+
+    @property
+    def _per_file(self) -> int:
+        settings = self._settings
+        return settings.range_download_workers_per_file if settings.use_range_download else 1
+
+    # -- in the threads of connections ------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                job()
+            except StoppedError:
+                pass
+            except BaseException as error:  # noqa: BLE001  # whatever it is, the thread that runs the transfer raises it
+                with self._changed:
+                    self._error = self._error or error
+                self._stop.set()
+            finally:
+                with self._changed:
+                    self._busy -= 1
+                    self._changed.notify_all()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while self._left and not self._stop.is_set():
+                job = self._job() if self._busy < self._pace.allowed else None
+                if job is not None:
+                    self._busy += 1
+                    return job
+                self._changed.wait(_TICK_SECONDS)
+        return None
+
+    def _job(self) -> Callable[[], None] | None:
+        for file in self._open:
+            if file.at_work < self._per_file and file.has_pieces:
+                piece = file.next_piece()
+                if piece is not None:
+                    file.at_work += 1
+                    return lambda: self._fetch(file, piece)
+        large = len(self._open) + self._beginning
+        for _ in range(len(self._waiting)):
+            file = self._waiting.popleft()
+            if file.is_small:
+                return lambda: self._fetch_small(file)
+            if large < self._settings.num_workers:
+                self._beginning += 1
+                return lambda: self._begin(file)
+            self._waiting.append(file)
+        return None
+
+    def _begin(self, file: FileDownload) -> None:
+        try:
+            if not self._take(file):
+                return
+            file.begin()
+            hashing = threading.Thread(target=self._hash, args=(file,), name="transfer-hash", daemon=True)
+            hashing.start()
+        except BaseException:
+            file.close()
+            raise
+        finally:
+            with self._changed:
+                self._beginning -= 1
+        with self._changed:
+            self._hashing.append(hashing)
+            self._open.append(file)
+            self._changed.notify_all()
+
+    def _take(self, file: FileDownload) -> bool:
+        """Takes a file to fetch it; False where somebody else has it, or has completed it."""
+        if not file.take():
+            with self._changed:
+                self._locked.append(file)
+            _logger.info("%s is being fetched by somebody else; waiting", file.wanted.name)
+            return False
+        if self._is_there(file.wanted):
+            file.leave()
+            self._complete(file)
+            return False
+        return True
+
+    def _fetch_small(self, file: FileDownload) -> None:
+        try:
+            if not self._take(file):
+                return
+            file.begin()
+            while True:
+                while not file.is_complete:
+                    self._wait_until(file.not_before)
+                    piece = file.next_piece()
+                    if piece is not None:
+                        file.fetch(*piece)
+                file.hash_on()
+                if file.finish():
+                    break
+            self._complete(file)
+        finally:
+            file.close()
+
+    def _wait_until(self, moment: float) -> None:
+        pause = moment - time.monotonic()
+        if self._stop.wait(pause) if pause > 0 else self._stop.is_set():
+            raise StoppedError
+
+    def _fetch(self, file: FileDownload, piece: tuple[int, int]) -> None:
+        try:
+            file.fetch(*piece)
+        finally:
+            with self._changed:
+                file.at_work -= 1
+                self._changed.notify_all()
+
+    def _hash(self, file: FileDownload) -> None:
+        """Hashes a large file while it comes, and completes it."""
+        try:
+            while True:
+                file.hash_on()
+                with self._changed:
+                    # Whoever still writes must have finished before the file gets its name.
+                    while not file.is_complete or file.at_work:
+                        if self._stop.is_set():
+                            raise StoppedError
+                        self._changed.wait(_TICK_SECONDS)
+                if file.finish():
+                    break
+            self._complete(file)
+        except StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the thread that runs the transfer raises it
+            with self._changed:
+                self._error = self._error or error
+            self._stop.set()
+        finally:
+            with self._changed:
+                self._changed.notify_all()
+
+    def _complete(self, file: FileDownload) -> None:
+        self._done(file.wanted)
+        file.close()
+        with self._changed:
+            if file in self._open:
+                self._open.remove(file)
+            self._finished_bytes += file.wanted.size
+            self._left -= 1
+            self._changed.notify_all()
+
+
+class _Pace:
+    """How many connections are worth having: twice as many as before, as long as that is faster."""
+
+    def __init__(self, most: int) -> None:
+        self.allowed = min(_FIRST, most)
+        self._most = most
+        self._since, self._bytes = time.monotonic(), 0
+        self._best = 0.0
+        self._is_trying = False
+        self._settled = 0.0
+
+    def look(self, there: int, now: float, *, is_full: bool) -> None:
+        """Looks at how much has come, and changes the number of connections.
+
+        Args:
+            there: how many bytes are there in all.
+            now: the time.
+            is_full: whether all connections that may be are in use.
+        """
+        seconds = now - self._since
+        if seconds < _TICK_SECONDS:
+            return
+        rate = max(0, there - self._bytes) / seconds
+        self._since, self._bytes = now, there
+        if not is_full or not rate:
+            return
+        if self._is_trying and rate < self._best * _GAIN:
+            self.allowed, self._is_trying = max(_FIRST, self.allowed // 2), False
+            self._settled = now
+        elif self._is_trying or now - self._settled > _AGAIN_SECONDS:
+            self._best = rate
+            self._is_trying = self.allowed < self._most
+            self.allowed = min(2 * self.allowed, self._most)

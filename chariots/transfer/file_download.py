@@ -1,0 +1,380 @@
+"""How does one file come, in pieces and over several connections, until it is complete and known to be right?"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from chariots.errors import ChariotsError, ConflictError, DamagedError, UnreachableError
+from chariots.transfer.digests import Check, Hasher
+from chariots.transfer.origins import Answer, ChangedError, Origin, PassingError, Pin
+from chariots.transfer.parts import Part, full
+from chariots.transfer.pieces import Pieces
+from chariots.transfer.receiving import BUFFER, BUFFERS, OutdatedError, Receiver
+from chariots.web.retry import RetryPolicy
+
+__all__ = ["FileDownload", "SMALL", "StoppedError", "Wanted"]
+
+POLICY: Final = RetryPolicy(attempts=8, base=0.2, maximum=20.0)
+_LONGEST_WAIT: Final = 120.0  # seconds, whatever a server asks for
+_NOTED_EVERY: Final = 8 * 2**20  # bytes
+_FEW_CONNECTIONS: Final = 8  # where more fetch one file, each is slow, and there is time for checksums
+_MOST_RESTARTS: Final = 3
+SMALL: Final = 4 * 2**20  # bytes
+
+
+class StoppedError(Exception):
+    """The transfer is to end, because something else failed or somebody asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that is to be fetched.
+
+    Attributes:
+        name: what it is called in messages.
+        place: its final name.
+        folder: where its part is while it is not complete; of the same file system.
+        size: how many bytes it has.
+        identity: what tells its content from any other, as far as the manifest knows.
+        check: how its bytes are told to be right; None where nobody can tell, or is to.
+        origin: where its bytes are.
+        opaque: what the server should call the state of the object; None where the hash is of the bytes.
+    """
+
+    name: str
+    place: Path
+    folder: Path
+    size: int
+    identity: str
+    check: Check | None
+    origin: Origin
+    opaque: str | None = None
+
+
+class FileDownload:
+    """A file on its way. `take` is to succeed first, then `begin`; then pieces may be fetched by several threads.
+
+    Args:
+        wanted: what is to be fetched.
+        stop: set when the transfer is to end.
+    """
+
+    def __init__(self, wanted: Wanted, stop: threading.Event) -> None:
+        self.wanted = wanted
+        self.at_work = 0  # connections that fetch pieces; whoever gives out pieces counts
+        self.not_before = 0.0  # when the next piece may be asked for
+        self.has_ranges = True
+        self._stop = stop
+        self._part: Part | None = None
+        self._pieces = Pieces(wanted.size)
+        self._pin: Pin | None = None
+        self._hasher: Hasher | None = None
+        self._hashed = self._noted = 0
+        self._failures = self._restarts = 0
+        self._writers = 0
+        self._is_ending_era = False
+        self._era = 0  # counts the beginnings; what was fetched for an earlier one is thrown away
+        self._lock = threading.Lock()
+        self._grown = threading.Condition(self._lock)
+
+    @property
+    def there(self) -> int:
+        """How many bytes are there."""
+        return self._pieces.there
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is one piece, for which nothing is kept when it does not come to its end."""
+        return self.wanted.size <= SMALL
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes are there, checked or not."""
+        return self._pieces.is_complete
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether many connections bring little each; then there is time for checksums of what comes out of order."""
+        return self.at_work > _FEW_CONNECTIONS
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether there are pieces to give out."""
+        return self._pieces.has_free and (self.has_ranges or not self.at_work) and time.monotonic() >= self.not_before
+
+    def take(self) -> bool:
+        """Takes the file, unless another process, or another thread, has it.
+
+        Raises:
+            OSError: if its part cannot be made.
+        """
+        folder = self.wanted.folder
+        # Called by what it will be within the directory, so that it is found again when the directory was moved.
+        self._part = Part.take(folder, str(self.wanted.place.relative_to(folder.parent)))
+        return self._part is not None
+
+    def begin(self) -> None:
+        """Finds out what is there already, and takes the place on the disk for the rest.
+
+        Raises:
+            StoreFullError: if there is not enough place; nothing is left behind then.
+        """
+        part = self._taken
+        wanted = self.wanted
+        if self.is_small:
+            os.ftruncate(part.fd, 0)
+            self._hasher = None if wanted.check is None else wanted.check.begin()
+            return
+        found = part.resume(wanted.identity, None if wanted.check is None else wanted.check.begin())
+        try:
+            part.reserve(wanted.size)
+        except BaseException:
+            part.give_up()
+            raise
+        self._hasher, self._hashed, self._noted = found.hasher, found.prefix, found.prefix
+        self._pin = Pin(found.etag, wanted.size) if found.etag is not None else None
+        self._pieces = Pieces(wanted.size, found.prefix, [span[:2] for span in found.spans])
+
+    def next_piece(self) -> tuple[int, int] | None:
+        """Gives out a piece; None where there is none at the moment."""
+        return self._pieces.take(self.at_work + 1 if self.has_ranges and not self.is_small else 0)
+
+    def fetch(self, start: int, stop: int) -> None:
+        """Fetches a piece, as much of it as comes; the rest is given back.
+
+        Args:
+            start: the offset of its first byte.
+            stop: the offset behind its last one.
+
+        Raises:
+            StoppedError: if the transfer is to end.
+            ChariotsError: if the file cannot be had; the message says what to do.
+        """
+        era, pin = self._era, self._pin
+        receiver = Receiver(self, era, start)
+        try:
+            answer = self.wanted.origin.open(start, stop, pin)
+            try:
+                self._accept(answer, era)
+                receiver.receive(answer, stop)
+            finally:
+                answer.close()
+            self._failures = 0
+        except OutdatedError:
+            pass  # what was fetched is of no use any more
+        except PassingError as error:
+            if receiver.position > start:
+                self._failures = 0
+            self._pause(error)
+        except ChangedError:
+            self._start_over(era, self._changes())
+        finally:
+            receiver.note_rest()
+            with self._lock:
+                if era == self._era:
+                    self._pieces.give_back(receiver.position, stop)
+
+    def write(self, data: memoryview, position: int, era: int) -> None:
+        """Puts bytes into their place, and notes that they are there.
+
+        Args:
+            data: the bytes.
+            position: the offset of the first one.
+            era: when they were asked for.
+
+        Raises:
+            OutdatedError: if the file was begun anew since then.
+            StoreFullError: if there is no place for them.
+            StoppedError: if the transfer is to end.
+        """
+        if self._stop.is_set():
+            raise StoppedError
+        with self._lock:
+            if era != self._era or self._is_ending_era:
+                raise OutdatedError
+            self._writers += 1
+        stop = position
+        try:
+            while stop - position < len(data):
+                stop += os.pwrite(self._taken.fd, data[stop - position :], stop)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise full(self._taken.path, self.wanted.size, error) from error
+            raise
+        finally:
+            with self._lock:
+                self._writers -= 1
+                if era == self._era:
+                    self._pieces.got(position, stop)
+                self._grown.notify_all()
+
+    def note_span(self, start: int, stop: int, checksum: int, era: int) -> None:
+        """Notes the checksum of bytes that are there.
+
+        Args:
+            start: the offset of the first one.
+            stop: the offset behind the last one.
+            checksum: their CRC-32.
+            era: when they were asked for.
+        """
+        with self._lock:
+            if era == self._era and self._part is not None:
+                self._part.note_span(start, stop, checksum)
+
+    def hash_on(self) -> None:
+        """Hashes bytes as they come, until all are hashed; in a thread of its own.
+
+        Raises:
+            StoppedError: if the transfer is to end.
+        """
+        buffer = BUFFERS.take()
+        try:
+            while self._hash_some(buffer):
+                pass
+        finally:
+            BUFFERS.give_back(buffer)
+
+    def finish(self) -> bool:
+        """Checks the complete file, all of which is hashed, and gives it its final name.
+
+        Returns:
+            False where it was wrong and is to be fetched anew.
+
+        Raises:
+            DamagedError: if it is wrong again and again; nothing is left behind.
+        """
+        check = self.wanted.check
+        if check is not None and self._hasher is not None:
+            digest = self._hasher.hexdigest()
+            if digest != check.expected:
+                wrong = DamagedError(
+                    f"{self.wanted.name!r} is not what the manifest says: its {check.algorithm} is {digest}, "
+                    f"not {check.expected}, each time it is fetched from {self.wanted.origin.shown}; "
+                    "make a new manifest, or have the source mended"
+                )
+                self._start_over(self._era, wrong)
+                return False
+        self._taken.become(self.wanted.place)
+        return True
+
+    def leave(self) -> None:
+        """Removes the part, since somebody else has completed the file."""
+        self._taken.give_up()
+
+    def close(self) -> None:
+        """Lets others have what there is of the file."""
+        if self._part is not None:
+            self._part.close()
+            self._part = None
+
+    def _hash_some(self, buffer: memoryview) -> bool:
+        """Waits for bytes and hashes some; False where all are hashed."""
+        with self._grown:
+            while self._hashed < self.wanted.size and self._pieces.frontier <= self._hashed:
+                if self._stop.is_set():
+                    self._note_prefix()
+                    raise StoppedError
+                self._grown.wait(0.1)
+            hasher, position, end = self._hasher, self._hashed, self._pieces.frontier
+        if hasher is None or position >= self.wanted.size:
+            return False
+        count = os.preadv(self._taken.fd, [buffer[: min(BUFFER, end - position)]], position)
+        hasher.update(buffer[:count])
+        with self._lock:
+            if hasher is self._hasher:
+                self._hashed = position + count
+                if self._hashed - self._noted >= _NOTED_EVERY:
+                    self._note_prefix()
+        return True
+
+    @property
+    def _taken(self) -> Part:
+        if self._part is None:
+            raise RuntimeError(f"{self.wanted.name!r} was not taken")
+        return self._part
+
+    def _accept(self, answer: Answer, era: int) -> None:
+        """Makes sure that an answer is of the same state of the object as those before."""
+        etag, opaque = answer.pin.etag, self.wanted.opaque
+        if opaque is not None and etag is not None and _bare(etag) != _bare(opaque):
+            raise ConflictError(
+                f"{self.wanted.name!r} has changed at {self.wanted.origin.shown} since the manifest was made: "
+                f"its entity tag is {etag[:80]}, not {opaque[:80]}; make a new manifest"
+            )
+        with self._lock:
+            if era != self._era:
+                raise OutdatedError
+            if self._pin is None:
+                self._pin = Pin(etag, self.wanted.size)
+                self._taken.note_state(etag)
+            elif etag is not None and self._pin.etag is not None and etag != self._pin.etag:
+                raise ChangedError
+            if not answer.has_ranges and self.has_ranges:
+                # All of the file comes whatever is asked for: one connection fetches it, from its beginning on.
+                self.has_ranges = False
+                self._era += 1
+                self._pieces.only_in_order()
+                raise OutdatedError
+
+    def _pause(self, error: PassingError) -> None:
+        """Waits before the next request, a little longer each time, or gives up."""
+        if self._stop.is_set():
+            raise StoppedError from error
+        with self._lock:
+            now = time.monotonic()
+            if now < self.not_before:
+                return  # another connection failed for the same reason, and counted it
+            self._failures += 1
+            if self._failures >= POLICY.attempts:
+                raise UnreachableError(
+                    f"{self.wanted.name!r} could not be fetched: {error}, and so {self._failures} times in a row. "
+                    "What has come is kept, and the next run goes on from there"
+                ) from error
+            pause = 0.0 if error.must_locate and self._failures == 1 else POLICY.delay(self._failures)
+            self.not_before = now + max(pause, min(error.retry_after, _LONGEST_WAIT))
+
+    def _start_over(self, era: int, reason: ChariotsError) -> None:
+        """Throws away what was fetched; the given error is raised where that has happened often enough."""
+        with self._grown:
+            if era != self._era or self._is_ending_era:
+                return
+            # Whoever still writes what came before must have finished: it would end up among what comes next.
+            self._is_ending_era = True
+            self._grown.wait_for(lambda: not self._writers)
+            self._is_ending_era = False
+            self._era += 1
+            self._restarts += 1
+            if self._restarts > _MOST_RESTARTS:
+                self._taken.give_up()
+                raise reason
+            check = self.wanted.check
+            if self.is_small:
+                os.ftruncate(self._taken.fd, 0)
+            else:
+                self._taken.restart(self.wanted.identity)
+                self._taken.reserve(self.wanted.size)
+            self._hasher = None if check is None else check.begin()
+            self._hashed = self._noted = 0
+            self._pin = None
+            self._pieces = Pieces(self.wanted.size)
+
+    def _changes(self) -> ConflictError:
+        return ConflictError(
+            f"{self.wanted.name!r} changes again and again at {self.wanted.origin.shown} while it is fetched; "
+            "try again when nobody writes there"
+        )
+
+    def _note_prefix(self) -> None:
+        if self._hasher is not None and self._hashed > self._noted:
+            self._taken.note_prefix(self._hashed, self._hasher.copy().hexdigest())
+            self._noted = self._hashed
+
+
+def _bare(etag: str) -> str:
+    return etag.removeprefix("W/").strip('"')

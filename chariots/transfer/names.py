@@ -1,0 +1,83 @@
+"""Where may a file of a manifest be written? Below the directory that it is downloaded into, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from chariots.errors import InputError
+
+__all__ = ["OURS", "place_of", "with_folders"]
+
+OURS: Final = ".chariots-transfer"  # the folder, within the download directory, of what is not ready yet
+_LONGEST_PART: Final = 255  # bytes, on every file system that is common
+_LONGEST: Final = 4000  # bytes; the kernel takes 4,096 with the directory before it
+
+
+def place_of(file_name: str, root: Path) -> Path:
+    """Says where a file goes.
+
+    Args:
+        file_name: as the manifest has it: relative, or absolute below the root.
+        root: the directory that files are downloaded into, absolute.
+
+    Returns:
+        its path below the root.
+
+    Raises:
+        InputError: if it would lie elsewhere, or no file can have such a name.
+    """
+    shown = f"the file name {file_name[:200]!r}"
+    if not file_name or "\0" in file_name or "\\" in file_name:
+        raise InputError(f"{shown} is none that a file can have everywhere: it is empty, or holds NUL or a backslash")
+    if any(ord(character) < 32 or ord(character) == 127 for character in file_name):
+        raise InputError(f"{shown} holds control characters; no file is written under such a name")
+    try:
+        length = len(os.fsencode(file_name))
+    except UnicodeEncodeError as error:
+        raise InputError(f"{shown} holds half a character; no file can have it") from error
+    name = PurePosixPath(file_name)
+    if name.is_absolute():
+        try:
+            name = PurePosixPath(file_name).relative_to(PurePosixPath(root))
+        except ValueError:
+            raise InputError(
+                f"{shown} leads out of {str(root)!r}, which files are downloaded into; "
+                "download into the directory that the manifest was written for, or write it with root=''"
+            ) from None
+    if ".." in name.parts or not name.parts:
+        raise InputError(f"{shown} leads out of {str(root)!r}, which files are downloaded into; it is not followed")
+    if name.parts[0] == OURS:
+        raise InputError(f"{shown} is in the folder {OURS!r}, which holds what is not ready yet; give it another one")
+    if length > _LONGEST or any(len(os.fsencode(part)) > _LONGEST_PART for part in name.parts):
+        raise InputError(f"{shown} is longer than a file system allows ({_LONGEST_PART} bytes for each part)")
+    return root.joinpath(*name.parts)
+
+
+def with_folders(place: Path, root: Path) -> None:
+    """Makes the folders of a file, and makes sure that none of them is a link that leads elsewhere.
+
+    Args:
+        place: where the file goes, below the root.
+        root: the directory that files are downloaded into.
+
+    Raises:
+        InputError: if something that is no folder is in the way, or a link.
+        OSError: if a folder cannot be made.
+    """
+    folder = root
+    for part in place.relative_to(root).parts[:-1]:
+        folder = folder / part
+        try:
+            mode = os.lstat(folder).st_mode
+        except FileNotFoundError:
+            folder.mkdir(exist_ok=True)  # another process may make the same
+            mode = os.lstat(folder).st_mode
+        if not stat.S_ISDIR(mode):
+            what = "a link" if stat.S_ISLNK(mode) else "no folder"
+            raise InputError(
+                f"the file {str(place)!r} cannot be written: {str(folder)!r} is {what}, and links are not followed "
+                "out of the download directory; remove it"
+            )

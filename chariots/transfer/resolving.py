@@ -1,0 +1,218 @@
+"""How do the files of a manifest get into a directory, complete and right?"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from chariots.errors import ChariotsError, InputError, StoreError
+from chariots.transfer.cache import Cache
+from chariots.transfer.connections import Connections
+from chariots.transfer.digests import check_of
+from chariots.transfer.engine import Engine
+from chariots.transfer.file_download import Wanted
+from chariots.transfer.finished import Finished, has_content
+from chariots.transfer.locating import origin_of
+from chariots.transfer.manifest import Manifest, Pointer
+from chariots.transfer.model_repo import ModelRepo
+from chariots.transfer.names import OURS, place_of, with_folders
+from chariots.transfer.progress import ProgressCallback, Teller
+from chariots.transfer.settings import TransferSettings
+
+__all__ = ["DEFAULT_ROOT", "resolve"]
+
+DEFAULT_ROOT: Final = "/app/model_cache"
+
+_logger = logging.getLogger("chariots.transfer")
+
+
+def resolve(
+    download_dir: str | Path | None = None,
+    *,
+    manifest: Manifest | str | Path | None = None,
+    models: Iterable[ModelRepo] | None = None,
+    model_path: str | Path | None = None,
+    verify: bool = True,
+    settings: TransferSettings | None = None,
+    progress: ProgressCallback | None = None,
+) -> Path:
+    """Brings the files of a manifest into a directory.
+
+    A file appears under its name when it is complete and its hash is right, never before. What was stopped goes on
+    where it was; what is there already is not fetched again. Several processes may do the same at the same time.
+
+    Args:
+        download_dir: the directory; None for the one that the settings say.
+        manifest: the manifest, or the path of a file that holds one; None to look where they usually are.
+        models: repositories to fetch instead of a manifest.
+        model_path: what the folders of ``models`` lie in; None for the download directory itself.
+        verify: whether to compute hashes. Without them sizes are compared, and nothing else.
+        settings: how it is to be done; None for what the environment says.
+        progress: called in this thread several times a second, with a `Progress`.
+
+    Returns:
+        the directory.
+
+    Raises:
+        ChariotsError: if a file cannot be had; the message names it. What has come is kept for the next run.
+    """
+    settings = settings or TransferSettings.from_environment()
+    root = Path(settings.download_dir if download_dir is None else download_dir).absolute()
+    pointers = _pointers(manifest, models, str(model_path) if model_path is not None else "", root)
+    try:
+        return _Resolving(root, settings, verify).run(pointers, progress)
+    except OSError as error:
+        if isinstance(error, ChariotsError):
+            raise
+        raise StoreError(
+            f"files cannot be brought into {str(root)!r}: {error.strerror or error}"
+            f"{f' ({error.filename})' if error.filename else ''}. Give a directory that can be written into"
+        ) from error
+
+
+def _pointers(
+    manifest: Manifest | str | Path | None, models: Iterable[ModelRepo] | None, model_path: str, root: Path
+) -> tuple[Pointer, ...]:
+    if manifest is not None and models is not None:
+        raise InputError("a manifest and models were given, of which one says what the other does; give one of them")
+    if models is not None:
+        found = Manifest((), tuple(models))
+    elif isinstance(manifest, Manifest):
+        found = manifest
+    else:
+        found = Manifest.find() if manifest is None else Manifest.from_file(manifest)
+    if found.models:
+        from chariots.transfer.sources import create_manifest
+
+        created = create_manifest(found.models, model_path)
+        found = Manifest.merged([Manifest(found.pointers), created])
+    return found.pointers
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of the manifest, in this directory."""
+
+    pointer: Pointer
+    place: Path
+    wanted: Wanted
+    entry: Path | None  # in the cache
+
+
+class _Resolving:
+    def __init__(self, root: Path, settings: TransferSettings, verify: bool) -> None:
+        self._root = root
+        self._settings = settings
+        self._verify = verify
+        self._ours = root / OURS
+        cache = Cache(settings) if settings.cache_enabled else None
+        self._cache = cache if cache is not None and cache.is_worth_it() else None
+        self._finished = Finished(self._ours, None if cache is None else cache.root)
+        self._connections = Connections(settings.read_timeout_secs)
+
+    def run(self, pointers: Sequence[Pointer], progress: ProgressCallback | None) -> Path:
+        places = self._places(pointers)
+        missing = [
+            (pointer, place)
+            for pointer, place in places.items()
+            if not self._finished.has(pointer.file_name, place, _identity(pointer))
+        ]
+        self._root.mkdir(parents=True, exist_ok=True)
+        size = sum(pointer.size for pointer in pointers)
+        already = size - sum(pointer.size for pointer, _ in missing)
+        teller = Teller(len(pointers), size, already, progress, self._settings.download_monitor_secs)
+        if missing:
+            self._ours.mkdir(exist_ok=True)
+            self._fetch([self._file(*one) for one in missing], len(pointers) - len(missing), already, teller)
+        if self._cache is not None:
+            self._cache.clean({file for pointer in pointers if (file := self._entry(pointer)) is not None})
+        if self._settings.page_after_download:
+            for place in places.values():
+                _bring_into_memory(place)
+        teller.tell(len(pointers), size, at_once=True)
+        return self._root
+
+    def _places(self, pointers: Sequence[Pointer]) -> dict[Pointer, Path]:
+        places = {pointer: place_of(pointer.file_name, self._root) for pointer in pointers}
+        named: dict[Path, Pointer] = {}
+        for pointer, place in places.items():
+            twin = named.setdefault(place, pointer)
+            if _identity(twin) != _identity(pointer):
+                raise InputError(
+                    f"the file names {twin.file_name!r} and {pointer.file_name!r} mean the same file {str(place)!r}, "
+                    "with other bytes; give one of them another folder"
+                )
+        for place in named:
+            above = next((parent for parent in place.parents if parent in named), None)
+            if above is not None:
+                raise InputError(
+                    f"the manifest wants {str(above)!r} as a file and, for {str(place)!r}, as a folder; "
+                    "give one of them another name"
+                )
+        return {pointer: place for place, pointer in named.items()}
+
+    def _fetch(self, files: Sequence[_File], done: int, already: int, teller: Teller) -> None:
+        by_wanted = {file.wanted: file for file in files}
+        complete = [done]
+
+        def is_there(wanted: Wanted) -> bool:
+            return self._is_there(by_wanted[wanted])
+
+        def note(wanted: Wanted) -> None:
+            self._note(by_wanted[wanted])
+            complete[0] += 1
+
+        engine = Engine(self._settings, self._connections, is_there=is_there, done=note)
+        try:
+            engine.run(list(by_wanted), lambda: teller.tell(complete[0], already + engine.there))
+        finally:
+            self._connections.close()
+
+    def _file(self, pointer: Pointer, place: Path) -> _File:
+        with_folders(place, self._root)
+        if place.is_dir() and not place.is_symlink():
+            raise InputError(f"{str(place)!r} is a folder, where the manifest has a file; remove it")
+        check = check_of(pointer.hashtype, pointer.hash, pointer.size)
+        entry = self._entry(pointer)
+        wanted = Wanted(
+            name=pointer.file_name,
+            place=place if entry is None else entry,
+            folder=self._ours if entry is None or self._cache is None else self._cache.parts,
+            size=pointer.size,
+            identity=_identity(pointer),
+            check=check if self._verify or entry is not None else None,
+            origin=origin_of(pointer, self._connections, self._settings),
+            opaque=pointer.hash if check is None and pointer.hashtype == "etag" else None,
+        )
+        return _File(pointer, place, wanted, entry)
+
+    def _entry(self, pointer: Pointer) -> Path | None:
+        check = None if self._cache is None else check_of(pointer.hashtype, pointer.hash, pointer.size)
+        return None if self._cache is None or check is None else self._cache.entry_of(check)
+
+    def _is_there(self, file: _File) -> bool:
+        """Whether a file is complete though nothing was noted of it, or another process has completed it."""
+        pointer, wanted = file.pointer, file.wanted
+        if self._finished.has_lately(pointer.file_name, file.place, wanted.identity):
+            return True
+        if not self._verify and file.entry is None:
+            return file.place.is_file() and not file.place.is_symlink() and file.place.stat().st_size == wanted.size
+        return has_content(wanted.place, wanted.size, wanted.check)
+
+    def _note(self, file: _File) -> None:
+        if self._cache is not None and file.entry is not None and file.entry.exists():
+            self._cache.link(file.entry, file.place, self._ours)
+        self._finished.note(file.pointer.file_name, file.place, file.wanted.identity)
+
+
+def _identity(pointer: Pointer) -> str:
+    return f"{pointer.hashtype}:{pointer.hash}:{pointer.size}"
+
+
+def _bring_into_memory(place: Path) -> None:
+    with place.open("rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
