@@ -31,6 +31,7 @@ COMMANDS = {
     "op-store": "chariots.cli.op_store:op_store",
     "worker": "chariots.cli.worker:worker",
     "jobs": "chariots.cli.jobs:jobs",
+    "fetch": "chariots.cli.fetch:fetch",
 }
 
 

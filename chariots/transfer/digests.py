@@ -58,7 +58,7 @@ def check_of(hashtype: str, given: str, size: int) -> Check | None:
 
     An entity tag of 64 hexadecimal digits is a SHA-256 (files of the Hugging Face hub in large-file storage), one of
     40 is the SHA-1 of a git blob (its other files), one of 32 an MD5 (objects of S3 that were sent in one part). Any
-    other can only be compared with what the server says.
+    other can only be compared with what the server says. Quotes around it, and what stands for them, are left out.
 
     Args:
         hashtype: what the pointer calls the kind of the hash.
@@ -72,7 +72,7 @@ def check_of(hashtype: str, given: str, size: int) -> Check | None:
         InputError: if the hash cannot be one of its kind.
         MissingExtraError: if it is a BLAKE3, and the library for these is not installed.
     """
-    kind, value = hashtype.lower(), given.strip().strip('"').lower()
+    kind, value = hashtype.lower(), given.strip().strip('"_').lower()
     kind = _OTHER_NAMES.get(kind, kind)
     is_hexadecimal = _HEXADECIMAL.match(value) is not None
     if kind == "etag":

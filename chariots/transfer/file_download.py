@@ -203,6 +203,9 @@ class FileDownload:
         try:
             while stop - position < len(data):
                 stop += os.pwrite(self._taken.fd, data[stop - position :], stop)
+            if self.is_small and self._hasher is not None:  # it comes in order, in one thread
+                self._hasher.update(data)
+                self._hashed = stop
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise full(self._taken.path, self.wanted.size, error) from error
@@ -260,7 +263,7 @@ class FileDownload:
                 )
                 self._start_over(self._era, wrong)
                 return False
-        self._taken.become(self.wanted.place)
+        self._taken.become(self.wanted.place, has_journal=not self.is_small)
         return True
 
     def leave(self) -> None:

@@ -32,6 +32,7 @@ class Finished:
         self._trusted = None if trusted is None else os.path.realpath(trusted)
         self._lock = threading.Lock()
         self._read_until = 0
+        self._fd: int | None = None
         self._known: dict[str, _Seen] = {}
         self._read()
 
@@ -74,11 +75,16 @@ class Finished:
         line = json.dumps([name, *seen], separators=(",", ":")).encode() + b"\n"
         with self._lock:
             self._known[name] = seen
-            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-            try:
-                os.write(fd, line)
-            finally:
-                os.close(fd)
+            if self._fd is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._fd = os.open(self._path, flags, 0o644)
+            os.write(self._fd, line)
+
+    def close(self) -> None:
+        """Ends noting."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
     def _look(self, place: Path, identity: str) -> _Seen | None:
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import math
 import re
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from typing import Final
 from chariots.errors import (
     ChariotsError,
     ConflictError,
+    ExpiredError,
     ForbiddenError,
     InputError,
     UnauthorizedError,
@@ -40,6 +43,7 @@ class HttpOrigin:
         size: how many bytes the file has.
         connections: what speaks with servers.
         token: what to show to the server of this address, and to no other.
+        expires: when the address is said to expire, in seconds since 1970; it is tried all the same.
         allow_http: whether other machines may be asked without TLS.
 
     Raises:
@@ -47,11 +51,19 @@ class HttpOrigin:
     """
 
     def __init__(
-        self, url: str, size: int, connections: Connections, *, token: str | None = None, allow_http: bool = False
+        self,
+        url: str,
+        size: int,
+        connections: Connections,
+        *,
+        token: str | None = None,
+        expires: float = math.inf,
+        allow_http: bool = False,
     ) -> None:
         self.shown = shown_url(url)
         self._size = size
         self._connections = connections
+        self._expires = expires
         self._allow_http = allow_http
         self._own = self._checked(url)
         self._home = Target.of(self._own)
@@ -208,6 +220,8 @@ class HttpOrigin:
                 )
             )
         shown = f"{self.shown} was answered with {status}"
+        if status in _USED_UP and self._expires < time.time():
+            return ExpiredError(f"{shown}; the manifest says that this address has expired: make a new manifest")
         if status == 401:
             return UnauthorizedError(
                 f"{shown}: it wants a token, or another one; set the secret that the manifest names"

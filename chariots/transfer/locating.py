@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 import urllib.parse
 from typing import Final
 
-from chariots.errors import ExpiredError
 from chariots.transfer.connections import Connections, Target
-from chariots.transfer.http_origin import HttpOrigin, shown_url
+from chariots.transfer.http_origin import HttpOrigin
 from chariots.transfer.manifest import HttpResolution, Pointer
 from chariots.transfer.origins import Origin
 from chariots.transfer.settings import TransferSettings
@@ -43,16 +41,19 @@ def origin_of(pointer: Pointer, connections: Connections, settings: TransferSett
         from chariots.transfer.sources.buckets import BucketOrigin
 
         return BucketOrigin(pointer)
-    if resolution.expiration_timestamp < time.time():
-        raise ExpiredError(
-            f"the address of {pointer.file_name!r} ({shown_url(resolution.url)}) has expired; make a new manifest"
-        )
     token = None
     if _is_of_hub(resolution.url):
         from chariots.transfer.secrets import find_secret
 
         token = find_secret(pointer.runtime_secret_name)
-    return HttpOrigin(resolution.url, pointer.size, connections, token=token, allow_http=settings.allow_http)
+    return HttpOrigin(
+        resolution.url,
+        pointer.size,
+        connections,
+        token=token,
+        expires=resolution.expiration_timestamp,
+        allow_http=settings.allow_http,
+    )
 
 
 def _is_of_hub(url: str) -> bool:

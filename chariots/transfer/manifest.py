@@ -307,12 +307,12 @@ def _text(told: Mapping[str, Any], member: str, where: str, default: str | None 
     return text
 
 
-def _count(told: Mapping[str, Any], member: str, where: str) -> int:
+def _count(told: Mapping[str, Any], member: str, where: str, least: int = 0) -> int:
     number = told.get(member)
     if isinstance(number, float) and math.isfinite(number) and number == int(number):
         number = int(number)
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= LARGEST_FILE:
-        raise InputError(f"{where}.{member} is {str(number)[:40]}, which is no number of bytes; correct it")
+    if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= LARGEST_FILE:
+        raise InputError(f"{where}.{member} is {str(number)[:40]}, which it cannot be; correct it")
     return number
 
 
@@ -349,7 +349,8 @@ def _resolution(told: Any, where: str) -> Resolution:
     if kind is HttpResolution:
         expires = told.get("expiration_timestamp")
         return HttpResolution(
-            _text(told, "url", where), NEVER if expires is None else _count(told, "expiration_timestamp", where)
+            _text(told, "url", where),
+            NEVER if expires is None else _count(told, "expiration_timestamp", where, -LARGEST_FILE),
         )
     if kind is S3Resolution:
         region = told.get("region")

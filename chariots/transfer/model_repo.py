@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from chariots.errors import nearest
@@ -63,8 +64,8 @@ class ModelRepo:
         """Whether a file of the repository is to be had.
 
         Args:
-            path: its path within the repository; ``*`` in a pattern stands for slashes too, and a pattern that ends
-                in a slash for everything below, as with the Hugging Face hub.
+            path: its path within the repository. In a pattern ``*`` stands for any characters, slashes too, and every
+                other character for itself; one that ends in a slash stands for everything below.
         """
         return (self.allow_patterns is None or _matches(path, self.allow_patterns)) and not (
             self.ignore_patterns is not None and _matches(path, self.ignore_patterns)
@@ -84,4 +85,11 @@ class ModelRepo:
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(path, one + "*" if one.endswith("/") else one) for one in patterns)
+    return any(_expression(pattern).fullmatch(path) for pattern in patterns)
+
+
+@lru_cache(maxsize=256)
+def _expression(pattern: str) -> re.Pattern[str]:
+    # Several stars say no more than one, and would take for ever.
+    parts = re.split(r"\*+", pattern + "*" if pattern.endswith("/") else pattern)
+    return re.compile(".*".join(map(re.escape, parts)), re.DOTALL)

@@ -171,15 +171,17 @@ class Part:
         os.ftruncate(self.fd, 0)
         self._rewrite(identity, Trusted(None))
 
-    def become(self, place: Path) -> None:
+    def become(self, place: Path, *, has_journal: bool = True) -> None:
         """Gives the complete file its final name, for good.
 
         Args:
             place: the final name; what was there is replaced.
+            has_journal: whether there is a journal, to be removed.
         """
         os.fsync(self.fd)
         self.path.replace(place)
-        self._end_journal()
+        if has_journal:
+            self._end_journal()
 
     def give_up(self) -> None:
         """Removes the part and its journal."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from chariots.transfer.manifest import PLACES
 from chariots.transfer.model_repo import ModelRepo
 from chariots.transfer.resolving import DEFAULT_ROOT, resolve
+from chariots.transfer.settings import TransferSettings
 
 __all__ = ["PyModelRepo", "create_basetenpointer_from_models", "lazy_data_resolve"]
 
 PyModelRepo = ModelRepo
+_logger = logging.getLogger("chariots.transfer")
 
 
 def lazy_data_resolve(
@@ -19,6 +23,8 @@ def lazy_data_resolve(
     model_path: str | Path | None = None,
 ) -> str:
     """Brings the files of the manifests that are where they usually are into a directory.
+
+    Where there is no manifest, there is nothing to do.
 
     Args:
         download_dir: the directory; None for ``TRUSS_TRANSFER_DOWNLOAD_DIR``, or ``/tmp/truss_transfer``.
@@ -31,7 +37,15 @@ def lazy_data_resolve(
     Raises:
         ChariotsError: if a file cannot be had; the message names it.
     """
-    return str(resolve(download_dir, models=models, model_path=model_path))
+    if download_dir is None:
+        download_dir = TransferSettings.from_environment().download_dir
+    if models is not None:
+        resolve(download_dir if model_path is None else model_path, models=models)
+    elif any(place.exists() for place in PLACES):
+        resolve(download_dir)
+    else:
+        _logger.info("there is no manifest (%s), and so nothing to fetch", ", ".join(map(str, PLACES)))
+    return str(download_dir)
 
 
 def create_basetenpointer_from_models(models: Iterable[ModelRepo], model_path: str | Path = DEFAULT_ROOT) -> str:

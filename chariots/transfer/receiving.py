@@ -41,7 +41,7 @@ class Receiver:
         buffer = BUFFERS.take()
         try:
             self._skip(answer, buffer)
-            most = _SMALL
+            most = BUFFER if file.is_small else _SMALL
             while self.position < stop:
                 begun = time.monotonic()
                 count = answer.readinto(buffer[: min(most, stop - self.position)])

@@ -35,7 +35,6 @@ def resolve(
     *,
     manifest: Manifest | str | Path | None = None,
     models: Iterable[ModelRepo] | None = None,
-    model_path: str | Path | None = None,
     verify: bool = True,
     settings: TransferSettings | None = None,
     progress: ProgressCallback | None = None,
@@ -48,8 +47,7 @@ def resolve(
     Args:
         download_dir: the directory; None for the one that the settings say.
         manifest: the manifest, or the path of a file that holds one; None to look where they usually are.
-        models: repositories to fetch instead of a manifest.
-        model_path: what the folders of ``models`` lie in; None for the download directory itself.
+        models: repositories to fetch instead of a manifest, each into its folder of the directory.
         verify: whether to compute hashes. Without them sizes are compared, and nothing else.
         settings: how it is to be done; None for what the environment says.
         progress: called in this thread several times a second, with a `Progress`.
@@ -62,7 +60,7 @@ def resolve(
     """
     settings = settings or TransferSettings.from_environment()
     root = Path(settings.download_dir if download_dir is None else download_dir).absolute()
-    pointers = _pointers(manifest, models, str(model_path) if model_path is not None else "", root)
+    pointers = _pointers(manifest, models)
     try:
         return _Resolving(root, settings, verify).run(pointers, progress)
     except OSError as error:
@@ -74,9 +72,7 @@ def resolve(
         ) from error
 
 
-def _pointers(
-    manifest: Manifest | str | Path | None, models: Iterable[ModelRepo] | None, model_path: str, root: Path
-) -> tuple[Pointer, ...]:
+def _pointers(manifest: Manifest | str | Path | None, models: Iterable[ModelRepo] | None) -> tuple[Pointer, ...]:
     if manifest is not None and models is not None:
         raise InputError("a manifest and models were given, of which one says what the other does; give one of them")
     if models is not None:
@@ -88,7 +84,7 @@ def _pointers(
     if found.models:
         from chariots.transfer.sources import create_manifest
 
-        created = create_manifest(found.models, model_path)
+        created = create_manifest(found.models, root="")
         found = Manifest.merged([Manifest(found.pointers), created])
     return found.pointers
 
@@ -171,6 +167,7 @@ class _Resolving:
             engine.run(list(by_wanted), lambda: teller.tell(complete[0], already + engine.there))
         finally:
             self._connections.close()
+            self._finished.close()
 
     def _file(self, pointer: Pointer, place: Path) -> _File:
         with_folders(place, self._root)
