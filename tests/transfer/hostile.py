@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -319,4 +320,6 @@ class _Server(ThreadingHTTPServer):
                 continue  # it has been closed in between
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing: clients that leave in the middle are what this server is for."""
+        """Says nothing of clients that leave in the middle: they are what this server is for."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)

@@ -164,9 +164,9 @@ class Answering(BaseHTTPRequestHandler):
         fault: Fault | None,
         etag: str | None,
         part: _Part,
-        size: int,
-        length: int,
+        sizes: tuple[int, int],
     ) -> None:
+        size, length = sizes
         asked.status = 206 if part.partial else 200
         self.send_response(asked.status)
         if etag is not None:
