@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.store import OpStoreProtocol
+    from chariots.transfer.weights import WeightFiles
     from chariots.workers import BaseWorkerPool
     from chariots.workers.attempt import Attempt
 
@@ -135,6 +137,8 @@ class PipelinesServer(Flask):
             worker_pool.adopt(self)
         self._restore()
         self._is_serving = False
+        #: The big files that ops need, each with what needs it.
+        self.weights = _weights(self.pipelines.values())
         #: What keeps this process on what the op store says is in service.
         self.follower = Follower(self.served, self.op_store_client, alias, follow_seconds, self.logger, self._routings)
 
@@ -147,6 +151,8 @@ class PipelinesServer(Flask):
         if not self._is_serving:
             self._is_serving = True
             self._resume_jobs()
+            for _, files in self.weights:
+                files.begin()
         if STILL not in environ:
             self.follower.ensure_running()
         answer = None if self.fast_path is None else self.fast_path.answer(environ, start_response)
@@ -289,6 +295,9 @@ class PipelinesServer(Flask):
         for served in self.served.values():
             if served.start_is_pending and self.op_store_client is not None:
                 served.try_again(self.op_store_client)
+        for needed_by, files in self.weights:
+            if reason := files.obstacle():
+                return {"detail": f"The weights of {needed_by} are not there yet: {reason}.", "weights": needed_by}
         pending = [name for name, served in self.served.items() if served.start_is_pending]
         if not pending:
             return self.follower.obstacle()
@@ -327,6 +336,12 @@ def _checked_store(store: OpStoreProtocol | None) -> OpStoreProtocol | None:
             f"op_store_client is {store!r}, which is a {type(store).__name__} and not a client of an op store; {cure}"
         )
     return store
+
+
+def _weights(pipelines: Iterable[Pipeline]) -> list[tuple[str, WeightFiles]]:
+    # Where nobody has imported the module, no op can have weights; to import it here would delay every start.
+    known = sys.modules.get("chariots.transfer.weights")
+    return [] if known is None else known.weights_of(type(op) for pipeline in pipelines for op in pipeline.ops)
 
 
 def _parsed(versions: Mapping[str, str]) -> dict[str, Version]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chariots.transfer.resolving import resolve
     from chariots.transfer.settings import TransferSettings
     from chariots.transfer.sources import create_manifest
+    from chariots.transfer.weights import Weights
 
 _HOMES = {
     "resolve": "chariots.transfer.resolving",
@@ -35,6 +36,7 @@ _HOMES = {
     "AzureResolution": "chariots.transfer.manifest",
     "ModelRepo": "chariots.transfer.model_repo",
     "LazyDataResolver": "chariots.transfer.lazy_data_resolver",
+    "Weights": "chariots.transfer.weights",
     "Progress": "chariots.transfer.progress",
     "TransferSettings": "chariots.transfer.settings",
     "lazy_data_resolve": "chariots.transfer.pointers",
@@ -54,6 +56,7 @@ __all__ = [
     "AzureResolution",
     "ModelRepo",
     "LazyDataResolver",
+    "Weights",
     "Progress",
     "TransferSettings",
     "lazy_data_resolve",

@@ -76,7 +76,8 @@ class Engine:
         Raises:
             ChariotsError: the first failure, after which the others were stopped; what has come is kept.
         """
-        self._waiting.extend(FileDownload(wanted, self._stop) for wanted in files)
+        settings = self._settings
+        self._waiting.extend(FileDownload(wanted, self._stop, in_parts=settings.use_range_download) for wanted in files)
         self._left = len(files)
         looked = time.monotonic()
         try:
@@ -126,8 +127,7 @@ class Engine:
 
     @property
     def _per_file(self) -> int:
-        settings = self._settings
-        return settings.range_download_workers_per_file if settings.use_range_download else 1
+        return self._settings.range_download_workers_per_file
 
     # -- in the threads of connections ------------------------------------------------------------------------------
 

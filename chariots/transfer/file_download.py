@@ -23,7 +23,7 @@ __all__ = ["FileDownload", "SMALL", "StoppedError", "Wanted"]
 POLICY: Final = RetryPolicy(attempts=8, base=0.2, maximum=20.0)
 _LONGEST_WAIT: Final = 120.0  # seconds, whatever a server asks for
 _NOTED_EVERY: Final = 8 * 2**20  # bytes
-_FEW_CONNECTIONS: Final = 8  # where more fetch one file, each is slow, and there is time for checksums
+_MOST_AHEAD: Final = 64 * 2**20  # bytes that may be there and not hashed yet: so much is lost at most with the process
 _MOST_RESTARTS: Final = 3
 SMALL: Final = 4 * 2**20  # bytes
 
@@ -63,13 +63,14 @@ class FileDownload:
     Args:
         wanted: what is to be fetched.
         stop: set when the transfer is to end.
+        in_parts: whether it may be asked for in parts; otherwise one request asks for all that is missing.
     """
 
-    def __init__(self, wanted: Wanted, stop: threading.Event) -> None:
+    def __init__(self, wanted: Wanted, stop: threading.Event, *, in_parts: bool = True) -> None:
         self.wanted = wanted
         self.at_work = 0  # connections that fetch pieces; whoever gives out pieces counts
         self.not_before = 0.0  # when the next piece may be asked for
-        self.has_ranges = True
+        self.has_ranges = in_parts
         self._stop = stop
         self._part: Part | None = None
         self._pieces = Pieces(wanted.size)
@@ -99,14 +100,12 @@ class FileDownload:
         return self._pieces.is_complete
 
     @property
-    def is_slow(self) -> bool:
-        """Whether many connections bring little each; then there is time for checksums of what comes out of order."""
-        return self.at_work > _FEW_CONNECTIONS
-
-    @property
     def has_pieces(self) -> bool:
         """Whether there are pieces to give out."""
-        return self._pieces.has_free and (self.has_ranges or not self.at_work) and time.monotonic() >= self.not_before
+        if not self._pieces.has_free or not (self.has_ranges or not self.at_work):
+            return False
+        is_ahead = self._hasher is not None and self._pieces.frontier - self._hashed > _MOST_AHEAD
+        return not is_ahead and time.monotonic() >= self.not_before
 
     def take(self) -> bool:
         """Takes the file, unless another process, or another thread, has it.

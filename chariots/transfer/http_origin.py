@@ -100,7 +100,7 @@ class HttpOrigin:
         if address is not self._own and direct is None:
             with self._lock:
                 self._direct = address
-        return HttpAnswer(answer, response, stop, lambda is_whole: self._done(target, connection, is_whole))
+        return HttpAnswer(answer, response, lambda is_whole: self._done(target, connection, is_whole))
 
     def _done(self, target: Target, connection: http.client.HTTPConnection, is_whole: bool) -> None:
         if is_whole:
@@ -181,15 +181,15 @@ class HttpOrigin:
                 offset = 0
             else:
                 told = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
-                if told is None or int(told[1]) != start or int(told[2]) != stop - 1:
+                if told is None or int(told[1]) != start or not start <= int(told[2]) < stop:
                     raise self._other_part(headers.get("Content-Range", ""), start, stop, pin)
                 found = Pin(etag, None if told[3] == "*" else int(told[3]))
-                offset = start
+                offset, stop = start, int(told[2]) + 1
             if pin is not None and _differ(pin, found):
                 raise ChangedError
             if found.size is not None and found.size != self._size:
                 raise self._other_size(found.size)
-            return _Head(found, offset, status == 206 or (start == 0 and stop == self._size))
+            return _Head(found, offset, stop, status == 206 or (start == 0 and stop == self._size))
         if status == 412:
             raise ChangedError
         raise self._refused(status, headers, pin)
@@ -238,7 +238,8 @@ class HttpOrigin:
 @dataclass(frozen=True, slots=True)
 class _Head:
     pin: Pin
-    offset: int
+    start: int
+    stop: int
     has_ranges: bool
 
 
@@ -248,15 +249,14 @@ class HttpAnswer:
     Attributes:
         pin: which state of the object they are of.
         start: the offset of the first one.
+        stop: the offset behind the last one.
         has_ranges: False where the server sends all of a file, whichever part was asked for.
     """
 
-    def __init__(
-        self, head: _Head, response: http.client.HTTPResponse, stop: int, done: Callable[[bool], None]
-    ) -> None:
-        self.pin, self.start, self.has_ranges = head.pin, head.offset, head.has_ranges
+    def __init__(self, head: _Head, response: http.client.HTTPResponse, done: Callable[[bool], None]) -> None:
+        self.pin, self.start, self.stop, self.has_ranges = head.pin, head.start, head.stop, head.has_ranges
         self._response = response
-        self._left = stop - head.offset
+        self._left = head.stop - head.start
         self._done = done
 
     def readinto(self, buffer: memoryview) -> int:

@@ -39,6 +39,19 @@ class LazyDataResolver:
         """Whether all files are there, or cannot be had."""
         return self._over.is_set()
 
+    @property
+    def error(self) -> BaseException | None:
+        """Why the files cannot be had; None while that is not known."""
+        return self._error
+
+    def wait_a_moment(self, seconds: float) -> None:
+        """Waits for a while, or until all files are there or cannot be had.
+
+        Args:
+            seconds: for how long at most.
+        """
+        self._over.wait(seconds)
+
     def wait(self, timeout: float | None = None) -> Path:
         """Waits until all files are there.
 

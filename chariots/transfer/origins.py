@@ -46,11 +46,13 @@ class Answer(Protocol):
     Attributes:
         pin: which state of the object they are of.
         start: the offset of the first one; zero where the server ignores which part was asked for.
+        stop: the offset behind the last one; a server may send fewer than were asked for.
         has_ranges: False where the server sends all of a file, whichever part was asked for.
     """
 
     pin: Pin
     start: int
+    stop: int
     has_ranges: bool
 
     def readinto(self, buffer: memoryview) -> int:

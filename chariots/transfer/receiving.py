@@ -14,6 +14,8 @@ __all__ = ["BUFFER", "BUFFERS", "OutdatedError", "Receiver"]
 
 BUFFER: Final = 2**20  # bytes
 _SMALL: Final = 64 * 2**10
+_SLOW: Final = 100e6  # bytes per second of one connection; a checksum of so many takes some 60 ms
+_NOTED_EVERY: Final = 2**20  # bytes
 
 
 class OutdatedError(Exception):
@@ -42,17 +44,14 @@ class Receiver:
         try:
             self._skip(answer, buffer)
             most = BUFFER if file.is_small else _SMALL
+            stop = min(stop, answer.stop)
             while self.position < stop:
                 begun = time.monotonic()
                 count = answer.readinto(buffer[: min(most, stop - self.position)])
-                file.write(buffer[:count], self.position, self._era)
-                if file.is_slow:
-                    self._checksum = zlib.crc32(buffer[:count], self._checksum)
-                else:
-                    self._from, self._checksum = self.position + count, 0
-                self.position += count
-                # Large steps cost less, and small ones tell sooner how far it is.
                 seconds = time.monotonic() - begun
+                file.write(buffer[:count], self.position, self._era)
+                self._vouch(buffer[:count], is_slow=count < seconds * _SLOW)
+                # Large steps cost less, and small ones tell sooner how far it is.
                 if seconds < 0.01:
                     most = min(2 * most, BUFFER)
                 elif seconds > 0.1:
@@ -61,9 +60,25 @@ class Receiver:
             BUFFERS.give_back(buffer)
 
     def note_rest(self) -> None:
-        """Notes the checksum of what has come, if it was computed."""
-        if self._checksum:
+        """Notes the checksum of what has come since the last one, if it was computed."""
+        if self.position > self._from:
             self._file.note_span(self._from, self.position, self._checksum, self._era)
+        self._from, self._checksum = self.position, 0
+
+    def _vouch(self, data: memoryview, *, is_slow: bool) -> None:
+        """Goes on from bytes that are in their place, and notes their checksum where there is time to compute it.
+
+        What comes fast need not be noted: the hash of the first bytes of the file is always close behind it.
+        """
+        if is_slow and not self._file.is_small:
+            self._checksum = zlib.crc32(data, self._checksum)
+            self.position += len(data)
+            if self.position - self._from >= _NOTED_EVERY:
+                self.note_rest()
+        else:
+            self.note_rest()
+            self.position += len(data)
+            self._from = self.position
 
     def _skip(self, answer: Answer, buffer: memoryview) -> None:
         left = self.position - answer.start
