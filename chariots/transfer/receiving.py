@@ -15,7 +15,8 @@ __all__ = ["BUFFER", "BUFFERS", "OutdatedError", "Receiver"]
 BUFFER: Final = 2**20  # bytes
 _SMALL: Final = 64 * 2**10
 _SLOW: Final = 100e6  # bytes per second of one connection; a checksum of so many takes some 60 ms
-_NOTED_EVERY: Final = 2**20  # bytes
+_NOTED_EVERY: Final = 256 * 2**10  # bytes
+_QUICK_SECONDS: Final = 0.005
 
 
 class OutdatedError(Exception):
@@ -35,6 +36,7 @@ class Receiver:
         self.position = start
         self._file = file
         self._era = era
+        self._start, self._asked = start, time.monotonic()
         self._from, self._checksum = start, 0
 
     def receive(self, answer: Answer, stop: int) -> None:
@@ -50,11 +52,11 @@ class Receiver:
                 count = answer.readinto(buffer[: min(most, stop - self.position)])
                 seconds = time.monotonic() - begun
                 file.write(buffer[:count], self.position, self._era)
-                self._vouch(buffer[:count], is_slow=count < seconds * _SLOW)
+                self._vouch(buffer[:count])
                 # Large steps cost less, and small ones tell sooner how far it is.
-                if seconds < 0.01:
+                if seconds < _QUICK_SECONDS:
                     most = min(2 * most, BUFFER)
-                elif seconds > 0.1:
+                elif seconds > 4 * _QUICK_SECONDS:
                     most = max(most // 2, _SMALL)
         finally:
             BUFFERS.give_back(buffer)
@@ -65,12 +67,13 @@ class Receiver:
             self._file.note_span(self._from, self.position, self._checksum, self._era)
         self._from, self._checksum = self.position, 0
 
-    def _vouch(self, data: memoryview, *, is_slow: bool) -> None:
+    def _vouch(self, data: memoryview) -> None:
         """Goes on from bytes that are in their place, and notes their checksum where there is time to compute it.
 
         What comes fast need not be noted: the hash of the first bytes of the file is always close behind it.
         """
-        if is_slow and not self._file.is_small:
+        came = self.position + len(data) - self._start
+        if came < (time.monotonic() - self._asked) * _SLOW and not self._file.is_small:
             self._checksum = zlib.crc32(data, self._checksum)
             self.position += len(data)
             if self.position - self._from >= _NOTED_EVERY:

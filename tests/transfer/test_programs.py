@@ -1,0 +1,69 @@
+"""Can a person fetch files from a terminal, and read what went wrong?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from chariots.transfer import Manifest
+from tests.cli.programs import chariots, run
+from tests.transfer.conftest import files_in, pointer, served, some_bytes
+from tests.transfer.hostile import HostileServer
+
+SMALL = some_bytes(30_000)
+
+
+@pytest.fixture
+def manifest(server: HostileServer, tmp_path: Path) -> Path:
+    path = tmp_path / "manifest.json"
+    path.write_text(served(server, "a.bin", SMALL).to_json())
+    return path
+
+
+def test_a_manifest_is_fetched(tmp_path: Path, manifest: Path) -> None:
+    done = chariots(tmp_path, "fetch", "target", "--manifest", str(manifest))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"1 file, 29.3 KiB, in {tmp_path}/target (")
+    assert files_in(tmp_path / "target") == {"a.bin": SMALL}
+    told = json.loads(chariots(tmp_path, "fetch", "target", "-m", str(manifest), "--json").stdout)
+    assert (told["files"], told["bytes"], told["directory"]) == (1, len(SMALL), f"{tmp_path}/target")
+
+
+def test_several_manifests_are_merged(tmp_path: Path, server: HostileServer, manifest: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(served(server, "b.bin", b"other").to_json())
+    assert chariots(tmp_path, "fetch", "target", "-m", str(manifest), "-m", str(other)).returncode == 0
+    assert files_in(tmp_path / "target") == {"a.bin": SMALL, "b.bin": b"other"}
+
+
+def test_what_goes_wrong_is_a_line(tmp_path: Path, server: HostileServer, manifest: Path) -> None:
+    (tmp_path / "wrong.json").write_text("{}")
+    done = chariots(tmp_path, "fetch", "target", "-m", "wrong.json")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the manifest 'wrong.json' is no manifest")
+    assert "Traceback" not in done.stderr
+    missing = Manifest((pointer(server.url("/none"), "a.bin", SMALL),))
+    manifest.write_text(missing.to_json())
+    done = chariots(tmp_path, "fetch", "target", "-m", str(manifest))
+    assert "/none was answered with 404: there is no such file any more; make a new manifest" in done.stderr
+    for options, words in (
+        (("-m", str(manifest), "--model", "a/b"), "give --manifest or --model"),
+        (("--model", "ftp://a/b"), "begins with ftp://"),
+        (("-m", "none.json"), "none.json"),
+    ):
+        done = chariots(tmp_path, "fetch", "target", *options)
+        assert done.returncode == 2
+        assert words in done.stderr
+
+
+def test_the_module_can_be_run(tmp_path: Path) -> None:
+    module = [sys.executable, "-m", "chariots.transfer"]
+    done = run([*module, "target"], tmp_path)
+    assert (done.returncode, done.stdout) == (0, "target\n")
+    assert "there is no manifest" in done.stderr
+    done = run([*module, "target"], tmp_path, CHARIOTS_TRANSFER_NUM_WORKERS="x", TRUSS_TRANSFER_LOG="error")
+    assert done.returncode == 0
+    assert "Fetch the files" in run([*module, "--help"], tmp_path).stdout
