@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 from chariots.errors import StoreError, StoreFullError, StoreUnavailableError
 from chariots.web import RetryPolicy, deadline
 
-__all__ = ["attempt", "knows_no_place", "last_words", "library", "may_pass", "refusal", "refuse_after_fork", "status_of"]
+__all__ = [
+    "attempt",
+    "knows_no_place",
+    "last_words",
+    "library",
+    "may_pass",
+    "refusal",
+    "refuse_after_fork",
+    "status_of",
+]
 
 Answer = TypeVar("Answer")
 
