@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -138,7 +139,7 @@ def test_parts_of_an_object_are_its_bytes(bucket: Bucket) -> None:
     origin = BucketOrigin(pointer_to(bucket, data), stores())
     bounds = [0, 1, 70_000, MIB, MIB + 1, 3 * MIB - 1, 3 * MIB]
     pin: Pin | None = None
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in itertools.pairwise(bounds):
         found, pin = read(origin, start, stop, pin)
         assert found == data[start:stop]
     assert pin is not None and pin.size == len(data) and read(origin, 0, len(data)) == (data, pin)

@@ -19,8 +19,15 @@ from chariots.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from chariots.transfer import AzureResolution, GcsResolution, HttpResolution, ModelRepo, Pointer, S3Resolution
-from chariots.transfer import create_manifest
+from chariots.transfer import (
+    AzureResolution,
+    GcsResolution,
+    HttpResolution,
+    ModelRepo,
+    Pointer,
+    S3Resolution,
+    create_manifest,
+)
 from chariots.transfer.origins import ChangedError, PassingError
 from chariots.transfer.sources import BucketOrigin, Stores
 from chariots.transfer.sources.places import folder_of
@@ -106,7 +113,7 @@ def test_the_size_is_that_of_the_manifest_or_nothing(bucket: Bucket) -> None:
 
 
 REFUSALS = [
-    (403, "AccessDenied", ForbiddenError, "the keys, those of .*, do not allow it"),
+    (403, "AccessDenied", ForbiddenError, "the keys, those of .*, are wrong, or do not allow it"),
     (403, "SignatureDoesNotMatch", UnauthorizedError, "wrong or expired|no usable keys"),
     (403, "InvalidAccessKeyId", UnauthorizedError, "wrong or expired|no usable keys"),
     (400, "ExpiredToken", UnauthorizedError, "wrong or expired|no usable keys"),
@@ -135,7 +142,7 @@ def test_a_wrong_key_is_told_without_showing_it(
     pointer = pointer_to(bucket, b"x")
     bucket.serve_at(bucket.url, monkeypatch, WRONG_KEY)
     for ask in (lambda: BucketOrigin(pointer, stores()).open(0, 1, None), lambda: create_manifest([bucket.repo()])):
-        with pytest.raises(UnauthorizedError, match="the keys in the secret 'keys' are wrong or expired") as caught:
+        with pytest.raises(ForbiddenError, match="the secret 'keys', are wrong, or do not allow it") as caught:
             ask()
         assert WRONG_KEY not in "".join(traceback.format_exception(caught.value)) + caplog.text
 
@@ -172,7 +179,7 @@ def test_a_key_that_is_none_is_told_without_showing_it(bucket: Bucket) -> None:
     else:
         secret = {"account_key": "hush, no base64"}
     (bucket.folder / "other").write_text(json.dumps(secret))
-    with pytest.raises(InputError, match="settings of the secret 'other'.*are not usable") as caught:
+    with pytest.raises(InputError, match=r"settings of the secret 'other'.*are not usable") as caught:
         create_manifest([bucket.repo(runtime_secret_name="other")])
     assert "hush" not in "".join(traceback.format_exception(caught.value))
 
@@ -237,7 +244,7 @@ def test_files_of_one_bucket_share_its_connections(
     ],
 )
 def test_an_address_of_another_form_is_refused(kind: str, name: str) -> None:
-    with pytest.raises(InputError, match="is not of the form|is no name of") as caught:
+    with pytest.raises(InputError, match=r"is not of the form|is no name of") as caught:
         folder_of(ModelRepo(name, kind=kind))
     assert "sig=" not in str(caught.value)
 

@@ -103,8 +103,8 @@ def final_failure_of(error: BaseException, store: Store, name: str = "") -> Char
     if status == 403 or type(error).__name__ == "PermissionDeniedError":
         whose = f"those of the secret {store.secret_name!r}" if store.has_secret else "those of the environment"
         return ForbiddenError(
-            f"{shown} may not be read{answered}: the keys, {whose}, do not allow it; give them the right to read and "
-            "to list"
+            f"{shown} may not be read{answered}: the keys, {whose}, are wrong, or do not allow it; give them the "
+            "right to read and to list"
         )
     if isinstance(error, store.library.exceptions.InvalidPathError):
         return InputError(

@@ -138,7 +138,8 @@ def _google(secret_name: str) -> tuple[dict[str, Any], bool]:
     if emulator and "://" not in emulator:
         emulator = f"http://{emulator}"
     if told is None:
-        return ({"base_url": emulator, "skip_signature": True} if emulator else {}), False
+        # An emulator takes any token, and none that the environment may hold for the real service is shown to it.
+        return ({"base_url": emulator, "bearer_token": "emulator"} if emulator else {}), False
     key = {name: told[name] for name in ("private_key_id", "private_key", "client_email")}
     settings = {"service_account_key": json.dumps({"type": "service_account", **key})}
     return _given({**settings, "base_url": told.get("endpoint") or emulator}), True
