@@ -72,10 +72,10 @@ class BucketOrigin:
         if state.size != self._size:
             raise self._other_size(state.size)
         if stop <= start:
-            return BucketAnswer(state, start, 0, iter(()), store, self._name)
-        if tuple(told) != (start, stop):
+            return BucketAnswer(state, start, start, iter(()), store, self._name)
+        if told[0] != start or not start < told[1] <= stop:
             raise PassingError(f"the bytes {start} to {stop - 1} of {self.shown} were asked for, and others were sent")
-        return BucketAnswer(state, start, stop - start, iter(found.stream(_CHUNK)), store, self._name)
+        return BucketAnswer(state, start, told[1], iter(found.stream(_CHUNK)), store, self._name)
 
     def _refused(self, error: BaseException, store: Store, pin: Pin | None) -> Exception:
         if "status code: 416" in str(error):
@@ -96,14 +96,15 @@ class BucketAnswer:
     Attributes:
         pin: which state of the object they are of.
         start: the offset of the first one.
+        stop: the offset behind the last one.
         has_ranges: True: all of these services send the part that was asked for.
     """
 
     has_ranges = True
 
-    def __init__(self, pin: Pin, start: int, length: int, chunks: Iterator[bytes], store: Store, name: str) -> None:
-        self.pin, self.start = pin, start
-        self._left = length
+    def __init__(self, pin: Pin, start: int, stop: int, chunks: Iterator[bytes], store: Store, name: str) -> None:
+        self.pin, self.start, self.stop = pin, start, stop
+        self._left = stop - start
         self._chunks: Iterator[bytes] | None = chunks
         self._rest = memoryview(b"")
         self._store = store
