@@ -40,6 +40,7 @@ SKOPS = ["skops>=0.13"]
 SAFETENSORS = ["safetensors>=0.4"]
 RQ = ["rq>=2.0,<4", "redis[hiredis]>=5.0"]
 OBJECT_STORES = ["obstore>=0.12"]  # one library for S3, Google Cloud Storage and Azure
+TRANSFER = [*OBJECT_STORES, "blake3>=1.0"]  # buckets, and hashes of that kind
 POSTGRESQL = ["psycopg[binary]>=3.2"]
 GRAPHQL = ["strawberry-graphql>=0.341"]
 SIGNING = ["cryptography>=43"]  # for Ed25519; HMAC needs nothing
@@ -72,7 +73,7 @@ TEST = [
     *SKOPS,
     *ONNX,
     *SAFETENSORS,
-    *OBJECT_STORES,
+    *TRANSFER,
     *POSTGRESQL,
     *GRAPHQL,
     *SIGNING,
@@ -131,6 +132,7 @@ setup(
         "s3": OBJECT_STORES,
         "gcs": OBJECT_STORES,
         "azure": OBJECT_STORES,
+        "transfer": TRANSFER,
         "postgresql": POSTGRESQL,
         "graphql": GRAPHQL,
         "signing": SIGNING,

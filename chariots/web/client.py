@@ -131,6 +131,7 @@ class Session(Caller):
         headers: Mapping[str, str] | None = None,
         idempotent: bool | None = None,
         timeout: float | None = UNSET,
+        largest: int | None = None,
     ) -> Reply:
         """Makes one call and reads the whole answer, whatever its status.
 
@@ -144,12 +145,14 @@ class Session(Caller):
                 and OPTIONS.
             timeout: seconds for this call instead of the session's. It bounds the whole call, or each wait
                 for the other side where the body is a file or an iterable.
+            largest: how many bytes the answer may have; None for any number.
 
         Returns:
             status, headers and body.
 
         Raises:
             UnreachableError: when no answer came in time.
+            BodyTooLargeError: when the answer has more bytes than it may.
             TypeError: when ``json`` has no form in JSON.
         """
         extra = dict(headers or ())
@@ -157,7 +160,7 @@ class Session(Caller):
             body = dumps(json, where="")
             extra.setdefault("Content-Type", "application/json")
         call = self._call(method, path, body, extra, idempotent, timeout, streams=not isinstance(body, bytes | None))
-        reply, _ = self._perform(call, method, path)
+        reply, _ = self._perform(call, method, path, largest=largest)
         return reply
 
     @contextmanager
@@ -209,16 +212,16 @@ class Session(Caller):
         self.close()
 
     def _perform(
-        self, call: Call, method: str, path: str, *, whole: bool = True
+        self, call: Call, method: str, path: str, *, whole: bool = True, largest: int | None = None
     ) -> tuple[Reply, urllib3.BaseHTTPResponse | None]:
         """Makes the call, all its attempts together."""
         with self._traced(call, method) as answered:
-            reply, response = self._attempt(call, method, path, whole)
+            reply, response = self._attempt(call, method, path, whole, largest)
             answered(reply.status)
         return reply, response
 
     def _attempt(
-        self, call: Call, method: str, path: str, whole: bool
+        self, call: Call, method: str, path: str, whole: bool, largest: int | None
     ) -> tuple[Reply, urllib3.BaseHTTPResponse | None]:
         """Makes attempts until there is an answer.
 
@@ -235,7 +238,7 @@ class Session(Caller):
                 response = self._open(call, method, path)
                 if not whole and response.status < 300:
                     return Reply(response.status, response.headers, b"", call.asked), response
-                reply = read_reply(response, call)
+                reply = read_reply(response, call, largest)
             except HTTPError as error:
                 failure = of_urllib3(error)
             pause = attempts.pause_after(reply, failure)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chariots.errors import ChariotsError, MalformedRequestError
+from chariots.errors import BodyTooLargeError, ChariotsError, MalformedRequestError
 from chariots.schema import loads
 from chariots.web.problems import error_from_problem
 
@@ -113,26 +113,37 @@ class Stream:
         return self.chunks
 
 
-def read_reply(response: urllib3.BaseHTTPResponse, call: Call) -> Reply:
+def read_reply(response: urllib3.BaseHTTPResponse, call: Call, largest: int | None = None) -> Reply:
     """Reads an open answer to its end, within the time of its call.
 
     Args:
         response: with its body unread.
         call: what it answers.
+        largest: how many bytes it may have; None for any number.
 
     Returns:
         the reply.
 
     Raises:
         urllib3.exceptions.HTTPError: when the answer breaks off or takes too long.
+        BodyTooLargeError: when it has more bytes than it may.
     """
     try:
-        body = b"".join(pieces(response, call))
+        found = pieces(response, call)
+        body = b"".join(found if largest is None else _bounded(found, call, largest))
     except BaseException:
         response.close()
         raise
     response.release_conn()
     return Reply(response.status, response.headers, body, call.asked)
+
+
+def _bounded(found: Iterator[bytes], call: Call, largest: int) -> Iterator[bytes]:
+    for piece in found:
+        largest -= len(piece)
+        if largest < 0:
+            raise BodyTooLargeError(f"{call.asked} was answered with more bytes than any answer needs; it was not read")
+        yield piece
 
 
 def pieces(response: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:

@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 from chariots.errors import StoreError, StoreFullError, StoreUnavailableError
 from chariots.web import RetryPolicy, deadline
 
-__all__ = ["attempt", "last_words", "library", "refusal", "status_of"]
+__all__ = [
+    "attempt",
+    "knows_no_place",
+    "last_words",
+    "library",
+    "may_pass",
+    "refusal",
+    "refuse_after_fork",
+    "status_of",
+]
 
 Answer = TypeVar("Answer")
 
@@ -64,7 +73,7 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> 
         StoreUnavailableError: if the service does not answer, does not let us in, or has no such bucket.
         AlreadyExistsError: of the library, at once.
     """
-    _refuse_after_fork(doing)
+    refuse_after_fork(doing)
     failures = importlib.import_module("obstore").exceptions
     started, pauses = time.monotonic(), _POLICY.delays()
     with deadline.scope(seconds):
@@ -72,7 +81,7 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> 
             try:
                 return action()
             except FileNotFoundError as error:
-                if _NO_PLACE.search(str(error)):
+                if knows_no_place(error):
                     raise refusal(error, doing) from error
                 raise FileNotFoundError(f"{doing}, but there is no such object; check the name and the root") from error
             except (failures.BaseError, NotImplementedError) as error:
@@ -81,7 +90,7 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> 
                 left = deadline.remaining()
                 if seconds is None:
                     raise refusal(error, doing) from error
-                if not _may_pass(error, failures) or (left is not None and left <= pause):
+                if not may_pass(error, failures) or (left is not None and left <= pause):
                     spent = time.monotonic() - started
                     raise refusal(error, doing, f"{_times(tried)} in {spent:.1f} s") from error
             except BaseException as error:
@@ -143,8 +152,22 @@ def status_of(error: BaseException) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def _may_pass(error: BaseException, failures: Any) -> bool:
-    """Tells whether asking again may help: no answer, or one that the server itself was not happy with."""
+def knows_no_place(error: BaseException) -> bool:
+    """Tells whether the service has no bucket or container of that name.
+
+    Args:
+        error: what the library raised.
+    """
+    return _NO_PLACE.search(str(error)) is not None
+
+
+def may_pass(error: BaseException, failures: Any) -> bool:
+    """Tells whether asking again may help: no answer, or one that the server itself was not happy with.
+
+    Args:
+        error: what the library raised.
+        failures: the exceptions of the library.
+    """
     if isinstance(error, failures.AlreadyExistsError):
         return True
     if not isinstance(error, failures.GenericError | failures.JoinError):
@@ -157,7 +180,15 @@ def _times(tried: int) -> str:
     return "one attempt" if tried == 1 else f"{tried} attempts"
 
 
-def _refuse_after_fork(doing: str) -> None:
+def refuse_after_fork(doing: str) -> None:
+    """Makes sure that this process is the one that used the library first.
+
+    Args:
+        doing: what was to be done, for the message.
+
+    Raises:
+        StoreUnavailableError: if it is a fork of that one.
+    """
     global _used_by
     if _used_by is None:
         _used_by = os.getpid()

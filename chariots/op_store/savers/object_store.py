@@ -69,7 +69,7 @@ class ObjectStoreSaver(BaseSaver):
         self.client_kwargs = dict(client_kwargs or {})
         self.deadline = deadline
         self._library = library(self.extra)
-        self._bucket = Bucket(self._library, self._connected, self.place, deadline, self.habits)
+        self._bucket = Bucket(self._library, self.connected, self.place, deadline, self.habits)
 
     @abstractmethod
     def _connect(self, settings: Any, client_options: Any, **others: Any) -> Any:
@@ -214,10 +214,23 @@ class ObjectStoreSaver(BaseSaver):
         Raises:
             StoreUnavailableError: if the service does not answer, or does not allow it.
         """
-        folder = self.object_name(prefix) if prefix.strip("/") else self._root
         below = len(self._root) + 1 if self._root else 0
-        for meta in self._bucket.names(folder):
+        for meta in self.objects(prefix):
             yield Kept(meta["path"][below:], int(meta["size"]), meta["last_modified"].timestamp())
+
+    def objects(self, prefix: str = "") -> Iterator[Mapping[str, Any]]:
+        """Tells what the service knows about every object below a folder, a page of them at a time.
+
+        Args:
+            prefix: the folder, as a path below the root; everything where it is empty.
+
+        Returns:
+            of each, with ``path`` (its full name), ``size``, ``last_modified``, ``e_tag`` and ``version``.
+
+        Raises:
+            StoreUnavailableError: if the service does not answer, or does not allow it.
+        """
+        return self._bucket.names(self.object_name(prefix) if prefix.strip("/") else self._root)
 
     def check(self) -> None:
         """Raises an error if the bucket cannot be used at the moment; gives up after a few seconds.
@@ -226,6 +239,35 @@ class ObjectStoreSaver(BaseSaver):
             StoreUnavailableError: if the service does not answer, does not let us in, or has no such bucket.
         """
         self._bucket.check(self.object_name(".check"))
+
+    def connected(self, options: Mapping[str, Any], retries: Mapping[str, Any]) -> Any:
+        """Makes the library's own store, with these options and retries where the settings do not say others.
+
+        Args:
+            options: for its HTTP client.
+            retries: how often it tries by itself.
+
+        Returns:
+            the store.
+
+        Raises:
+            ValueError: if a setting is not known or cannot be used.
+        """
+        settings = dict(self.client_kwargs)
+        if settings.get("endpoint") is not None:
+            _check_endpoint(str(settings["endpoint"]), self.place)
+        client_options = {**options, **settings.pop("client_options", {})}
+        retry_config = settings.pop("retry_config", retries)
+        try:
+            return self._connect(settings, client_options, retry_config=retry_config)
+        except (self._library.exceptions.BaseError, TypeError, ValueError) as error:
+            words = last_words(error)
+            unknown = next((name for name in self.client_kwargs if repr(name) in words), None)
+            hint = f"{nearest(unknown, self.settings)} Known: {', '.join(self.settings)}" if unknown else ""
+            raise ValueError(
+                f"a {type(self).__name__} for the {self.place} was to be made, but its client_kwargs cannot be used: "
+                f"{words}; correct them.{hint}"
+            ) from error
 
     def object_name(self, path: str) -> str:
         """The name of the object that a path stands for.
@@ -261,24 +303,6 @@ class ObjectStoreSaver(BaseSaver):
     @property
     def _root(self) -> str:
         return "/".join(part for part in self.root_path.split("/") if part not in ("", "."))
-
-    def _connected(self, options: Mapping[str, Any], retries: Mapping[str, Any]) -> Any:
-        """The library's own store, whatever of the options and retries the settings do not say themselves."""
-        settings = dict(self.client_kwargs)
-        if settings.get("endpoint") is not None:
-            _check_endpoint(str(settings["endpoint"]), self.place)
-        client_options = {**options, **settings.pop("client_options", {})}
-        retry_config = settings.pop("retry_config", retries)
-        try:
-            return self._connect(settings, client_options, retry_config=retry_config)
-        except (self._library.exceptions.BaseError, TypeError, ValueError) as error:
-            words = last_words(error)
-            unknown = next((name for name in self.client_kwargs if repr(name) in words), None)
-            hint = f"{nearest(unknown, self.settings)} Known: {', '.join(self.settings)}" if unknown else ""
-            raise ValueError(
-                f"a {type(self).__name__} for the {self.place} was to be made, but its client_kwargs cannot be used: "
-                f"{words}; correct them.{hint}"
-            ) from error
 
 
 def _check_endpoint(endpoint: str, place: str) -> None:
