@@ -101,4 +101,4 @@ def _blake3() -> Callable[[], Hasher]:
             "a file of the manifest is to be checked by its BLAKE3, for which a library is missing; "
             "pip install 'chariots[transfer]'"
         ) from error
-    return blake3  # type: ignore[no-any-return]  # it ships no types that say so
+    return blake3

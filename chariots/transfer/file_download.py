@@ -315,7 +315,7 @@ class FileDownload:
             if self._pin is None:
                 self._pin = Pin(etag, self.wanted.size)
                 self._taken.note_state(etag)
-            elif etag is not None and self._pin.etag is not None and etag != self._pin.etag:
+            elif self._pin.differs_from(answer.pin):
                 raise ChangedError
             if not answer.has_ranges and self.has_ranges:
                 # All of the file comes whatever is asked for: one connection fetches it, from its beginning on.

@@ -185,7 +185,7 @@ class HttpOrigin:
                     raise self._other_part(headers.get("Content-Range", ""), start, stop, pin)
                 found = Pin(etag, None if told[3] == "*" else int(told[3]))
                 offset, stop = start, int(told[2]) + 1
-            if pin is not None and _differ(pin, found):
+            if pin is not None and pin.differs_from(found):
                 raise ChangedError
             if found.size is not None and found.size != self._size:
                 raise self._other_size(found.size)
@@ -295,8 +295,3 @@ def shown_url(url: str) -> str:
     except ValueError:
         return "an address that is none"
     return f"{parts.scheme}://{host}{port}{parts.path}"[:300]
-
-
-def _differ(one: Pin, other: Pin) -> bool:
-    is_other = one.etag is not None and other.etag is not None and one.etag != other.etag
-    return is_other or (one.size is not None and other.size is not None and one.size != other.size)

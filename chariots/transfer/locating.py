@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import urllib.parse
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from chariots.transfer.connections import Connections, Target
 from chariots.transfer.http_origin import HttpOrigin
 from chariots.transfer.manifest import HttpResolution, Pointer
 from chariots.transfer.origins import Origin
+from chariots.transfer.secrets import find_secret
 from chariots.transfer.settings import TransferSettings
 
-__all__ = ["HUB", "hub_endpoint", "origin_of"]
+if TYPE_CHECKING:
+    from chariots.transfer.sources.stores import Stores
+
+__all__ = ["HUB", "Origins", "hub_endpoint"]
 
 HUB: Final = "https://huggingface.co"
 
@@ -22,38 +27,49 @@ def hub_endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
 
 
-def origin_of(pointer: Pointer, connections: Connections, settings: TransferSettings) -> Origin:
-    """Makes what brings the bytes of a pointer.
+class Origins:
+    """Makes what brings the bytes of pointers; all of them share connections.
 
     Args:
-        pointer: the pointer.
         connections: what speaks with servers.
         settings: how to speak with them.
-
-    Returns:
-        the place where the bytes are.
-
-    Raises:
-        ChariotsError: if the place cannot be used; the message says why.
     """
-    resolution = pointer.resolution
-    if not isinstance(resolution, HttpResolution):
-        from chariots.transfer.sources.buckets import BucketOrigin
 
-        return BucketOrigin(pointer)
-    token = None
-    if _is_of_hub(resolution.url):
-        from chariots.transfer.secrets import find_secret
+    def __init__(self, connections: Connections, settings: TransferSettings) -> None:
+        self._connections = connections
+        self._settings = settings
 
-        token = find_secret(pointer.runtime_secret_name)
-    return HttpOrigin(
-        resolution.url,
-        pointer.size,
-        connections,
-        token=token,
-        expires=resolution.expiration_timestamp,
-        allow_http=settings.allow_http,
-    )
+    def of(self, pointer: Pointer) -> Origin:
+        """Makes what brings the bytes of a pointer.
+
+        Args:
+            pointer: the pointer.
+
+        Returns:
+            the place where the bytes are.
+
+        Raises:
+            ChariotsError: if the place cannot be used; the message says why.
+        """
+        resolution = pointer.resolution
+        if not isinstance(resolution, HttpResolution):
+            from chariots.transfer.sources.buckets import BucketOrigin
+
+            return BucketOrigin(pointer, self._stores)
+        return HttpOrigin(
+            resolution.url,
+            pointer.size,
+            self._connections,
+            token=find_secret(pointer.runtime_secret_name) if _is_of_hub(resolution.url) else None,
+            expires=resolution.expiration_timestamp,
+            allow_http=self._settings.allow_http,
+        )
+
+    @cached_property
+    def _stores(self) -> Stores:
+        from chariots.transfer.sources.stores import Stores
+
+        return Stores(self._settings.read_timeout_secs)
 
 
 def _is_of_hub(url: str) -> bool:

@@ -20,6 +20,15 @@ class Pin:
     etag: str | None
     size: int | None
 
+    def differs_from(self, other: Pin) -> bool:
+        """Whether two answers tell of different states, as far as they tell.
+
+        Args:
+            other: what the other answer tells.
+        """
+        is_other = self.etag is not None and other.etag is not None and self.etag != other.etag
+        return is_other or (self.size is not None and other.size is not None and self.size != other.size)
+
 
 class PassingError(Exception):
     """A failure that may pass: the same request may succeed a while later.

@@ -16,7 +16,7 @@ from chariots.transfer.digests import check_of
 from chariots.transfer.engine import Engine
 from chariots.transfer.file_download import Wanted
 from chariots.transfer.finished import Finished, has_content
-from chariots.transfer.locating import origin_of
+from chariots.transfer.locating import Origins
 from chariots.transfer.manifest import Manifest, Pointer
 from chariots.transfer.model_repo import ModelRepo
 from chariots.transfer.names import OURS, place_of, with_folders
@@ -109,6 +109,7 @@ class _Resolving:
         self._cache = cache if cache is not None and cache.is_worth_it() else None
         self._finished = Finished(self._ours, None if cache is None else cache.root)
         self._connections = Connections(settings.read_timeout_secs)
+        self._origins = Origins(self._connections, settings)
 
     def run(self, pointers: Sequence[Pointer], progress: ProgressCallback | None) -> Path:
         places = self._places(pointers)
@@ -182,7 +183,7 @@ class _Resolving:
             size=pointer.size,
             identity=_identity(pointer),
             check=check if self._verify or entry is not None else None,
-            origin=origin_of(pointer, self._connections, self._settings),
+            origin=self._origins.of(pointer),
             opaque=pointer.hash if check is None and pointer.hashtype == "etag" else None,
         )
         return _File(pointer, place, wanted, entry)

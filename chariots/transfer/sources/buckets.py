@@ -67,7 +67,7 @@ class BucketOrigin:
                 raise
             raise self._refused(error, store, pin) from error
         state = Pin(meta.get("e_tag"), int(meta["size"]))
-        if pin is not None and _differ(pin, state):
+        if pin is not None and pin.differs_from(state):
             raise ChangedError
         if state.size != self._size:
             raise self._other_size(state.size)
@@ -150,8 +150,3 @@ class BucketAnswer:
                 f"the answer for {self._store.place.shown(self._name)} ended {self._left} bytes too early"
             )
         return chunk
-
-
-def _differ(one: Pin, other: Pin) -> bool:
-    is_other = one.etag is not None and other.etag is not None and one.etag != other.etag
-    return is_other or (one.size is not None and other.size is not None and one.size != other.size)
