@@ -48,8 +48,9 @@ def fetch(
         raise click.UsageError("give --manifest or --model; a manifest says itself which files there are.")
     last: list[Progress] = []
     repositories = [_repository(text, allow, ignore, secret) for text in models] or None
-    begin_log()
     with on_screen() as screen:
+        if screen is None:
+            begin_log()
 
         def tell(progress: Progress) -> None:
             last[:] = [progress]

@@ -87,6 +87,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         super().load_wsgi()
         around = getattr(self.wsgi, "wsgi_app", None)
         self._metrics = around.metrics if isinstance(around, Around) else None
+        if getattr(self.wsgi, "weights", None):
+            from chariots.transfer.screens import begin_log
+
+            begin_log()
         if self.has_express:
             self._express = express_of(
                 self.wsgi,

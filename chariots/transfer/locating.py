@@ -11,7 +11,7 @@ from chariots.transfer.connections import Connections, Target
 from chariots.transfer.http_origin import HttpOrigin
 from chariots.transfer.manifest import HttpResolution, Pointer
 from chariots.transfer.origins import Origin
-from chariots.transfer.secrets import find_secret
+from chariots.transfer.secrets import find_token
 from chariots.transfer.settings import TransferSettings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Origins:
             resolution.url,
             pointer.size,
             self._connections,
-            token=find_secret(pointer.runtime_secret_name) if _is_of_hub(resolution.url) else None,
+            token=find_token(pointer.runtime_secret_name) if _is_of_hub(resolution.url) else None,
             expires=resolution.expiration_timestamp,
             allow_http=self._settings.allow_http,
         )

@@ -9,7 +9,10 @@ from typing import Final
 
 from chariots.errors import InputError
 
-__all__ = ["OURS", "place_of", "with_folders"]
+__all__ = ["OURS", "USUAL_ROOT", "place_of", "with_folders"]
+
+USUAL_ROOT: Final = PurePosixPath("/app/model_cache")
+"""The directory that manifests are written for when nobody names another; it stands for wherever they are resolved."""
 
 OURS: Final = ".chariots-transfer"  # the folder, within the download directory, of what is not ready yet
 _LONGEST_PART: Final = 255  # bytes, on every file system that is common
@@ -20,7 +23,8 @@ def place_of(file_name: str, root: Path) -> Path:
     """Says where a file goes.
 
     Args:
-        file_name: as the manifest has it: relative, or absolute below the root.
+        file_name: as the manifest has it: relative, or absolute below the root, or below the root that manifests are
+            written for when nobody names another.
         root: the directory that files are downloaded into, absolute.
 
     Returns:
@@ -40,13 +44,13 @@ def place_of(file_name: str, root: Path) -> Path:
         raise InputError(f"{shown} holds half a character; no file can have it") from error
     name = PurePosixPath(file_name)
     if name.is_absolute():
-        try:
-            name = PurePosixPath(file_name).relative_to(PurePosixPath(root))
-        except ValueError:
+        above = next((one for one in (PurePosixPath(root), USUAL_ROOT) if name.is_relative_to(one)), None)
+        if above is None:
             raise InputError(
                 f"{shown} leads out of {str(root)!r}, which files are downloaded into; "
                 "download into the directory that the manifest was written for, or write it with root=''"
-            ) from None
+            )
+        name = name.relative_to(above)
     if ".." in name.parts or not name.parts:
         raise InputError(f"{shown} leads out of {str(root)!r}, which files are downloaded into; it is not followed")
     if name.parts[0] == OURS:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from chariots.transfer.manifest import PLACES
 from chariots.transfer.model_repo import ModelRepo
-from chariots.transfer.resolving import DEFAULT_ROOT, resolve
+from chariots.transfer.names import USUAL_ROOT
+from chariots.transfer.resolving import resolve
 from chariots.transfer.settings import TransferSettings
 
 __all__ = ["PyModelRepo", "create_basetenpointer_from_models", "lazy_data_resolve"]
@@ -48,7 +49,7 @@ def lazy_data_resolve(
     return str(download_dir)
 
 
-def create_basetenpointer_from_models(models: Iterable[ModelRepo], model_path: str | Path = DEFAULT_ROOT) -> str:
+def create_basetenpointer_from_models(models: Iterable[ModelRepo], model_path: str | Path = str(USUAL_ROOT)) -> str:
     """Looks up the files of repositories, and writes a manifest of them.
 
     Args:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from chariots.errors import ChariotsError, InputError, StoreError
 from chariots.transfer.cache import Cache
@@ -23,9 +23,7 @@ from chariots.transfer.names import OURS, place_of, with_folders
 from chariots.transfer.progress import ProgressCallback, Teller
 from chariots.transfer.settings import TransferSettings
 
-__all__ = ["DEFAULT_ROOT", "resolve"]
-
-DEFAULT_ROOT: Final = "/app/model_cache"
+__all__ = ["resolve"]
 
 _logger = logging.getLogger("chariots.transfer")
 
@@ -163,12 +161,16 @@ class _Resolving:
             self._note(by_wanted[wanted])
             complete[0] += 1
 
+        begun = time.monotonic()
+        size = sum(file.pointer.size for file in files)
+        _logger.info("transfer begun files=%d bytes=%d directory=%s", len(files), size, self._root)
         engine = Engine(self._settings, self._connections, is_there=is_there, done=note)
         try:
             engine.run(list(by_wanted), lambda: teller.tell(complete[0], already + engine.there))
         finally:
             self._connections.close()
             self._finished.close()
+        _logger.info("transfer done files=%d bytes=%d seconds=%.1f", len(files), size, time.monotonic() - begun)
 
     def _file(self, pointer: Pointer, place: Path) -> _File:
         with_folders(place, self._root)

@@ -228,6 +228,16 @@ def test_an_absolute_name_below_the_directory_is_one_within_it(server: HostileSe
     assert files_in(target) == {"model/a.bin": SMALL}
 
 
+def test_the_directory_that_manifests_are_usually_written_for_stands_for_any(
+    server: HostileServer, target: Path
+) -> None:
+    server.put("/a.bin", SMALL)
+    resolve(target, manifest=Manifest((pointer(server.url("/a.bin"), "/app/model_cache/model/a.bin", SMALL),)))
+    assert files_in(target) == {"model/a.bin": SMALL}
+    with pytest.raises(InputError, match="leads out of"):
+        resolve(target, manifest=Manifest((pointer(server.url("/a.bin"), "/app/model_cache/../../etc/a", SMALL),)))
+
+
 def test_links_are_not_followed(server: HostileServer, tmp_path: Path, target: Path) -> None:
     server.put("/a.bin", SMALL)
     outside = tmp_path / "outside"
@@ -278,7 +288,7 @@ def test_the_log_tells_how_far_it_is(server: HostileServer, target: Path, caplog
     settings = TransferSettings(download_monitor_secs=0.01)
     with caplog.at_level("INFO", "chariots.transfer"):
         resolve(target, manifest=served(server, "a.bin", BIG, rate=20e6), settings=settings)
-    lines = [record.message for record in caplog.records if record.message.startswith("transfer ")]
+    lines = [record.message for record in caplog.records if record.message.startswith("transfer files=")]
     assert lines
     assert all("/1 bytes=" in line and f"/{len(BIG)} " in line and "rate_mb_s=" in line for line in lines)
 

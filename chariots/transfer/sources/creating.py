@@ -9,10 +9,11 @@ from typing import Final
 from chariots.errors import InputError
 from chariots.transfer.manifest import Manifest, Pointer
 from chariots.transfer.model_repo import ModelRepo
+from chariots.transfer.names import USUAL_ROOT
 
 __all__ = ["DEFAULT_ROOT", "create_manifest", "pointers_of"]
 
-DEFAULT_ROOT: Final = "/app/model_cache"
+DEFAULT_ROOT: Final = str(USUAL_ROOT)
 _AT_ONCE: Final = 8  # repositories
 
 
