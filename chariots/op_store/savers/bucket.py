@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -242,23 +244,46 @@ class Bucket:
         return found.bytes().to_bytes(), found.meta
 
     def _pieces(self, name: str, start: int, meta: Mapping[str, Any]) -> Iterator[bytes]:
-        while start < meta["size"]:
-            options: dict[str, Any] = {"range": (start, min(start + PART, meta["size"]))}
+        """The bytes of an object from an offset on, a few pieces of which are fetched while others are used."""
+        starts = iter(range(start, meta["size"], PART))
+        known = contextvars.copy_context()  # of the deadline, which threads do not know by themselves
+        with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="chariots-download") as fetchers:
+            coming: deque[Future[bytes]] = deque()
+
+            def ask(count: int) -> None:
+                for first in itertools.islice(starts, count):
+                    coming.append(fetchers.submit(known.copy().run, self._piece, name, first, meta))
+
+            try:
+                ask(PARTS_AT_ONCE)
+                while coming:
+                    piece = coming.popleft().result()
+                    ask(1)
+                    yield piece
+            finally:
+                fetchers.shutdown(wait=True, cancel_futures=True)
+
+    def _piece(self, name: str, start: int, meta: Mapping[str, Any]) -> bytes:
+        """One piece of an object, all of it, however many answers it takes."""
+        stop = min(start + PART, meta["size"])
+        found: list[bytes] = []
+        while start < stop:
+            options: dict[str, Any] = {"range": (start, stop)}
             if meta.get("e_tag"):
                 options["if_match"] = meta["e_tag"]
 
             def fetch(options: dict[str, Any] = options) -> bytes:
-                found = self._library.get(self._requests, name, options=options)
-                piece: bytes = found.bytes().to_bytes()
-                return piece
+                answer: bytes = self._library.get(self._requests, name, options=options).bytes().to_bytes()
+                return answer
 
-            piece = self._attempt(fetch, "read", name)
-            if not piece:
+            answer = self._attempt(fetch, "read", name)
+            if not answer:
                 raise StoreUnavailableError(
                     f"{self._doing('read', name)}, but the service sent nothing from byte {start} on; try again"
                 )
-            start += len(piece)
-            yield piece
+            found.append(answer)
+            start += len(answer)
+        return found[0] if len(found) == 1 else b"".join(found)
 
 
 def _passing(pieces: Iterator[bytes], sent: PassingHash) -> Iterator[bytes]:
