@@ -10,7 +10,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
+import obstore
 import pytest
 import urllib3
 
@@ -206,6 +208,18 @@ def test_what_is_kept_is_listed_by_folder(saver: ObjectStoreSaver) -> None:
     assert [kept.path for kept in saver.list("/blobs/ab/")] == ["blobs/ab/1", "blobs/ab/22"]
     assert len(list(saver.list())) == 4
     assert list(saver.list("nothing")) == []
+
+
+def test_the_service_tells_of_objects_by_their_whole_names(saver: ObjectStoreSaver) -> None:
+    saver.save(b"one", "blobs/1")
+    (told,) = saver.objects("blobs")
+    assert (told["path"], told["size"], bool(told["e_tag"])) == ("models/blobs/1", 3, True)
+
+
+def test_the_library_may_be_given_a_store_of_a_saver(saver: ObjectStoreSaver) -> None:
+    saver.save(b"one", "blobs/1")
+    store = saver.connected({"timeout": timedelta(seconds=20)}, {"max_retries": 0})
+    assert obstore.get(store, "models/blobs/1").bytes().to_bytes() == b"one"
 
 
 def test_a_saver_sees_nothing_outside_its_root(kind: str, bucket: str, object_stores: ObjectStores) -> None:

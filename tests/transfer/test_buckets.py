@@ -14,7 +14,7 @@ import pytest
 import urllib3
 
 from chariots.errors import ConflictError, InputError, UnknownNameError
-from chariots.transfer import AzureResolution, GcsResolution, Pointer, S3Resolution, create_manifest, resolve
+from chariots.transfer import AzureResolution, GcsResolution, Manifest, Pointer, S3Resolution, create_manifest, resolve
 from chariots.transfer.origins import ChangedError, Pin
 from chariots.transfer.sources import BucketOrigin
 from tests.object_stores import AZURE_ACCOUNT, ObjectStores
@@ -56,8 +56,8 @@ def fill(bucket: Bucket, folder: str = "pre/") -> None:
 @pytest.mark.parametrize("prefix", ["pre", "pre/"])
 def test_every_object_below_a_folder_becomes_a_pointer(bucket: Bucket, prefix: str) -> None:
     fill(bucket)
-    pointers = create_manifest([bucket.repo(prefix)], root="/root").pointers
-    assert [one.file_name for one in pointers] == [f"/root/vol/{path}" for path in sorted(FILES)]
+    pointers = create_manifest([bucket.repo(prefix)], root="/models").pointers
+    assert [one.file_name for one in pointers] == [f"/models/vol/{path}" for path in sorted(FILES)]
     for one, path in zip(pointers, sorted(FILES), strict=True):
         name, resolution = f"pre/{path}", one.resolution
         if isinstance(resolution, S3Resolution):
@@ -81,6 +81,12 @@ def test_the_files_of_such_a_manifest_arrive(bucket: Bucket, tmp_path: Path) -> 
     fill(bucket)
     resolve(tmp_path / "there", manifest=create_manifest([bucket.repo("pre")], root=""))
     assert {path: (tmp_path / "there" / "vol" / path).read_bytes() for path in FILES} == FILES
+
+
+def test_such_a_manifest_is_written_and_read_again(bucket: Bucket) -> None:
+    fill(bucket)
+    manifest = create_manifest([bucket.repo("pre")])
+    assert Manifest.from_json(manifest.to_json()) == manifest
 
 
 def test_patterns_are_of_paths_below_the_folder(bucket: Bucket) -> None:

@@ -296,3 +296,14 @@ def test_a_manifest_does_not_lead_to_another_server(
 def test_the_forms_of_an_address_of_azure_mean_the_same(name: str) -> None:
     place, folder = folder_of(ModelRepo(name, kind="azure"))
     assert (place.account, place.bucket, folder) == ("account", "container", "a/b")
+
+
+def test_a_public_bucket_needs_no_keys(servers: ObjectStores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = new_bucket("s3", servers, tmp_path, monkeypatch)
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    with faulty_proxy(bucket.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        proxy.always = Fault(status=403, code="AccessDenied")
+        with pytest.raises(ForbiddenError, match="those of the environment"):
+            create_manifest([bucket.repo(runtime_secret_name="unknown")])
+        assert [one.headers.get("authorization") for one in proxy.requests] == [None]

@@ -19,7 +19,7 @@ from chariots.errors import (
     UnknownNameError,
     UnreachableError,
 )
-from chariots.transfer import HttpResolution, ModelRepo, create_manifest, resolve
+from chariots.transfer import HttpResolution, Manifest, ModelRepo, create_manifest, resolve
 from chariots.transfer.sources import hugging_face
 from chariots.web.retry import RetryPolicy
 from tests.transfer.hub import COMMIT, OTHER_COMMIT, Hub, Repository, blob_id, running_hub
@@ -74,6 +74,11 @@ def test_the_files_of_such_a_manifest_arrive(hub: Hub, tmp_path: Path) -> None:
     assert {pointer.file_name for pointer in manifest.pointers} == {f"vol/{path}" for path in FILES}
     resolve(tmp_path / "there", manifest=manifest)
     assert {path: (tmp_path / "there" / "vol" / path).read_bytes() for path in FILES} == FILES
+
+
+def test_such_a_manifest_is_written_and_read_again(hub: Hub) -> None:
+    manifest = create_manifest([repo()])
+    assert Manifest.from_json(manifest.to_json()) == manifest
 
 
 def test_a_pointer_stays_with_its_commit_when_the_branch_moves_on(hub: Hub) -> None:

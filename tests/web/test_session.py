@@ -21,7 +21,15 @@ from typing import Any
 import flask
 import pytest
 
-from chariots.errors import BackendError, ChariotsError, InputError, RemoteTraceback, UnknownNameError, UnreachableError
+from chariots.errors import (
+    BackendError,
+    BodyTooLargeError,
+    ChariotsError,
+    InputError,
+    RemoteTraceback,
+    UnknownNameError,
+    UnreachableError,
+)
 from chariots.schema import dumps
 from chariots.web import AsyncSession, RetryPolicy, Session, deadline, install, json_response, read_json
 from tests.blocking import Blocking, event_loop
@@ -179,6 +187,15 @@ def test_a_file_is_sent_from_where_it_stands(url: str) -> None:
 def test_compressed_answers_are_unpacked(session: Make) -> None:
     with scripted(answers(answer(200, gzip.compress(b'{"a":1}'), "Content-Encoding: gzip"))) as server:
         assert session(server).request("GET", "/").json() == {"a": 1}
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_answer_that_is_larger_than_it_may_be_is_not_read(status: int) -> None:
+    one, other = answers(answer(status, b"x" * 1000)), answers(answer(status, b"x" * 1001))
+    with scripted(one, other) as server, Session(server.url) as caller:
+        assert len(caller.request("GET", "/", largest=1000).body) == 1000
+        with pytest.raises(BodyTooLargeError, match=r"GET http.* was answered with more bytes"):
+            caller.request("GET", "/", largest=1000)
 
 
 def test_connections_are_used_again(session: Make) -> None:

@@ -15,7 +15,7 @@ from chariots.transfer.sources.stores import Store, Stores
 
 __all__ = ["BucketAnswer", "BucketOrigin"]
 
-_CHUNK: Final = 256 * 2**10  # bytes that the library gathers before it hands them out
+_CHUNK: Final = 64 * 2**10  # bytes that the library gathers before it hands them out
 
 
 class BucketOrigin:

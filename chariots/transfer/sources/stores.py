@@ -22,6 +22,7 @@ __all__ = ["Store", "Stores"]
 
 _WHOLE: Final = timedelta(days=1)  # that an answer may take; each wait within it is bounded by the read timeout
 _CONNECT: Final = 10.0  # seconds
+_DEADLINE: Final = 30.0  # seconds, for each page of a list
 _EMULATOR: Final = "STORAGE_EMULATOR_HOST"  # as Google's own libraries call it
 
 
@@ -106,7 +107,7 @@ def _saver(place: Place, settings: Mapping[str, Any]) -> ObjectStoreSaver:
     from chariots.op_store.savers import AzureSaver, GoogleStorageSaver, S3Saver
 
     savers: Mapping[str, type[ObjectStoreSaver]] = {"gcs": GoogleStorageSaver, "s3": S3Saver, "azure": AzureSaver}
-    return savers[place.kind]("", place.bucket, settings)
+    return savers[place.kind]("", place.bucket, settings, _DEADLINE)
 
 
 def _settings(place: Place, secret_name: str) -> tuple[dict[str, Any], bool]:
