@@ -34,11 +34,14 @@ class Check:
         algorithm: what the hash is called.
         expected: what it has to be, in lower-case hexadecimal digits.
         begin: makes what computes it.
+        may_be_opaque: whether it only looks like a hash of the bytes: objects that S3 encrypts with keys of KMS have
+            entity tags of the form of an MD5.
     """
 
     algorithm: str
     expected: str
     begin: Callable[[], Hasher]
+    may_be_opaque: bool = False
 
 
 _LENGTHS: Final = {"sha256": 64, "sha1": 40, "md5": 32, "blake3": 64, "sha512": 128}
@@ -90,7 +93,8 @@ def check_of(hashtype: str, given: str, size: int) -> Check | None:
         raise InputError(f"{given[:80]!r} is no {kind}: it needs {_LENGTHS[kind]} hexadecimal digits")
     if kind == "blake3":
         return Check(kind, value, _blake3())
-    return Check(kind, value, lambda: hashlib.new(kind, usedforsecurity=False))
+    is_guess = kind == "md5" and hashtype.lower() == "etag"
+    return Check(kind, value, lambda: hashlib.new(kind, usedforsecurity=False), is_guess)
 
 
 def _blake3() -> Callable[[], Hasher]:

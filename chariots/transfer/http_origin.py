@@ -222,6 +222,11 @@ class HttpOrigin:
         shown = f"{self.shown} was answered with {status}"
         if status in _USED_UP and self._expires < time.time():
             return ExpiredError(f"{shown}; the manifest says that this address has expired: make a new manifest")
+        if headers.get("X-Error-Code") == "GatedRepo":
+            return ForbiddenError(
+                f"{shown}: the repository is gated; accept its terms on its page, and set the token of that account as "
+                "the secret that the manifest names"
+            )
         if status == 401:
             return UnauthorizedError(
                 f"{shown}: it wants a token, or another one; set the secret that the manifest names"

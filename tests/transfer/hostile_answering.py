@@ -80,7 +80,7 @@ class Answering(BaseHTTPRequestHandler):
             return None
         if fault is not None and fault.status is not None:
             extra = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-            return self._say(asked, fault.status, **extra)
+            return self._say(asked, fault.status, **extra, **resource.headers)
         if resource.redirect is not None:
             place = resource.redirect if isinstance(resource.redirect, str) else resource.redirect()
             return self._say(asked, resource.redirect_status, Location=place, **resource.headers)

@@ -156,6 +156,35 @@ def test_an_opaque_hash_is_compared_with_what_the_server_says(server: HostileSer
     assert files_in(target) == {"a.bin": BIG}
 
 
+def test_an_entity_tag_that_only_looks_like_a_hash_is_found_out(
+    server: HostileServer, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tag = "0123456789abcdef0123456789abcdef"  # as S3 gives them to objects that it encrypts with keys of KMS
+    server.put("/a.bin", BIG, etag=f'"{tag}"')
+    encrypted = Manifest((pointer(server.url("/a.bin"), "a.bin", BIG, hashtype="etag", hash=tag),))
+    resolve(target, manifest=encrypted)
+    assert files_in(target) == {"a.bin": BIG}
+    assert "is no MD5 of its bytes" in caplog.text
+    assert server.bytes_sent() == 2 * len(BIG)
+    resolve(target, manifest=encrypted)
+    assert server.bytes_sent() == 2 * len(BIG)
+    for manners in ({"etag": '"another"'}, {"etag": f'"{tag}"', "faults": [Fault(flip_at=7, first=1)]}):
+        server.put("/b.bin", BIG, **manners)
+        told = Manifest((pointer(server.url("/b.bin"), "b.bin", BIG, hashtype="etag", hash=tag),))
+        if "faults" in manners:
+            resolve(target, manifest=told)
+            assert files_in(target) == {"a.bin": BIG, "b.bin": BIG}
+        else:
+            with pytest.raises(DamagedError):
+                resolve(target, manifest=told)
+
+
+def test_a_gated_repository_is_called_so(server: HostileServer, target: Path) -> None:
+    server.put("/a.bin", BIG, faults=[Fault(status=403)], headers={"X-Error-Code": "GatedRepo"})
+    with pytest.raises(ForbiddenError, match="accept its terms"):
+        resolve(target, manifest=Manifest((pointer(server.url("/a.bin"), "a.bin", BIG),)))
+
+
 @pytest.mark.parametrize(
     ("status", "error", "words"),
     [
