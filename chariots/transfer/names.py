@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -15,11 +16,13 @@ USUAL_ROOT: Final = PurePosixPath("/app/model_cache")
 """The directory that manifests are written for when nobody names another; it stands for wherever they are resolved."""
 
 OURS: Final = ".chariots-transfer"  # the folder, within the download directory, of what is not ready yet
+_NEVER: Final = re.compile(r"[\x00-\x1f\x7f\\]")
+_SURELY_SHORT: Final = 200  # characters
 _LONGEST_PART: Final = 255  # bytes, on every file system that is common
 _LONGEST: Final = 4000  # bytes; the kernel takes 4,096 with the directory before it
 
 
-def place_of(file_name: str, root: Path) -> Path:
+def place_of(file_name: str, root: Path) -> str:
     """Says where a file goes.
 
     Args:
@@ -33,31 +36,52 @@ def place_of(file_name: str, root: Path) -> Path:
     Raises:
         InputError: if it would lie elsewhere, or no file can have such a name.
     """
-    shown = f"the file name {file_name[:200]!r}"
-    if not file_name or "\0" in file_name or "\\" in file_name:
-        raise InputError(f"{shown} is none that a file can have everywhere: it is empty, or holds NUL or a backslash")
-    if any(ord(character) < 32 or ord(character) == 127 for character in file_name):
-        raise InputError(f"{shown} holds control characters; no file is written under such a name")
+    if not file_name or _NEVER.search(file_name):
+        raise InputError(
+            f"the file name {file_name[:200]!r} is empty, or holds a control character or a backslash; no file is "
+            "written under such a name"
+        )
+    parts = [part for part in file_name.split("/") if part not in ("", ".")]
+    if file_name.startswith("/"):
+        parts = _below(parts, file_name, root)
+    if ".." in parts or not parts:
+        raise InputError(
+            f"the file name {file_name[:200]!r} leads out of {str(root)!r}, which files are downloaded into; it is not "
+            "followed"
+        )
+    if parts[0] == OURS:
+        raise InputError(
+            f"the file name {file_name[:200]!r} is in the folder {OURS!r}, which holds what is not ready yet; give it "
+            "another one"
+        )
+    if len(file_name) > _SURELY_SHORT or not file_name.isascii():
+        _check_length(file_name, parts)
+    return f"{root}/{'/'.join(parts)}"
+
+
+def _below(parts: list[str], file_name: str, root: Path) -> list[str]:
+    """The parts of an absolute name behind those of the root."""
+    for above in (root, USUAL_ROOT):
+        first = list(above.parts[1:])
+        if parts[: len(first)] == first:
+            return parts[len(first) :]
+    raise InputError(
+        f"the file name {file_name[:200]!r} leads out of {str(root)!r}, which files are downloaded into; download into "
+        "the directory that the manifest was written for, or write it with root=''"
+    )
+
+
+def _check_length(file_name: str, parts: list[str]) -> None:
     try:
-        length = len(os.fsencode(file_name))
+        is_long = len(os.fsencode(file_name)) > _LONGEST or any(
+            len(os.fsencode(part)) > _LONGEST_PART for part in parts
+        )
     except UnicodeEncodeError as error:
-        raise InputError(f"{shown} holds half a character; no file can have it") from error
-    name = PurePosixPath(file_name)
-    if name.is_absolute():
-        above = next((one for one in (PurePosixPath(root), USUAL_ROOT) if name.is_relative_to(one)), None)
-        if above is None:
-            raise InputError(
-                f"{shown} leads out of {str(root)!r}, which files are downloaded into; "
-                "download into the directory that the manifest was written for, or write it with root=''"
-            )
-        name = name.relative_to(above)
-    if ".." in name.parts or not name.parts:
-        raise InputError(f"{shown} leads out of {str(root)!r}, which files are downloaded into; it is not followed")
-    if name.parts[0] == OURS:
-        raise InputError(f"{shown} is in the folder {OURS!r}, which holds what is not ready yet; give it another one")
-    if length > _LONGEST or any(len(os.fsencode(part)) > _LONGEST_PART for part in name.parts):
-        raise InputError(f"{shown} is longer than a file system allows ({_LONGEST_PART} bytes for each part)")
-    return root.joinpath(*name.parts)
+        raise InputError(f"the file name {file_name[:200]!r} holds half a character; no file can have it") from error
+    if is_long:
+        raise InputError(
+            f"the file name {file_name[:200]!r} is longer than a file system allows, {_LONGEST_PART} bytes for each part"
+        )
 
 
 def with_folders(place: Path, root: Path) -> None:

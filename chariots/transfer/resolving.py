@@ -113,7 +113,7 @@ class _Resolving:
         places = self._places(pointers)
         missing = [
             (pointer, place)
-            for pointer, place in places.items()
+            for pointer, place in places
             if not self._finished.has(pointer.file_name, place, _identity(pointer))
         ]
         self._root.mkdir(parents=True, exist_ok=True)
@@ -126,29 +126,31 @@ class _Resolving:
         if self._cache is not None:
             self._cache.clean({file for pointer in pointers if (file := self._entry(pointer)) is not None})
         if self._settings.page_after_download:
-            for place in places.values():
+            for _, place in places:
                 _bring_into_memory(place)
         teller.tell(len(pointers), size, at_once=True)
         return self._root
 
-    def _places(self, pointers: Sequence[Pointer]) -> dict[Pointer, Path]:
-        places = {pointer: place_of(pointer.file_name, self._root) for pointer in pointers}
-        named: dict[Path, Pointer] = {}
-        for pointer, place in places.items():
+    def _places(self, pointers: Sequence[Pointer]) -> list[tuple[Pointer, Path]]:
+        named: dict[str, Pointer] = {}
+        for pointer in pointers:
+            place = place_of(pointer.file_name, self._root)
             twin = named.setdefault(place, pointer)
-            if _identity(twin) != _identity(pointer):
+            if twin is not pointer and _identity(twin) != _identity(pointer):
                 raise InputError(
-                    f"the file names {twin.file_name!r} and {pointer.file_name!r} mean the same file {str(place)!r}, "
+                    f"the file names {twin.file_name!r} and {pointer.file_name!r} mean the same file {place!r}, "
                     "with other bytes; give one of them another folder"
                 )
-        for place in named:
-            above = next((parent for parent in place.parents if parent in named), None)
-            if above is not None:
-                raise InputError(
-                    f"the manifest wants {str(above)!r} as a file and, for {str(place)!r}, as a folder; "
-                    "give one of them another name"
-                )
-        return {pointer: place for place, pointer in named.items()}
+        folders = {place.rpartition("/")[0]: place for place in named}
+        while folders:
+            for folder, place in folders.items():
+                if folder in named:
+                    raise InputError(
+                        f"the manifest wants {folder!r} as a file and, for {place!r}, as a folder; "
+                        "give one of them another name"
+                    )
+            folders = {above: place for folder, place in folders.items() if (above := folder.rpartition("/")[0])}
+        return [(pointer, Path(place)) for place, pointer in named.items()]
 
     def _fetch(self, files: Sequence[_File], done: int, already: int, teller: Teller) -> None:
         by_wanted = {file.wanted: file for file in files}
