@@ -80,7 +80,8 @@ def _check_length(file_name: str, parts: list[str]) -> None:
         raise InputError(f"the file name {file_name[:200]!r} holds half a character; no file can have it") from error
     if is_long:
         raise InputError(
-            f"the file name {file_name[:200]!r} is longer than a file system allows, {_LONGEST_PART} bytes for each part"
+            f"the file name {file_name[:200]!r} is longer than a file system allows; "
+            f"give each part at most {_LONGEST_PART} bytes"
         )
 
 
