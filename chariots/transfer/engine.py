@@ -19,6 +19,7 @@ _TICK_SECONDS: Final = 0.05
 _FIRST: Final = 2  # connections; where one is fast enough, more only get into each other's way
 _GAIN: Final = 1.15  # by which twice as many connections must be faster, to be kept
 _AGAIN_SECONDS: Final = 2.0  # after which more connections are tried again
+_LEAVING_SECONDS: Final = 1.0  # for which threads are waited for after a failure
 _LOCKED_SECONDS: Final = 0.2  # after which a file that somebody else fetches is looked at again
 
 _logger = logging.getLogger("chariots.transfer")
@@ -120,7 +121,19 @@ class Engine:
             self._changed.notify_all()
         if self._left:
             self._connections.close()
-        for thread in [*self._threads, *self._hashing]:
+        patience = time.monotonic() + _LEAVING_SECONDS
+        threads = [*self._threads, *self._hashing]
+        for thread in threads:
+            thread.join(max(0.0, patience - time.monotonic()) if self._left else None)
+        if any(thread.is_alive() for thread in threads):
+            # It waits for a service and cannot be woken. It will write nothing more, and then the parts are let go.
+            threading.Thread(target=self._let_go, args=(threads,), name="transfer-end", daemon=True).start()
+        else:
+            self._let_go(())
+
+    def _let_go(self, threads: Sequence[threading.Thread]) -> None:
+        """Closes the files, once nobody has them any more."""
+        for thread in threads:
             thread.join()
         for file in [*self._open, *self._waiting, *self._locked]:
             file.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,10 +25,14 @@ from chariots.transfer import (
     AzureResolution,
     GcsResolution,
     HttpResolution,
+    Manifest,
     ModelRepo,
     Pointer,
+    Progress,
     S3Resolution,
+    TransferSettings,
     create_manifest,
+    resolve,
 )
 from chariots.transfer.origins import ChangedError, PassingError
 from chariots.transfer.sources import BucketOrigin, Stores
@@ -34,6 +40,7 @@ from chariots.transfer.sources.places import folder_of
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.object_stores import AZURE_KEY, ObjectStores
 from tests.transfer.buckets import KINDS, SECRET_KEY, Bucket, new_bucket, pointer_to, read, stores
+from tests.transfer.conftest import MEBIBYTE, files_in, some_bytes
 
 WRONG_KEY = "aHVzaC1odXNoLWh1c2gtaHVzaC1odXNoLWh1c2gtaHVzaA=="
 
@@ -307,3 +314,23 @@ def test_a_public_bucket_needs_no_keys(servers: ObjectStores, tmp_path: Path, mo
         with pytest.raises(ForbiddenError, match="those of the environment"):
             create_manifest([bucket.repo(runtime_secret_name="unknown")])
         assert [one.headers.get("authorization") for one in proxy.requests] == [None]
+
+
+def test_ctrl_c_does_not_wait_for_a_service_that_says_nothing(
+    bucket: Bucket, proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    data = some_bytes(9 * MEBIBYTE)
+    manifest = Manifest((replace(pointer_to(bucket, data), file_name="big.bin"),))
+    settings = TransferSettings(read_timeout_secs=5.0, num_workers=1, range_download_workers=1)
+    proxy.forget()
+    proxy.plan.append(Fault(silent=True))
+
+    def interrupt(_: Progress) -> None:
+        if proxy.requests:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        resolve(tmp_path / "target", manifest=manifest, settings=settings, progress=interrupt)
+    assert any(thread.name == "transfer-end" for thread in threading.enumerate())
+    resolve(tmp_path / "target", manifest=manifest, settings=settings)
+    assert files_in(tmp_path / "target") == {"big.bin": data}
