@@ -122,7 +122,7 @@ class Tool:
         name: for people.
         verifies: whether it compares hashes.
         command: makes its words.
-        many: whether it is fit for a thousand files.
+        many: whether it is measured with a thousand files, too; those that take a minute for them are not.
         python: whether it is a library, of which `benchmarks.fetch` times the call.
     """
 
@@ -225,8 +225,8 @@ def tools() -> list[Tool]:
         Tool("curl", False, _curl),
         Tool("curl, then sha256sum", True, _curl_then_sum),
         Tool("rclone", False, _rclone),
-        Tool("hf_transfer", False, _library("hf_transfer", other), python=True),
-        Tool("huggingface_hub", False, _library("hub", other), python=True),
+        Tool("hf_transfer", False, _library("hf_transfer", other), many=False, python=True),
+        Tool("huggingface_hub", False, _library("hub", other), many=False, python=True),
         Tool(CP, False, _cp),
     ]
     gone = absent()
