@@ -39,8 +39,7 @@ from benchmarks.transfer_tools import (
 MEMORY = Path("/dev/shm")
 PEAK = 64e6  # bytes
 LATENCY = 0.02  # seconds before every answer
-EACH, TOGETHER = 20e6, 400e6  # bytes a second, for a connection and for all of them
-SLOW = 100e6  # bytes a second for a connection of the download that is killed
+EACH, TOGETHER = 20e6, 200e6  # bytes a second, for a connection and for all of them
 
 Found = dict[str, list[Used]]
 
@@ -76,10 +75,10 @@ def main(short: bool = False) -> list[Row]:
             found = _compared([tool for tool in fit if tool.name != CP], small, late, place, rounds)
             rows += _small_rows(f" {LATENCY * 1e3:.0f} ms late", found, many)
         with limited(files, rate=EACH, total=TOGETHER) as slow:
+            half = [_written(files / "half.bin", big // 2)]
             fast = [tool for tool in there if tool.name in (OURS, TRUSS, "aria2c")]
-            rows += _limited_rows(_compared(fast, one, slow, place, rounds), big)
-        with limited(files, rate=SLOW if not short else SLOW / 10) as slow:
-            rows.append(_killed(one, slow, place))
+            rows += _limited_rows(_compared(fast, half, slow, place, rounds), big // 2)
+            rows.append(_killed(half, slow, place))
         with limited(files) as plain:
             rows += _again(there, small, plain, place, rounds)
         return rows + [Row("transfer", name, None, note=reason) for name, reason in absent().items()]
