@@ -32,7 +32,7 @@ BENCHMARKS = (
         "serving",
     ),
     *("serving_models", "serving_arrays", "serving_start", "overload"),
-    *("formats", "jobs", "compiled"),
+    *("formats", "jobs", "compiled", "transfer"),
 )
 
 
