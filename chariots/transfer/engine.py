@@ -11,14 +11,12 @@ from typing import Final
 
 from chariots.transfer.connections import Connections
 from chariots.transfer.file_download import FileDownload, StoppedError, Wanted
+from chariots.transfer.pace import Pace
 from chariots.transfer.settings import TransferSettings
 
 __all__ = ["Engine"]
 
 _TICK_SECONDS: Final = 0.05
-_FIRST: Final = 2  # connections; where one is fast enough, more only get into each other's way
-_GAIN: Final = 1.15  # by which twice as many connections must be faster, to be kept
-_AGAIN_SECONDS: Final = 2.0  # after which more connections are tried again
 _LEAVING_SECONDS: Final = 1.0  # for which threads are waited for after a failure
 _LOCKED_SECONDS: Final = 0.2  # after which a file that somebody else fetches is looked at again
 
@@ -59,7 +57,7 @@ class Engine:
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
         self._hashing: list[threading.Thread] = []
-        self._pace = _Pace(settings.range_download_workers)
+        self._pace = Pace(settings.range_download_workers, time.monotonic())
 
     @property
     def there(self) -> int:
@@ -282,38 +280,3 @@ class Engine:
             self._finished_bytes += file.wanted.size
             self._left -= 1
             self._changed.notify_all()
-
-
-class _Pace:
-    """How many connections are worth having: twice as many as before, as long as that is faster."""
-
-    def __init__(self, most: int) -> None:
-        self.allowed = min(_FIRST, most)
-        self._most = most
-        self._since, self._bytes = time.monotonic(), 0
-        self._best = 0.0
-        self._is_trying = False
-        self._settled = 0.0
-
-    def look(self, there: int, now: float, *, is_full: bool) -> None:
-        """Looks at how much has come, and changes the number of connections.
-
-        Args:
-            there: how many bytes are there in all.
-            now: the time.
-            is_full: whether all connections that may be are in use.
-        """
-        seconds = now - self._since
-        if seconds < _TICK_SECONDS:
-            return
-        rate = max(0, there - self._bytes) / seconds
-        self._since, self._bytes = now, there
-        if not is_full or not rate:
-            return
-        if self._is_trying and rate < self._best * _GAIN:
-            self.allowed, self._is_trying = max(_FIRST, self.allowed // 2), False
-            self._settled = now
-        elif self._is_trying or now - self._settled > _AGAIN_SECONDS:
-            self._best = rate
-            self._is_trying = self.allowed < self._most
-            self.allowed = min(2 * self.allowed, self._most)

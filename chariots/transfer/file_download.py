@@ -23,7 +23,7 @@ __all__ = ["FileDownload", "SMALL", "StoppedError", "Wanted"]
 
 POLICY: Final = RetryPolicy(attempts=8, base=0.2, maximum=20.0)
 _LONGEST_WAIT: Final = 120.0  # seconds, whatever a server asks for
-_NOTED_EVERY: Final = 8 * 2**20  # bytes
+_NOTED_EVERY: Final = 2 * 2**20  # bytes
 _MOST_AHEAD: Final = 64 * 2**20  # bytes that may be there and not hashed yet: so much is lost at most with the process
 _MOST_RESTARTS: Final = 3
 SMALL: Final = 4 * 2**20  # bytes

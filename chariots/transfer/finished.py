@@ -36,7 +36,7 @@ class Finished:
         self._known: dict[str, _Seen] = {}
         self._read()
 
-    def has(self, name: str, place: Path, identity: str) -> bool:
+    def has(self, name: str, place: str | Path, identity: str) -> bool:
         """Whether a file is there, as it was when it was found complete.
 
         Args:
@@ -47,7 +47,7 @@ class Finished:
         known = self._known.get(name)
         return known is not None and known == self._look(place, identity)
 
-    def has_lately(self, name: str, place: Path, identity: str) -> bool:
+    def has_lately(self, name: str, place: str | Path, identity: str) -> bool:
         """Whether a file is there, perhaps since another process has completed it.
 
         Args:
@@ -61,7 +61,7 @@ class Finished:
             self._read()
         return self.has(name, place, identity)
 
-    def note(self, name: str, place: Path, identity: str) -> None:
+    def note(self, name: str, place: str | Path, identity: str) -> None:
         """Notes that a file is complete.
 
         Args:
@@ -86,7 +86,7 @@ class Finished:
             os.close(self._fd)
             self._fd = None
 
-    def _look(self, place: Path, identity: str) -> _Seen | None:
+    def _look(self, place: str | Path, identity: str) -> _Seen | None:
         try:
             found = os.lstat(place)
             if stat.S_ISLNK(found.st_mode) and self._trusted is not None:

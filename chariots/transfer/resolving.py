@@ -122,7 +122,12 @@ class _Resolving:
         teller = Teller(len(pointers), size, already, progress, self._settings.download_monitor_secs)
         if missing:
             self._ours.mkdir(exist_ok=True)
-            self._fetch([self._file(*one) for one in missing], len(pointers) - len(missing), already, teller)
+            self._fetch(
+                [self._file(pointer, Path(place)) for pointer, place in missing],
+                len(pointers) - len(missing),
+                already,
+                teller,
+            )
         if self._cache is not None:
             self._cache.clean({file for pointer in pointers if (file := self._entry(pointer)) is not None})
         if self._settings.page_after_download:
@@ -131,7 +136,7 @@ class _Resolving:
         teller.tell(len(pointers), size, at_once=True)
         return self._root
 
-    def _places(self, pointers: Sequence[Pointer]) -> list[tuple[Pointer, Path]]:
+    def _places(self, pointers: Sequence[Pointer]) -> list[tuple[Pointer, str]]:
         named: dict[str, Pointer] = {}
         for pointer in pointers:
             place = place_of(pointer.file_name, self._root)
@@ -150,7 +155,7 @@ class _Resolving:
                         "give one of them another name"
                     )
             folders = {above: place for folder, place in folders.items() if (above := folder.rpartition("/")[0])}
-        return [(pointer, Path(place)) for place, pointer in named.items()]
+        return [(pointer, place) for place, pointer in named.items()]
 
     def _fetch(self, files: Sequence[_File], done: int, already: int, teller: Teller) -> None:
         by_wanted = {file.wanted: file for file in files}
@@ -215,6 +220,6 @@ def _identity(pointer: Pointer) -> str:
     return f"{pointer.hashtype}:{pointer.hash}:{pointer.size}"
 
 
-def _bring_into_memory(place: Path) -> None:
-    with place.open("rb", buffering=0) as file:
+def _bring_into_memory(place: str) -> None:
+    with Path(place).open("rb", buffering=0) as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
