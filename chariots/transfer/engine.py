@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from chariots.transfer.connections import Connections
-from chariots.transfer.file_download import FileDownload, StoppedError, Wanted
+from chariots.transfer.file_download import FileDownload, StoppedError
 from chariots.transfer.pace import Pace
 from chariots.transfer.settings import TransferSettings
+from chariots.transfer.wanted import Wanted
 
 __all__ = ["Engine"]
 

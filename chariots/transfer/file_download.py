@@ -7,19 +7,18 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from chariots.errors import ChariotsError, ConflictError, DamagedError, UnreachableError
 from chariots.transfer.digests import Check, Hasher
-from chariots.transfer.origins import Answer, ChangedError, Origin, PassingError, Pin
+from chariots.transfer.origins import Answer, ChangedError, PassingError, Pin
 from chariots.transfer.parts import Part, full
 from chariots.transfer.pieces import Pieces
 from chariots.transfer.receiving import BUFFER, BUFFERS, OutdatedError, Receiver
+from chariots.transfer.wanted import Wanted
 from chariots.web.retry import RetryPolicy
 
-__all__ = ["FileDownload", "SMALL", "StoppedError", "Wanted"]
+__all__ = ["FileDownload", "SMALL", "StoppedError"]
 
 POLICY: Final = RetryPolicy(attempts=8, base=0.2, maximum=20.0)
 _LONGEST_WAIT: Final = 120.0  # seconds, whatever a server asks for
@@ -34,31 +33,6 @@ _logger = logging.getLogger("chariots.transfer")
 
 class StoppedError(Exception):
     """The transfer is to end, because something else failed or somebody asked for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A file that is to be fetched.
-
-    Attributes:
-        name: what it is called in messages.
-        place: its final name.
-        folder: where its part is while it is not complete; of the same file system.
-        size: how many bytes it has.
-        identity: what tells its content from any other, as far as the manifest knows.
-        check: how its bytes are told to be right; None where nobody can tell, or is to.
-        origin: where its bytes are.
-        opaque: what the server should call the state of the object; None where the hash is of the bytes.
-    """
-
-    name: str
-    place: Path
-    folder: Path
-    size: int
-    identity: str
-    check: Check | None
-    origin: Origin
-    opaque: str | None = None
 
 
 class FileDownload:
@@ -82,6 +56,7 @@ class FileDownload:
         self._hasher: Hasher | None = None
         self._hashed = self._noted = 0
         self._failures = self._restarts = 0
+        self._rate = 0.0  # bytes per second that one connection brings, lately
         self._wrong: str | None = None  # the hash of bytes that were thrown away
         self._writers = 0
         self._is_ending_era = False
@@ -147,7 +122,7 @@ class FileDownload:
 
     def next_piece(self) -> tuple[int, int] | None:
         """Gives out a piece; None where there is none at the moment."""
-        return self._pieces.take(self.at_work + 1 if self.has_ranges and not self.is_small else 0)
+        return self._pieces.take(self.at_work + 1 if self.has_ranges and not self.is_small else 0, self._rate)
 
     def fetch(self, start: int, stop: int) -> None:
         """Fetches a piece, as much of it as comes; the rest is given back.
@@ -169,7 +144,7 @@ class FileDownload:
                 receiver.receive(answer, stop)
             finally:
                 answer.close()
-            self._failures = 0
+            self._failures, self._rate = 0, receiver.rate
         except OutdatedError:
             pass  # what was fetched is of no use any more
         except PassingError as error:

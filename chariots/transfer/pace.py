@@ -40,6 +40,8 @@ class Pace:
             now: the time, in seconds.
             is_full: whether all connections that may be are in use.
         """
+        if not self._bytes and not there:
+            self._since = now  # to find a server takes its time, which says nothing of its speed
         seconds = now - self._since
         if seconds < _WINDOW_SECONDS:
             return

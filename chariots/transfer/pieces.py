@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 from collections.abc import Iterable
 from typing import Final
@@ -12,6 +13,8 @@ __all__ = ["Pieces"]
 _SMALLEST: Final = 256 * 2**10  # bytes; near the end pieces become smaller, so that all connections end together
 _LARGEST: Final = 32 * 2**20  # bytes, for all connections together: so much is lost at most when a process is killed
 _USUAL: Final = 4 * 2**20
+_FIRST: Final = 2**20  # while nobody knows how fast they come
+_PIECE_SECONDS: Final = 0.25  # that a piece takes; a connection that is held longer is none that others could help
 
 
 class Pieces:
@@ -59,11 +62,12 @@ class Pieces:
         """Whether there are bytes that nobody fetches."""
         return bool(self._free)
 
-    def take(self, sharers: int) -> tuple[int, int] | None:
+    def take(self, sharers: int, rate: float = math.inf) -> tuple[int, int] | None:
         """Gives out the next bytes to be fetched.
 
         Args:
             sharers: how many connections fetch bytes of the file; zero for one that fetches all that are left.
+            rate: the bytes per second that one connection brings, as far as that is known.
 
         Returns:
             from which offset to which other; None where nothing is left to give out.
@@ -74,7 +78,8 @@ class Pieces:
             start, stop = self._free[0]
             if sharers:
                 fair = self._left() // (2 * sharers)
-                most = max(_SMALLEST, min(fair, max(_USUAL, _LARGEST // sharers)))
+                soon = max(_FIRST, int(min(rate, 1e12) * _PIECE_SECONDS))
+                most = max(_SMALLEST, min(fair, soon, max(_USUAL, _LARGEST // sharers)))
                 if stop - start > most + _SMALLEST:
                     stop = start + most
             if stop == self._free[0][1]:

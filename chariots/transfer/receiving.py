@@ -39,6 +39,11 @@ class Receiver:
         self._start, self._asked = start, time.monotonic()
         self._from, self._checksum = start, 0
 
+    @property
+    def rate(self) -> float:
+        """The bytes per second that have come since they were asked for."""
+        return (self.position - self._start) / max(1e-6, time.monotonic() - self._asked)
+
     def receive(self, answer: Answer, stop: int) -> None:
         """Takes the bytes of an answer, up to an offset."""
         file = self._file

@@ -14,7 +14,6 @@ from chariots.transfer.cache import Cache
 from chariots.transfer.connections import Connections
 from chariots.transfer.digests import check_of
 from chariots.transfer.engine import Engine
-from chariots.transfer.file_download import Wanted
 from chariots.transfer.finished import Finished, has_content
 from chariots.transfer.locating import Origins
 from chariots.transfer.manifest import Manifest, Pointer
@@ -22,6 +21,7 @@ from chariots.transfer.model_repo import ModelRepo
 from chariots.transfer.names import OURS, place_of, with_folders
 from chariots.transfer.progress import ProgressCallback, Teller
 from chariots.transfer.settings import TransferSettings
+from chariots.transfer.wanted import Wanted
 
 __all__ = ["resolve"]
 
