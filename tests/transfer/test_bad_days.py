@@ -16,6 +16,7 @@ from tests.transfer.hostile import Fault, HostileServer
 BIG = some_bytes(12 * MEBIBYTE + 5)
 SMALL = some_bytes(50_000, seed=2)
 QUICK = TransferSettings(read_timeout_secs=0.3)
+FEW = TransferSettings(range_download_workers=2)  # so that there is time to interrupt
 
 PASSING = {
     "closes": Fault(close_after=20_000, first=3),
@@ -189,7 +190,7 @@ def test_a_failure_of_one_file_leaves_the_others_that_are_complete(server: Hosti
 def test_ctrl_c_in_the_middle_keeps_what_has_come(
     server: HostileServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manifest = served(server, "a.bin", BIG, rate=10e6)
+    manifest = served(server, "a.bin", BIG, rate=4e6)
 
     def interrupt(progress: object) -> None:
         if progress.there > len(BIG) // 2:  # type: ignore[attr-defined]
@@ -197,7 +198,7 @@ def test_ctrl_c_in_the_middle_keeps_what_has_come(
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        resolve(target, manifest=manifest, progress=interrupt)
+        resolve(target, manifest=manifest, settings=FEW, progress=interrupt)
     assert threading.active_count() <= before + server.connections + 1
     assert files_in(target) == {}
     sent = server.bytes_sent()
@@ -209,14 +210,14 @@ def test_ctrl_c_in_the_middle_keeps_what_has_come(
 
 @pytest.mark.parametrize("damage", ["part", "journal", "half a journal", "no journal", "no part"])
 def test_only_what_a_checksum_vouches_for_is_gone_on_with(server: HostileServer, target: Path, damage: str) -> None:
-    manifest = served(server, "a.bin", BIG, rate=10e6)
+    manifest = served(server, "a.bin", BIG, rate=4e6)
 
     def interrupt(progress: object) -> None:
         if progress.there > len(BIG) // 2:  # type: ignore[attr-defined]
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        resolve(target, manifest=manifest, progress=interrupt)
+        resolve(target, manifest=manifest, settings=FEW, progress=interrupt)
     (part,) = (target / ".chariots-transfer").glob("*.part")
     (journal,) = (target / ".chariots-transfer").glob("*.journal")
     if damage == "part":
@@ -238,7 +239,7 @@ def test_only_what_a_checksum_vouches_for_is_gone_on_with(server: HostileServer,
 
 def test_a_part_of_another_state_of_the_object_is_thrown_away(server: HostileServer, target: Path) -> None:
     new = some_bytes(len(BIG), seed=7)
-    server.put("/a.bin", BIG, rate=10e6)
+    server.put("/a.bin", BIG, rate=4e6)
     target_of = pointer(server.url("/a.bin"), "a.bin", new)
 
     def interrupt(progress: object) -> None:
@@ -246,7 +247,7 @@ def test_a_part_of_another_state_of_the_object_is_thrown_away(server: HostileSer
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        resolve(target, manifest=Manifest((target_of,)), progress=interrupt)
+        resolve(target, manifest=Manifest((target_of,)), settings=FEW, progress=interrupt)
     server.put("/a.bin", new)
     resolve(target, manifest=Manifest((target_of,)))
     assert files_in(target) == {"a.bin": new}

@@ -84,10 +84,16 @@ def test_a_failure_is_told_and_the_next_who_asks_tries_again(server: HostileServ
 
 
 def test_whoever_listens_hears_how_far_it_is(server: HostileServer) -> None:
-    files = Weights(served(server, "a.bin", BIG, rate=5e6)).value
+    released = threading.Event()
+    files = Weights(served(server, "a.bin", BIG, faults=[Fault(stall_after=1000, until=released, first=1)])).value
     heard: list[tuple[float, float | None, str]] = []
+
+    def hear(*told: Any) -> None:
+        heard.append(told)
+        released.set()
+
     before = metrics().transfer_bytes._value.get(), metrics().transfer_files._value.get()
-    with reporting_to(lambda *told: heard.append(told)):
+    with reporting_to(hear):
         _ = files.path
     assert {(total, message) for _, total, message in heard} == {(len(BIG), "fetching weights")}
     assert [current for current, _, _ in heard] == sorted(current for current, _, _ in heard)
