@@ -7,7 +7,7 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from chariots.pipelines.op_state import Stamp, cannot_be_sent, stamp_of, to_send
 from chariots.pipelines.ops import BaseOp
@@ -50,11 +50,19 @@ class Shipments(ABC, Generic[Form]):
         self._shipments: dict[int, tuple[weakref.ref[BaseOp], Shipment[Form]]] = {}
 
     @abstractmethod
-    def pack(self, op: BaseOp) -> Form:
-        """Gives an op the form in which it is sent.
+    def pack(self, op: BaseOp) -> Any:
+        """Pickles an op.
 
         Args:
             op: what is sent of the op, or of a pipeline.
+        """
+
+    @abstractmethod
+    def put(self, packed: Any) -> Form:
+        """Puts a packed op where those who execute it find it.
+
+        Args:
+            packed: what `pack` returned.
         """
 
     def of(self, op: BaseOp) -> Shipment[Form]:
@@ -79,9 +87,10 @@ class Shipments(ABC, Generic[Form]):
             packed = self.pack(sent)
         except Exception as error:
             raise cannot_be_sent(op, error) from error
+        form = self.put(packed)
         with self._lock:
             token = next(self._tokens)
-            shipment = Shipment(token, token if known is None else known[1].op, packed, stamp, self._dropped)
+            shipment = Shipment(token, token if known is None else known[1].op, form, stamp, self._dropped)
             self._shipments[key] = weakref.ref(op, partial(self._gone, key)), shipment
             return shipment
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
+import os
 import pickle
 import sys
 import threading
@@ -16,13 +18,14 @@ from chariots.errors import WorkerLostError
 from chariots.pipelines.handles import Handle
 from chariots.pipelines.parallel import checked_workers
 from chariots.pipelines.reporting import progress
-from chariots.runners.cluster_runner import ClusterRunner, Shipment, missing_extra
+from chariots.runners.cluster_runner import ClusterRunner, check_options, missing_extra
 from chariots.runners.dask_needs import needs_of
 from chariots.runners.errands import Errand, Failed, Result, Shown, do
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+    from chariots.pipelines.caching import NodeCache
     from chariots.pipelines.parallel_run import Run
 
 __all__ = ["DaskRunner"]
@@ -47,15 +50,18 @@ class DaskRunner(ClusterRunner["Future"]):
         address: where the scheduler is (``"tcp://scheduler:8786"``), or anything else that `distributed.Client` takes;
             None for a cluster of processes on this machine, which is started when it is first needed and ended by
             `close`. Between its processes everything is encrypted, and nobody else gets in.
-        n_workers: how many processes the local cluster has; as many as there are processors if None.
+        n_workers: how many processes the local cluster has; as many as there are processors if None, and no more than
+            ``max_workers``.
         threads_per_worker: how many nodes each of them may run at once.
         resources: how much each of them has for nodes to ask for, beside ``cpu`` (its threads) and ``memory`` (its
             share of the machine): ``{"gpu": 1}``, for instance.
-        max_workers: how many nodes of a run may be on their way at the same time.
+        max_workers: how many tasks of a run may be on their way at the same time.
+        cache: where the outputs of nodes with ``cache=True`` are kept; see `SequentialRunner`.
         **client_options: further arguments of `distributed.Client`, such as ``security``.
 
     Raises:
         MissingExtraError: if Dask is not installed.
+        TypeError: if neither the runner nor `distributed.Client` takes an argument.
         ValueError: if a number cannot be, or something is asked for that only a local cluster can be given.
     """
 
@@ -67,19 +73,23 @@ class DaskRunner(ClusterRunner["Future"]):
         threads_per_worker: int = 1,
         resources: Mapping[str, float] | None = None,
         max_workers: int | None = None,
+        cache: NodeCache | str | os.PathLike[str] | None = None,
         **client_options: Any,
     ) -> None:
         try:
-            import distributed  # noqa: F401
+            from distributed import Client
         except ImportError as error:
             raise missing_extra("DaskRunner", "dask") from error
+        check_options("DaskRunner", client_options, inspect.signature(Client).parameters)
         if address is not None and (n_workers is not None or threads_per_worker != 1 or resources):
             raise ValueError(
                 f"DaskRunner was given the address {address!r} and how many workers to start, or what they have; a "
                 "cluster that is there already has its workers, so leave one of the two out"
             )
-        super().__init__(max_workers)
+        super().__init__(max_workers, cache)
         self.address = address
+        if n_workers is None:
+            n_workers = min(self.max_workers, checked_workers("DaskRunner", None))
         self._local = None if address is not None else (checked_workers("DaskRunner", n_workers), threads_per_worker)
         self._extra_resources = dict(resources or {})
         self._client_options = client_options
@@ -145,35 +155,32 @@ class DaskRunner(ClusterRunner["Future"]):
     def perform(
         self,
         errand: Errand,
-        op: Shipment[Future],
-        args: Sequence[Handle],
+        ops: Sequence[Future],
+        values: Sequence[Handle],
         needs: Mapping[str, float],
         run: Run | None,
-    ) -> tuple[list[Handle], dict[str, Any] | None]:
-        """Has a worker run an op; see `ClusterRunner.perform`."""
+    ) -> tuple[list[Handle], Result]:
+        """Has a worker run an errand; see `ClusterRunner.perform`."""
         client = self.client
-        asked = needs_of(client, errand.node, needs) if needs else None
+        asked = needs_of(client, errand.name, needs) if needs else None
         if errand.tells:
             self._told[errand.id] = contextvars.copy_context()
-        sent = [arg.data if isinstance(arg, Inline) else arg.future for arg in args]  # type: ignore[attr-defined]
-        picks = [arg.part if isinstance(arg, OnDask) else -1 for arg in args]
+        sent = [value.data if isinstance(value, Inline) else value.future for value in values]  # type: ignore[attr-defined]
+        picks = [value.part if isinstance(value, OnDask) else -1 for value in values]
         try:
             future = client.submit(
-                _run, errand, op.data, picks, *sent, key=f"{errand.node}-{errand.id}", pure=False, resources=asked
+                _run, errand, picks, *ops, *sent, key=f"{errand.name}-{errand.id}", pure=False, resources=asked
             )
             with self.noted(run, future):
                 error = future.exception()  # waits, and fetches nothing but that
                 if error is not None:
                     raise _raised(errand, error)
-                shown: Result | None = None
+                result = Result((None,) * errand.parts)
                 if future.type is not Result:
-                    shown = client.submit(_shown, future, key=f"shown-{errand.id}", pure=False).result()
+                    result = client.submit(_shown, future, key=f"shown-{errand.id}", pure=False).result()
         finally:
             self._told.pop(errand.id, None)
-        if isinstance(shown, Failed):
-            raise shown.error.unpack()
-        count = max(errand.parts, 1) if shown is None else len(shown.parts)
-        return [OnDask(future, part) for part in range(count)], None if shown is None else shown.state
+        return [OnDask(future, part) for part in range(len(result.parts))], result
 
     def cancel(self, tasks: Sequence[Future]) -> None:
         """Ends what is on its way; see `ClusterRunner.cancel`."""
@@ -245,7 +252,7 @@ def _raised(errand: Errand, error: BaseException) -> BaseException:
 
     if isinstance(error, KilledWorker):
         return WorkerLostError(
-            f"node {errand.node!r} did not return: the workers that ran it have died, the last of them was "
+            f"{errand.described()} did not return: the workers that ran it have died, the last of them was "
             f"{error.last_worker.address}. See whether it needs more memory than they have, or crashes"
         )
     return error
@@ -264,15 +271,22 @@ def _load(data: bytes) -> Result:
 
 def _shown(result: Result) -> Result:
     """All of a result but the values, which stay where they are."""
-    return result if isinstance(result, Failed) else Shown((None,) * len(result.parts), result.state)
+    return result if isinstance(result, Failed) else Shown((None,) * len(result.parts), result.states)
 
 
-def _run(errand: Errand, op: bytes, picks: Sequence[int], *found: Any) -> Result:
+def _run(errand: Errand, picks: Sequence[int], *found: Any) -> Result:
     from distributed import get_worker
 
     worker = get_worker()
-    args = [
-        pickle.loads(one) if pick < 0 else one.parts[pick]  # noqa: S301  # sent by the user of this cluster
-        for one, pick in zip(found, picks, strict=True)
-    ]
-    return do(errand, lambda: op, args, lambda *told: worker.log_event(_TOPIC, (errand.id, told)))
+    ops, values = found[: len(errand.steps)], found[len(errand.steps) :]
+
+    def value(number: int) -> Any:
+        pick, one = picks[number], values[number]
+        return pickle.loads(one) if pick < 0 else one.parts[pick]  # noqa: S301  # sent by the user of this cluster
+
+    return do(
+        errand,
+        lambda numbers: [ops[number] for number in numbers],
+        value,
+        lambda *told: worker.log_event(_TOPIC, (errand.id, told)),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ def start(n_workers: int, threads_per_worker: int, resources: Mapping[str, float
         threads_per_worker: how many nodes each of them runs at once.
         resources: what each of them has beside processors and memory.
     """
+    logging.getLogger("distributed.batched").setLevel(logging.ERROR)  # tells of each connection that ends, with a stack
     security = Security.temporary()  # keys that only this process and its workers have, and that are gone with them
     memory = MEMORY_LIMIT // n_workers
     options = {

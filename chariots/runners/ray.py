@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
 import threading
@@ -12,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from chariots.errors import WorkerLostError
 from chariots.pipelines.handles import Handle
 from chariots.pipelines.reporting import progress
-from chariots.runners.cluster_runner import ClusterRunner, Shipment, missing_extra
-from chariots.runners.errands import Errand, Failed, Result, do
+from chariots.runners.cluster_runner import ClusterRunner, check_options, missing_extra
+from chariots.runners.errands import Errand, Failed, Result, do, failure
 from chariots.runners.parcels import Parcel
 
 if TYPE_CHECKING:
+    from chariots.pipelines.caching import NodeCache
     from chariots.pipelines.parallel_run import Run
 
 __all__ = ["RayRunner"]
@@ -43,20 +46,31 @@ class RayRunner(ClusterRunner[Any]):
     Args:
         address: which cluster (``"auto"``, ``"ray://head:10001"``), as `ray.init` takes it; None for one on this
             machine, which is started when it is first needed and ended by `close`.
-        max_workers: how many nodes of a run may be on their way at the same time.
+        max_workers: how many tasks of a run may be on their way at the same time.
+        cache: where the outputs of nodes with ``cache=True`` are kept; see `SequentialRunner`.
         **options: further arguments of `ray.init`, such as ``num_cpus``, ``num_gpus`` and ``object_store_memory`` for a
             local cluster, or ``runtime_env`` for one that is there.
 
     Raises:
         MissingExtraError: if Ray is not installed.
+        TypeError: if neither the runner nor `ray.init` takes an argument.
+        ValueError: if a number cannot be.
     """
 
-    def __init__(self, address: str | None = None, *, max_workers: int | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        max_workers: int | None = None,
+        cache: NodeCache | str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
         try:
-            import ray  # noqa: F401
+            import ray
         except ImportError as error:
             raise missing_extra("RayRunner", "ray") from error
-        super().__init__(max_workers)
+        check_options("RayRunner", options, inspect.signature(ray.init).parameters)
+        super().__init__(max_workers, cache)
         self.address = address
         self._options = options
         self._connecting = threading.Lock()
@@ -101,36 +115,33 @@ class RayRunner(ClusterRunner[Any]):
     def perform(
         self,
         errand: Errand,
-        op: Shipment[Any],
-        args: Sequence[Handle],
+        ops: Sequence[Any],
+        values: Sequence[Handle],
         needs: Mapping[str, float],
         run: Run | None,
-    ) -> tuple[list[Handle], dict[str, Any] | None]:
-        """Has a worker run an op; see `ClusterRunner.perform`."""
+    ) -> tuple[list[Handle], Result]:
+        """Has a worker run an errand; see `ClusterRunner.perform`."""
         ray = self._ray()
-        parts = max(errand.parts, 1)
         reporter = self._reporter_of(ray) if errand.tells else None
-        task = ray.remote(_run).options(
-            num_returns=parts + 1,
+        task = _task().options(
+            num_returns=errand.parts + 1,
             num_cpus=needs.get("cpu", 1),
             num_gpus=needs.get("gpu") or None,
             memory=int(needs.get("memory", 0)) or None,
             max_retries=_RETRIES,
-            name=errand.node,
+            name=errand.name,
         )
-        # The op within a list: so that it is fetched by those workers alone that do not have it.
-        *values, came = task.remote(errand, parts, [op.data], reporter, *[arg.reference for arg in args])  # type: ignore[attr-defined]
+        # The ops within a list: so that they are fetched by those workers alone that do not have them.
+        came = task.remote(errand, list(ops), reporter, *[value.reference for value in values])  # type: ignore[attr-defined]
+        *parts, came = came if isinstance(came, list) else [came]
         with self.noted(run, came):
             try:
                 if reporter is not None:
                     _pass_on(ray, errand, came, reporter)
-                outcome = ray.get(came)
+                result: Result = ray.get(came)
             except ray.exceptions.RayError as error:
                 raise _raised(errand, error, ray) from None
-        if isinstance(outcome, Failed):
-            raise outcome.error.unpack()
-        count, state = outcome
-        return [OnRay(value) for value in values[:count]], state
+        return [OnRay(part) for part in parts[: len(result.parts)]], result
 
     def _reporter_of(self, ray: Any) -> Any:
         """Who is told of progress on the cluster, and asked from here."""
@@ -209,14 +220,14 @@ def _raised(errand: Errand, error: Exception, ray: Any) -> BaseException:
     """What to raise for an errand that failed."""
     exceptions = ray.exceptions
     if isinstance(error, exceptions.TaskCancelledError):
-        return CancelledError(errand.node)
+        return CancelledError(errand.name)
     if isinstance(error, exceptions.RayTaskError):  # what the worker did around the op: it could not send the output
         cause: BaseException = error.cause
         return cause
     lost = (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.OutOfMemoryError)
     if isinstance(error, lost):
         return WorkerLostError(
-            f"node {errand.node!r} did not return: the workers that ran it have died ({error}). See whether it needs "
+            f"{errand.described()} did not return: the workers that ran it have died ({error}). See whether it needs "
             "more memory than they have, or crashes"
         )
     return error
@@ -225,7 +236,8 @@ def _raised(errand: Errand, error: Exception, ray: Any) -> BaseException:
 # -- what the workers do ----------------------------------------------------------------------------------------------
 
 
-def _run(errand: Errand, parts: int, op: Sequence[Any], reporter: Any, *found: Parcel) -> tuple[Any, ...]:
+def _run(errand: Errand, ops: Sequence[Any], reporter: Any, *found: Parcel) -> Any:
+    """Returns the parts of the output, each apart, and then all else of the result."""
     import ray
 
     telling: list[Any] = []
@@ -233,27 +245,40 @@ def _run(errand: Errand, parts: int, op: Sequence[Any], reporter: Any, *found: P
     def tell(*told: Any) -> None:
         telling.append(reporter.tell.remote(errand.id, told))
 
-    result = do(errand, lambda: ray.get(op[0]), [parcel.value() for parcel in found], tell)
+    result = do(
+        errand, lambda numbers: ray.get([ops[number] for number in numbers]), lambda at: found[at].value(), tell
+    )
     if telling:
         ray.wait(telling, num_returns=len(telling))  # nothing is told when the op is known to be done
-    if isinstance(result, Failed):
-        return (*[None] * parts, result)
-    values = [_packed(errand, value) for value in result.parts]
-    return (*values, *[None] * (parts - len(values)), _came(errand, result))
-
-
-def _packed(errand: Errand, value: Any) -> Parcel:
+    values: list[Any] = []
     try:
-        return Parcel.of(value)
-    except Exception as error:
-        raise TypeError(
-            f"node {errand.node!r} ran, but what it returned cannot be sent from its process: {type(error).__name__}: "
-            f"{error}. Return something that can be pickled, or use a ThreadRunner"
-        ) from error
+        values.extend(Parcel.of(part) for part in result.parts)
+    except Exception as error:  # noqa: BLE001  # what somebody's class raises when it is pickled has no end
+        result = failure(errand, len(errand.steps) - 1, _cannot_be_sent(errand, error), result.states)
+        values = []
+    if isinstance(result, Failed):
+        all_else: Result = result
+    else:
+        all_else = Result((None,) * len(values), result.states)
+    values.extend([None] * (errand.parts - len(values)))
+    return (*values, all_else) if values else all_else
 
 
-def _came(errand: Errand, result: Result) -> tuple[int, dict[str, Any] | None]:
-    return len(result.parts), result.state
+def _cannot_be_sent(errand: Errand, error: Exception) -> TypeError:
+    refusal = TypeError(
+        f"node {errand.steps[-1].node!r} ran, but what it returned cannot be sent from its process: "
+        f"{type(error).__name__}: {error}. Return something that can be pickled, or use a ThreadRunner"
+    )
+    refusal.__cause__ = error
+    return refusal
+
+
+@functools.cache
+def _task() -> Any:
+    """What workers run, in the words of Ray; made once, for it is sent to the cluster whenever it is made."""
+    import ray
+
+    return ray.remote(_run)
 
 
 class _Reporter:
