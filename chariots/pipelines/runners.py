@@ -47,6 +47,8 @@ RUNNERS: Mapping[str, str] = {
     "sequential-runner": "SequentialRunner",
     "thread-runner": "ThreadRunner",
     "process-runner": "ProcessRunner",
+    "dask-runner": "DaskRunner",
+    "ray-runner": "RayRunner",
 }
 
 
@@ -160,6 +162,7 @@ def make_runner(name: str, options: Mapping[str, Any] | None = None) -> BaseRunn
 
     Raises:
         ValueError: if there is no such runner, or it takes no such arguments.
+        MissingExtraError: if what it needs is not installed.
     """
     if name not in RUNNERS:
         raise ValueError(f"there is no runner {name!r}.{nearest(name, RUNNERS)} Known names: {', '.join(RUNNERS)}.")

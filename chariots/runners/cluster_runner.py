@@ -157,6 +157,8 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
         )
         if isinstance(result, Failed):
             error = result.error.unpack()
+            if run.is_over and self.was_cancelled(error):
+                raise Interrupted
             raise error if len(chain) == 1 else NodeFailure(chain[result.step], error)
         if len(writes) > 1 and len(found) == 1:
             split_outputs(run.pipeline, last, found[0].value(), len(writes))  # says what is wrong
@@ -206,7 +208,7 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
         errand = Errand(f"{self._name}-{next(self._numbers)}", tuple(steps), parts, timeout, is_wanted())
         found, result = self.perform(errand, [shipment.packed for shipment in sent], values, needs, run)
         for number, state in result.states.items():
-            take_over(ops[number], state)
+            take_over(ops[number], state.value())
         return found, result
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import inspect
 import os
 import pickle
@@ -233,7 +234,7 @@ class OnDask(Handle):
 
     def value(self) -> Any:
         """Brings the value here."""
-        return self.future.result().parts[self.part]
+        return _part(self.future.result(), self.part)
 
 
 def _kept(client: Client, function: Callable[[bytes], Any], data: bytes) -> Future:
@@ -266,23 +267,41 @@ def _keep(data: bytes) -> bytes:
 
 
 def _load(data: bytes) -> Result:
+    _tell_sizes()
     return Result((pickle.loads(data),))  # noqa: S301  # sent by the user of this cluster
 
 
 def _shown(result: Result) -> Result:
     """All of a result but the values, which stay where they are."""
-    return result if isinstance(result, Failed) else Shown((None,) * len(result.parts), result.states)
+    if isinstance(result, Failed):
+        return result
+    return Shown((None,) * len(result.parts), result.states, result.step, result.node)
+
+
+def _part(result: Result, part: int) -> Any:
+    if isinstance(result, Failed):  # on its way from where it was
+        raise result.error.unpack()
+    return result.parts[part]
+
+
+@functools.cache
+def _tell_sizes() -> None:
+    """Has Dask know how large results are, for it runs a node where most of what that reads is."""
+    from dask.sizeof import sizeof
+
+    sizeof.register(Result)(lambda result: sum(map(sizeof, result.parts)))
 
 
 def _run(errand: Errand, picks: Sequence[int], *found: Any) -> Result:
     from distributed import get_worker
 
+    _tell_sizes()
     worker = get_worker()
     ops, values = found[: len(errand.steps)], found[len(errand.steps) :]
 
     def value(number: int) -> Any:
         pick, one = picks[number], values[number]
-        return pickle.loads(one) if pick < 0 else one.parts[pick]  # noqa: S301  # sent by the user of this cluster
+        return pickle.loads(one) if pick < 0 else _part(one, pick)  # noqa: S301  # sent by the user of this cluster
 
     return do(
         errand,

@@ -21,15 +21,16 @@ from chariots.pipelines.calling import in_time
 from chariots.pipelines.error_travel import PackedError, pack_error
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.reporting import reporting_to
+from chariots.runners.parcels import Parcel
 
-__all__ = ["Errand", "Failed", "Result", "Shown", "Step", "do", "failure"]
+__all__ = ["Errand", "Failed", "Result", "Shown", "Step", "do"]
 
 _MOST_OPS = 10_000  # that one process keeps,
 _MOST_BYTES = 2**30  # and of how many bytes in all
 _CANNOT_LEAVE = (GeneratorType, AsyncGeneratorType, CoroutineType)
 
 Teller = Callable[[float, "float | None", str], None]
-States = Mapping[int, dict[str, Any]]
+States = Mapping[int, Parcel]
 
 
 class Step(NamedTuple):
@@ -80,16 +81,39 @@ class Errand(NamedTuple):
 class Result:
     """What came of an errand, as it stays on the cluster.
 
+    It is pickled when somebody elsewhere wants it, who then has a `Failed` where its values cannot be.
+
     Attributes:
         parts: the values, each of which another node may read.
-        states: what ops have become that are not what they were, by the number of the step.
+        states: what ops have become that are not what they were, by the number of the step; packed.
+        step: the number of the last step that ran.
+        node: the name of its node.
     """
 
-    __slots__ = ("parts", "states")
+    __slots__ = ("node", "parts", "states", "step")
 
-    def __init__(self, parts: tuple[Any, ...], states: States | None = None) -> None:
+    def __init__(self, parts: tuple[Any, ...], states: States | None = None, step: int = 0, node: str = "") -> None:
         self.parts = parts
         self.states: States = states or {}
+        self.step = step
+        self.node = node
+
+    def packed(self) -> tuple[list[Parcel], Result]:
+        """The values, each packed apart, and all else; no values, and a `Failed`, where one of them cannot be."""
+        try:
+            parcels = [Parcel.of(part) for part in self.parts]
+        except Exception as error:  # noqa: BLE001  # what somebody's class raises when it is pickled has no end
+            packed = pack_error(_cannot_be_sent(self.node, "returned", error))
+            return [], Failed(packed, self.states, self.step, self.node)
+        return parcels, self if isinstance(self, Failed) else Shown(
+            (None,) * len(parcels), self.states, self.step, self.node
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parcels, rest = self.packed()
+        if isinstance(rest, Failed):
+            return Failed, (rest.error, rest.states, rest.step, rest.node)
+        return _again, (type(self), parcels, self.states, self.step, self.node)
 
 
 class Shown(Result):
@@ -103,16 +127,18 @@ class Failed(Result):
     """What came of an errand of which an op has failed.
 
     Attributes:
-        step: the number of the step that failed.
         error: what it raised.
     """
 
-    __slots__ = ("error", "step")
+    __slots__ = ("error",)
 
-    def __init__(self, step: int, error: PackedError, states: States) -> None:
-        super().__init__((), states)
-        self.step = step
+    def __init__(self, error: PackedError, states: States, step: int, node: str) -> None:
+        super().__init__((), states, step, node)
         self.error = error
+
+
+def _again(kind: type[Result], parcels: Sequence[Parcel], states: States, step: int, node: str) -> Result:
+    return kind(tuple(parcel.opened() for parcel in parcels), states, step, node)
 
 
 def do(
@@ -134,7 +160,7 @@ def do(
         what came of it; never raises, for a cluster would make a failure of its own of it.
     """
     number = 0
-    states: dict[int, dict[str, Any]] = {}
+    states: dict[int, Parcel] = {}
     try:
         with reporting_to(tell) if tell is not None and errand.tells else nullcontext():
             ops = _ops.get(errand.steps, fetch)
@@ -146,24 +172,28 @@ def do(
                 del args
                 output = outcome.output
                 if outcome.state is not None:
-                    states[number] = outcome.state
                     _ops.forget(step)
+                    states[number] = _packed_state(step.node, outcome.state)
         return _result(errand, ops[-1], output, states)
     except BaseException as error:  # noqa: BLE001  # SystemExit too: it is raised where the pipeline was run
-        return failure(errand, number, error, states)
+        _ops.forget(errand.steps[number])  # what it has become by half nobody knows
+        return Failed(pack_error(error), states, number, errand.steps[number].node)
 
 
-def failure(errand: Errand, step: int, error: BaseException, states: States) -> Failed:
-    """What is said of an errand of which a step failed.
+def _packed_state(node: str, state: dict[str, Any]) -> Parcel:
+    try:
+        return Parcel.of(state)
+    except Exception as error:
+        raise _cannot_be_sent(node, "learned", error) from error
 
-    Args:
-        errand: what was to be done.
-        step: the number of the step.
-        error: what it raised.
-        states: what the ops before it have become.
-    """
-    _ops.forget(errand.steps[step])  # what it has become by half nobody knows
-    return Failed(step, pack_error(error), states)
+
+def _cannot_be_sent(node: str, what: str, error: Exception) -> TypeError:
+    refusal = TypeError(
+        f"node {node!r} ran, but what it {what} cannot be sent from its process: {type(error).__name__}: {error}. Use "
+        "something that can be pickled, or a ThreadRunner"
+    )
+    refusal.__cause__ = error
+    return refusal
 
 
 def _result(errand: Errand, last: BaseOp, output: Any, states: States) -> Result:
@@ -174,7 +204,8 @@ def _result(errand: Errand, last: BaseOp, output: Any, states: States) -> Result
         )
     fits = errand.parts <= 1 or (isinstance(output, (tuple, list)) and len(output) == errand.parts)
     parts = tuple(output) if fits and errand.parts > 1 else (output,)[: errand.parts]
-    return Result(parts) if fits and not states else Shown(parts, states)
+    kind = Result if fits and not states else Shown
+    return kind(parts, states, len(errand.steps) - 1, errand.steps[-1].node)
 
 
 class _Ops:

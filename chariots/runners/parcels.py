@@ -24,8 +24,10 @@ class Parcel:
         self.data = data
         self.buffers = buffers
 
-    def __reduce__(self) -> tuple[type[Parcel], tuple[bytes, tuple[Any, ...]]]:
-        return Parcel, (self.data, tuple(map(pickle.PickleBuffer, self.buffers)))
+    def __reduce_ex__(self, protocol: Any) -> tuple[type[Parcel], tuple[bytes, tuple[Any, ...]]]:
+        # Earlier protocols know no buffers; a bytearray can be written to, as the memory that it stands for.
+        form = pickle.PickleBuffer if protocol >= 5 else bytearray
+        return Parcel, (self.data, tuple(map(form, self.buffers)))
 
     @classmethod
     def of(cls, value: Any) -> Parcel:
@@ -43,6 +45,10 @@ class Parcel:
             return cls(data, tuple(buffer.raw() for buffer in found))
         except BufferError:  # not contiguous: it cannot be apart
             return cls(cloudpickle.dumps(value, protocol=5), ())
+
+    def opened(self) -> Any:
+        """Makes the value again, of the memory it came in; to be called once."""
+        return pickle.loads(self.data, buffers=self.buffers)  # noqa: S301  # by a user of the cluster
 
     def value(self) -> Any:
         """Makes the value again, of memory of its own: whoever gets it may change it."""

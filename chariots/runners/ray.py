@@ -15,7 +15,7 @@ from chariots.errors import WorkerLostError
 from chariots.pipelines.handles import Handle
 from chariots.pipelines.reporting import progress
 from chariots.runners.cluster_runner import ClusterRunner, check_options, missing_extra
-from chariots.runners.errands import Errand, Failed, Result, do, failure
+from chariots.runners.errands import Errand, Result, do
 from chariots.runners.parcels import Parcel
 
 if TYPE_CHECKING:
@@ -250,27 +250,9 @@ def _run(errand: Errand, ops: Sequence[Any], reporter: Any, *found: Parcel) -> A
     )
     if telling:
         ray.wait(telling, num_returns=len(telling))  # nothing is told when the op is known to be done
-    values: list[Any] = []
-    try:
-        values.extend(Parcel.of(part) for part in result.parts)
-    except Exception as error:  # noqa: BLE001  # what somebody's class raises when it is pickled has no end
-        result = failure(errand, len(errand.steps) - 1, _cannot_be_sent(errand, error), result.states)
-        values = []
-    if isinstance(result, Failed):
-        all_else: Result = result
-    else:
-        all_else = Result((None,) * len(values), result.states)
-    values.extend([None] * (errand.parts - len(values)))
-    return (*values, all_else) if values else all_else
-
-
-def _cannot_be_sent(errand: Errand, error: Exception) -> TypeError:
-    refusal = TypeError(
-        f"node {errand.steps[-1].node!r} ran, but what it returned cannot be sent from its process: "
-        f"{type(error).__name__}: {error}. Return something that can be pickled, or use a ThreadRunner"
-    )
-    refusal.__cause__ = error
-    return refusal
+    parcels, rest = result.packed()
+    values = [*parcels, *[None] * (errand.parts - len(parcels))]
+    return (*values, rest) if values else rest
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chariots.config import PipelinesConfig
 from chariots.errors import MissingExtraError, WorkerLostError
 from chariots.ml import MLMode
 from chariots.pipelines import Pipeline
@@ -20,6 +22,7 @@ from chariots.pipelines.runners import BaseRunner, SequentialRunner
 from chariots.runners import DaskRunner, RayRunner
 from chariots.testing.runner_contract.learning import iris_pipelines
 from chariots.testing.runner_contract.ops import Centre, Increment
+from chariots.testing.runner_contract.results import chain
 from tests.runners.cluster_ops import PATIENCE, CountsItsUnpickling, DiesAtFirst, TellsItsProcess, data_pipeline
 
 INPUT, OUTPUT = "__pipeline_input__", "__pipeline_output__"
@@ -186,8 +189,8 @@ def test_an_op_that_always_kills_its_worker_fails_with_its_name(cluster: BaseRun
         def execute(self, ignored: Any) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(WorkerLostError, match="node 'dies' did not return"):
-        cluster.run(one(Dies()), 1)
+    with pytest.raises(WorkerLostError, match="one of the nodes 'increment', 'dies' did not return"):
+        cluster.run(chain(Increment(), Dies()), 1)
     assert cluster.run(one(Increment()), 1) == 2
 
 
@@ -195,10 +198,12 @@ def test_an_op_that_always_kills_its_worker_fails_with_its_name(cluster: BaseRun
 def test_a_library_that_is_not_installed_is_named_with_its_extra(
     make: type[BaseRunner], library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, library, None)
+    monkeypatch.setitem(sys.modules, library, None)
     extra = "dask" if library == "distributed" else "ray"
-    with pytest.raises(MissingExtraError, match=rf"pip install chariots\[{extra}\]"):
+    with pytest.raises(MissingExtraError, match=rf"pip install 'chariots\[{extra}\]'"):
         make()
+    with pytest.raises(MissingExtraError, match=rf"{make.__name__} needs {extra}"):
+        PipelinesConfig(runner=f"{extra}-runner").get_runner()
 
 
 def test_an_address_and_workers_to_start_contradict_each_other() -> None:
