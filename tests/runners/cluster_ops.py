@@ -48,6 +48,20 @@ class TellsItsProcess(BaseOp):
         return value
 
 
+class FailsBeside(BaseOp):
+    """Fails as soon as another op has written a file."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def execute(self, value: Any) -> Any:
+        until = time.monotonic() + PATIENCE
+        while not self.file.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        raise LookupError("beside another")
+
+
 class CountsItsUnpickling(BaseOp):
     """Writes a line whenever it is unpickled."""
 

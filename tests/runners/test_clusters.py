@@ -23,7 +23,14 @@ from chariots.runners import DaskRunner, RayRunner
 from chariots.testing.runner_contract.learning import iris_pipelines
 from chariots.testing.runner_contract.ops import Centre, Increment
 from chariots.testing.runner_contract.results import chain
-from tests.runners.cluster_ops import PATIENCE, CountsItsUnpickling, DiesAtFirst, TellsItsProcess, data_pipeline
+from tests.runners.cluster_ops import (
+    PATIENCE,
+    CountsItsUnpickling,
+    DiesAtFirst,
+    FailsBeside,
+    TellsItsProcess,
+    data_pipeline,
+)
 
 INPUT, OUTPUT = "__pipeline_input__", "__pipeline_output__"
 
@@ -124,6 +131,21 @@ def test_ctrl_c_ends_what_runs(cluster: BaseRunner, tmp_path: Path) -> None:
     while process.exists():
         assert time.monotonic() < until, "the process that ran the op is still there"
         time.sleep(0.05)
+    assert cluster.run(one(Increment()), 1) == 2
+
+
+def test_what_is_given_up_because_another_node_failed_is_no_failure(cluster: BaseRunner, tmp_path: Path) -> None:
+    nodes = [
+        Node(TellsItsProcess(tmp_path), [INPUT], "same", name="waits"),
+        Node(FailsBeside(tmp_path / "pid"), [INPUT], "never", name="fails"),
+        Node(data_sum(), ["same", "never"], OUTPUT),
+    ]
+    try:
+        with pytest.raises(LookupError, match="beside another") as caught:
+            cluster.run(Pipeline(nodes, "given_up"), 1)
+    finally:
+        (tmp_path / "go").touch()
+    assert caught.value.__notes__ == ["raised in node 'fails' of pipeline 'given_up'"]
     assert cluster.run(one(Increment()), 1) == 2
 
 
