@@ -36,6 +36,8 @@ def version() -> str:
 # (skops, CVE-2025-54412 and its kin).
 KERAS = ["keras>=3.14", "jax>=0.4.30"]
 ONNX = ["skl2onnx>=1.17", "onnxruntime>=1.18"]
+DASK = ["distributed>=2025.1", "cryptography>=43"]  # keys let nobody else into a local cluster
+RAY = ["ray>=2.50; python_version < '3.14'"]
 SKOPS = ["skops>=0.13"]
 SAFETENSORS = ["safetensors>=0.4"]
 RQ = ["rq>=2.0,<4", "redis[hiredis]>=5.0"]
@@ -80,6 +82,8 @@ TEST = [
     *ARROW,
     *ASYNCIO,
     *OPENTELEMETRY,
+    *DASK,
+    *RAY,
     "tritonclient[http]>=2.50",  # calls the routes of the Open Inference Protocol
     "granian>=2.0",  # serves applications of ours, as gunicorn and Flask do
 ]
@@ -139,6 +143,8 @@ setup(
         "arrow": ARROW,
         "asyncio": ASYNCIO,
         "opentelemetry": OPENTELEMETRY,
+        "dask": DASK,
+        "ray": RAY,
         "docs": DOCS,
         "lint": LINT,
         "test": TEST,

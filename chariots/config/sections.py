@@ -194,8 +194,8 @@ class PipelinesConfig(_Section):
         """Keeps what is given; what is not comes from ``CHARIOTS_PIPELINES_...`` or is the default.
 
         Args:
-            runner: a runner, or the name of one: ``sequential-runner`` (the default), ``thread-runner`` or
-                ``process-runner``.
+            runner: a runner, or the name of one: ``sequential-runner`` (the default), ``thread-runner``,
+                ``process-runner``, ``dask-runner`` or ``ray-runner``.
             server_host: the host of the server (``127.0.0.1``).
             server_port: the port of the server (5000).
             pipelines: the pipelines to serve; a list of its own is kept, to which more can be appended.
@@ -208,7 +208,8 @@ class PipelinesConfig(_Section):
             rollouts: which versions are tried on a part of the calls, as `chariots.serving.Canary` and
                 `chariots.serving.Shadow` objects or as mappings of their attributes with ``kind`` beside them; in the
                 environment as JSON.
-            runner_kwargs: the arguments of the runner, where it is named: ``max_workers`` and ``resources``.
+            runner_kwargs: the arguments of the runner, where it is named, such as ``max_workers``, ``resources`` and,
+                for a cluster, ``address``.
 
         Raises:
             ValueError: when a value is of the wrong type or a name is not known.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chariots.errors import WorkerLostError
+from chariots.pipelines.at_work import AtWork
 from chariots.pipelines.base_node import BaseNode
 from chariots.pipelines.calling import timed_out, try_again
-from chariots.pipelines.elsewhere import is_sent, with_op_callbacks
+from chariots.pipelines.elsewhere import chain_of, goes_whole, is_sent, reads_of, with_op_callbacks
 from chariots.pipelines.error_travel import PackedError
 from chariots.pipelines.handles import value_of, values_of
 from chariots.pipelines.nodes import Node
@@ -70,8 +69,7 @@ class ProcessRunner(ParallelRunner):
         super().__init__(max_workers, resources, cache)
         self._pool = Pool(self.max_workers)
         self._shipping = Shipping()
-        self._at_work: dict[Run, set[Worker]] = {}
-        self._noting = threading.Lock()
+        self._at_work: AtWork[Worker] = AtWork()
         weakref.finalize(self, self._pool.close)
 
     def outputs_of(self, run: Run, position: int, args: list[Any]) -> Sequence[Any] | Chain:
@@ -81,10 +79,7 @@ class ProcessRunner(ParallelRunner):
             return super().outputs_of(run, position, args)
         if node.op.callbacks:
             return try_again(lambda: self._with_callbacks(run, position, node, values_of(args)), node)
-        chain = [position]
-        if node.options is None and not run.is_watched and run.cached is None:
-            while (following := run.sole_reader(chain[-1])) is not None and _is_plain(run, following):
-                chain.append(following)
+        chain = chain_of(run, position)
         return try_again(lambda: self._run_chain(run, chain, args), node)
 
     def call_op(self, op: BaseOp, args: Sequence[Any]) -> Any:
@@ -93,15 +88,14 @@ class ProcessRunner(ParallelRunner):
 
     def run_element(self, pipeline: Pipeline, value: Any) -> Any:
         """Runs a whole pipeline in one of the processes; see `ParallelRunner.run_element`."""
-        is_plain = not (pipeline.callbacks or pipeline.trains or any(op.callbacks for op in pipeline.ops))
-        if not is_plain or pipeline.plan.is_cached or not all(is_sent(node) for node in pipeline.graph_nodes):
+        if not goes_whole(pipeline):
             return self.run(pipeline, value)
         pipeline.check_input(value)
         return self._call(pipeline, [value]).value()
 
     def interrupt(self, run: Run) -> None:
         """Ends the processes that are at work for a run; see `ParallelRunner.interrupt`."""
-        for worker in tuple(self._at_work.get(run, ())):
+        for worker in self._at_work.of(run):
             worker.kill()
 
     def close(self) -> None:
@@ -115,19 +109,13 @@ class ProcessRunner(ParallelRunner):
         """Has one process run several nodes, each of which reads what the one before it returned."""
         nodes = run.pipeline.graph_nodes
         parcel = Parcel()
-        before: int | None = None
-        for position in chain:
-            op: BaseOp = nodes[position].op  # type: ignore[attr-defined]  # see is_sent
-            reads = run.graph.inputs[position]
-            if run.cached is None:
-                parcel.add(op, [None if slot == before else run.converted(slot, _packed) for slot in reads])
-            else:  # whose values stay as they are, for they know their content
-                parcel.add(op, [_packed(arg) for arg in given])
-            before = next(iter(run.graph.outputs[position]), None) if len(chain) > 1 else None
+        for position, reads in zip(chain, reads_of(run, chain, given, _packed), strict=True):
+            parcel.add(nodes[position].op, reads)  # type: ignore[attr-defined]  # see is_sent
         position = chain[-1]
         writes = run.graph.outputs[position]
+        parts = len(writes) or int(run.is_watched)  # whoever watches is shown what nobody reads, too
         try:
-            results = self._send(parcel, len(writes), run, nodes[chain[0]])
+            results = self._send(parcel, parts, run, nodes[chain[0]])
         except StepFailure as failure:
             if len(chain) == 1:
                 raise failure.error from failure.error.__cause__
@@ -166,7 +154,7 @@ class ProcessRunner(ParallelRunner):
             StepFailure: if an op failed.
         """
         timeout = node.options.timeout if node is not None and node.options is not None else None
-        with self._pool.worker() as worker, self._noted(run, worker):
+        with self._pool.worker() as worker, self._at_work.noted(run, worker):
             order, values = parcel.addressed(worker, self._shipping, parts)
             try:
                 answer, results = worker.run(order, values, timeout)
@@ -183,25 +171,6 @@ class ProcessRunner(ParallelRunner):
         if isinstance(answer, Failed):
             raise StepFailure(answer.step, _raised(answer, results[0].value(), parcel))
         return results[:others]
-
-    @contextmanager
-    def _noted(self, run: Run | None, worker: Worker) -> Iterator[None]:
-        """Notes that a process is at work for a run, so that it can be ended with it."""
-        if run is None:
-            yield
-            return
-        with self._noting:
-            self._at_work.setdefault(run, set()).add(worker)
-        try:
-            if run.is_over:
-                raise Interrupted
-            yield
-        finally:
-            with self._noting:
-                workers = self._at_work[run]
-                workers.discard(worker)
-                if not workers:
-                    del self._at_work[run]
 
 
 class Parcel:
@@ -285,9 +254,3 @@ def _raised(failed: Failed, packed: PackedError, parcel: Parcel) -> BaseExceptio
 
 def _packed(value: Any) -> Packed:
     return value if isinstance(value, Packed) else pack(value_of(value))
-
-
-def _is_plain(run: Run, position: int) -> bool:
-    """Whether a node may follow another one in the same process, without anybody here knowing of what is between."""
-    node = run.pipeline.graph_nodes[position]
-    return is_sent(node) and node.options is None and not node.op.callbacks

@@ -18,12 +18,28 @@ if TYPE_CHECKING:
     from chariots.pipelines.ops import BaseOp
     from chariots.pipelines.parallel import ThreadRunner
     from chariots.pipelines.process_runner import ProcessRunner
+    from chariots.runners.dask import DaskRunner
+    from chariots.runners.ray import RayRunner
 
-__all__ = ["RUNNERS", "BaseRunner", "ProcessRunner", "SequentialRunner", "ThreadRunner", "make_runner"]
+__all__ = [
+    "RUNNERS",
+    "BaseRunner",
+    "DaskRunner",
+    "ProcessRunner",
+    "RayRunner",
+    "SequentialRunner",
+    "ThreadRunner",
+    "make_runner",
+]
 
 __getattr__, __dir__, _ = lazy_names(
     __name__,
-    {"ThreadRunner": "chariots.pipelines.parallel", "ProcessRunner": "chariots.pipelines.process_runner"},
+    {
+        "ThreadRunner": "chariots.pipelines.parallel",
+        "ProcessRunner": "chariots.pipelines.process_runner",
+        "DaskRunner": "chariots.runners.dask",
+        "RayRunner": "chariots.runners.ray",
+    },
 )
 
 #: The runners by the names they have in configuration files and on the command line, and their classes.
@@ -31,6 +47,8 @@ RUNNERS: Mapping[str, str] = {
     "sequential-runner": "SequentialRunner",
     "thread-runner": "ThreadRunner",
     "process-runner": "ProcessRunner",
+    "dask-runner": "DaskRunner",
+    "ray-runner": "RayRunner",
 }
 
 
@@ -144,6 +162,7 @@ def make_runner(name: str, options: Mapping[str, Any] | None = None) -> BaseRunn
 
     Raises:
         ValueError: if there is no such runner, or it takes no such arguments.
+        MissingExtraError: if what it needs is not installed.
     """
     if name not in RUNNERS:
         raise ValueError(f"there is no runner {name!r}.{nearest(name, RUNNERS)} Known names: {', '.join(RUNNERS)}.")

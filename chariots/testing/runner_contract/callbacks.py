@@ -153,6 +153,14 @@ class CallbacksContract:
         assert journal.lines[0] == ("before", "silent", [])
         assert journal.lines[-1] == ("after", "silent", [], None)
 
+    def test_callbacks_see_what_nobody_reads(self, runner: BaseRunner) -> None:
+        """What a node without outputs has returned."""
+        journal = Journal()
+        nodes = [Node(Increment(), [INPUT]), Node(Split(), [INPUT])]
+        runner.run(Pipeline(nodes, "unread", pipeline_callbacks=[journal]), 3)
+        told = {line[1]: line[2:] for line in journal.lines if line[0] == "after"}
+        assert told == {"increment": ([3], 4), "split": ([3], (3, -3)), "unread": ([3], None)}
+
     def test_callbacks_of_ops_stand_between_those_of_the_node_and_the_op(self, runner: BaseRunner) -> None:
         """In this process, with the very op."""
         journal = Journal()
