@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from chariots.transfer.connections import Connections
@@ -52,9 +53,9 @@ class Engine:
         self._locked: list[FileDownload] = []
         self._open: list[FileDownload] = []
         self._beginning = 0  # large files that are about to be open
-        self._left = 0
+        self._files = self._left = 0
         self._busy = 0
-        self._finished_bytes = 0
+        self._finished_bytes = self._came = 0
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
         self._hashing: list[threading.Thread] = []
@@ -65,6 +66,17 @@ class Engine:
         """How many bytes are there, of files that are complete and of others."""
         with self._changed:
             return self._finished_bytes + sum(file.there for file in self._open)
+
+    @property
+    def files_done(self) -> int:
+        """How many files are complete."""
+        return self._files - self._left
+
+    @property
+    def came(self) -> int:
+        """How many bytes this process has fetched of files, those included that were thrown away."""
+        with self._changed:
+            return self._came + sum(file.came for file in self._open)
 
     def run(self, files: Sequence[Wanted], tick: Callable[[], None]) -> None:
         """Fetches files; returns when all are there.
@@ -78,7 +90,7 @@ class Engine:
         """
         settings = self._settings
         self._waiting.extend(FileDownload(wanted, self._stop, in_parts=settings.use_range_download) for wanted in files)
-        self._left = len(files)
+        self._files = self._left = len(files)
         looked = time.monotonic()
         try:
             while self._left and self._error is None:
@@ -145,18 +157,10 @@ class Engine:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            try:
-                job()
-            except StoppedError:
-                pass
-            except BaseException as error:  # noqa: BLE001  # whatever it is, the thread that runs the transfer raises it
-                with self._changed:
-                    self._error = self._error or error
-                self._stop.set()
-            finally:
-                with self._changed:
-                    self._busy -= 1
-                    self._changed.notify_all()
+            self._raised(job)
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:
@@ -191,18 +195,33 @@ class Engine:
             if not self._take(file):
                 return
             file.begin()
-            hashing = threading.Thread(target=self._hash, args=(file,), name="transfer-hash", daemon=True)
-            hashing.start()
         except BaseException:
             file.close()
             raise
         finally:
             with self._changed:
                 self._beginning -= 1
+        work = partial(self._raised, partial(self._hash, file))
+        hashing = threading.Thread(target=work, name="transfer-hash", daemon=True)
         with self._changed:
-            self._hashing.append(hashing)
             self._open.append(file)
+            self._hashing.append(hashing)
+            hashing.start()
             self._changed.notify_all()
+
+    def _raised(self, work: Callable[[], None]) -> None:
+        """Works; whatever is raised, the thread that runs the transfer raises it."""
+        try:
+            work()
+        except StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001
+            with self._changed:
+                self._error = self._error or error
+            self._stop.set()
+        finally:
+            with self._changed:
+                self._changed.notify_all()
 
     def _take(self, file: FileDownload) -> bool:
         """Takes a file to fetch it; False where somebody else has it, or has completed it."""
@@ -250,27 +269,17 @@ class Engine:
 
     def _hash(self, file: FileDownload) -> None:
         """Hashes a large file while it comes, and completes it."""
-        try:
-            while True:
-                file.hash_on()
-                with self._changed:
-                    # Whoever still writes must have finished before the file gets its name.
-                    while not file.is_complete or file.at_work:
-                        if self._stop.is_set():
-                            raise StoppedError
-                        self._changed.wait(_TICK_SECONDS)
-                if file.finish():
-                    break
-            self._complete(file)
-        except StoppedError:
-            pass
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the thread that runs the transfer raises it
+        while True:
+            file.hash_on()
             with self._changed:
-                self._error = self._error or error
-            self._stop.set()
-        finally:
-            with self._changed:
-                self._changed.notify_all()
+                # Whoever still writes must have finished before the file gets its name.
+                while not file.is_complete or file.at_work:
+                    if self._stop.is_set():
+                        raise StoppedError
+                    self._changed.wait(_TICK_SECONDS)
+            if file.finish():
+                break
+        self._complete(file)
 
     def _complete(self, file: FileDownload) -> None:
         self._done(file.wanted)
@@ -279,5 +288,6 @@ class Engine:
             if file in self._open:
                 self._open.remove(file)
             self._finished_bytes += file.wanted.size
+            self._came += file.came
             self._left -= 1
             self._changed.notify_all()

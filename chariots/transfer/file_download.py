@@ -49,6 +49,7 @@ class FileDownload:
         self.at_work = 0  # connections that fetch pieces; whoever gives out pieces counts
         self.not_before = 0.0  # when the next piece may be asked for
         self.has_ranges = in_parts
+        self.came = 0  # bytes that were fetched, whatever became of them
         self._stop = stop
         self._part: Part | None = None
         self._pieces = Pieces(wanted.size)
@@ -192,6 +193,7 @@ class FileDownload:
         finally:
             with self._lock:
                 self._writers -= 1
+                self.came += stop - position
                 if era == self._era:
                     self._pieces.got(position, stop)
                 self._grown.notify_all()

@@ -26,6 +26,7 @@ class Progress:
         files_done: how many of them are complete.
         size: how many bytes they have together.
         there: how many of these bytes are there.
+        came: how many bytes this process has fetched; others may have fetched the rest, before or meanwhile.
         rate: the bytes per second, lately.
         seconds: the time since the beginning.
     """
@@ -34,6 +35,7 @@ class Progress:
     files_done: int
     size: int
     there: int
+    came: int
     rate: float
     seconds: float
 
@@ -71,12 +73,13 @@ class Teller:
         self._begun = self._told = self._logged = time.monotonic()
         self._last: deque[tuple[float, int]] = deque([(self._begun, already)])
 
-    def tell(self, files_done: int, there: int, *, at_once: bool = False) -> None:
+    def tell(self, files_done: int, there: int, came: int = 0, *, at_once: bool = False) -> None:
         """Tells how far it is, if it is time to.
 
         Args:
             files_done: how many files are complete.
             there: how many bytes are there.
+            came: how many this process has fetched.
             at_once: whether to tell it in any case.
         """
         now = time.monotonic()
@@ -88,7 +91,7 @@ class Teller:
         since, had = self._last[0]
         rate = max(0, there - had) / (now - since) if now > since else 0.0
         self._last.append((now, there))
-        progress = Progress(self._files, files_done, self._size, there, rate, now - self._begun)
+        progress = Progress(self._files, files_done, self._size, there, came, rate, now - self._begun)
         if self._callback is not None:
             self._callback(progress)
         if self._log_seconds and now - self._logged >= self._log_seconds:

@@ -120,9 +120,10 @@ class _Resolving:
         size = sum(pointer.size for pointer in pointers)
         already = size - sum(pointer.size for pointer, _ in missing)
         teller = Teller(len(pointers), size, already, progress, self._settings.download_monitor_secs)
+        came = 0
         if missing:
             self._ours.mkdir(exist_ok=True)
-            self._fetch(
+            came = self._fetch(
                 [self._file(pointer, Path(place)) for pointer, place in missing],
                 len(pointers) - len(missing),
                 already,
@@ -133,7 +134,7 @@ class _Resolving:
         if self._settings.page_after_download:
             for _, place in places:
                 _bring_into_memory(place)
-        teller.tell(len(pointers), size, at_once=True)
+        teller.tell(len(pointers), size, came, at_once=True)
         return self._root
 
     def _places(self, pointers: Sequence[Pointer]) -> list[tuple[Pointer, str]]:
@@ -157,27 +158,28 @@ class _Resolving:
             folders = {above: place for folder, place in folders.items() if (above := folder.rpartition("/")[0])}
         return [(pointer, place) for place, pointer in named.items()]
 
-    def _fetch(self, files: Sequence[_File], done: int, already: int, teller: Teller) -> None:
+    def _fetch(self, files: Sequence[_File], done: int, already: int, teller: Teller) -> int:
         by_wanted = {file.wanted: file for file in files}
-        complete = [done]
 
         def is_there(wanted: Wanted) -> bool:
             return self._is_there(by_wanted[wanted])
 
         def note(wanted: Wanted) -> None:
             self._note(by_wanted[wanted])
-            complete[0] += 1
 
         begun = time.monotonic()
         size = sum(file.pointer.size for file in files)
         _logger.info("transfer begun files=%d bytes=%d directory=%s", len(files), size, self._root)
         engine = Engine(self._settings, self._connections, is_there=is_there, done=note)
         try:
-            engine.run(list(by_wanted), lambda: teller.tell(complete[0], already + engine.there))
+            engine.run(
+                list(by_wanted), lambda: teller.tell(done + engine.files_done, already + engine.there, engine.came)
+            )
         finally:
             self._connections.close()
             self._finished.close()
         _logger.info("transfer done files=%d bytes=%d seconds=%.1f", len(files), size, time.monotonic() - begun)
+        return engine.came
 
     def _file(self, pointer: Pointer, place: Path) -> _File:
         with_folders(place, self._root)

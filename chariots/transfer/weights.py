@@ -191,16 +191,13 @@ def weights_of(kinds: Iterable[type]) -> list[tuple[str, WeightFiles]]:
 
 
 class _Meter:
-    """Tells the metrics of this process how many bytes and files have come."""
+    """Tells the metrics of this process how many bytes of weights it has fetched."""
 
     def __init__(self) -> None:
-        self._there: int | None = None
-        self._done = 0
+        self._told = 0
 
     def __call__(self, progress: Progress) -> None:
         from chariots.web.metrics import metrics
 
-        there, done = progress.there, progress.files_done
-        if self._there is not None:
-            metrics().transferred(max(0, there - self._there), max(0, done - self._done))
-        self._there, self._done = max(there, self._there or 0), done
+        metrics().transfer_bytes.inc(progress.came - self._told)
+        self._told = progress.came

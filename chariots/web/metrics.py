@@ -44,7 +44,6 @@ class Metrics:
         canary_withdrawals: how often a canary was withdrawn for its failures, by pipeline and version.
         rollout_active: how many processes try versions on their calls, by pipeline, kind and alias.
         transfer_bytes: bytes of weights that were fetched.
-        transfer_files: files of weights that were fetched.
     """
 
     def __init__(self) -> None:
@@ -74,7 +73,6 @@ class Metrics:
             "batch_requests", "Requests that were run at once.", ("pipeline",), buckets=ROWS, **known
         )
         self.transfer_bytes = Counter("transfer_bytes", "Bytes of weights that were fetched.", **known)
-        self.transfer_files = Counter("transfer_files", "Files of weights that were fetched.", **known)
         self.generation = Gauge(
             "pipeline_generation",
             "Which state of the pipeline a process serves, counted from 1.",
@@ -154,16 +152,6 @@ class Metrics:
             self._variants[key] = found
         found[0].inc()
         found[1].observe(seconds)
-
-    def transferred(self, bytes_: int, files: int) -> None:
-        """Counts what was fetched of big files.
-
-        Args:
-            bytes_: how many bytes.
-            files: how many files were completed.
-        """
-        self.transfer_bytes.inc(bytes_)
-        self.transfer_files.inc(files)
 
     def batch(self, pipeline: str, requests: int, rows: int) -> None:
         """Counts a batch.
