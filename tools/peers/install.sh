@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs the servers that chariots is measured beside, each into an environment of its own below the folder $2, with the
+# Installs what chariots is measured beside, servers and tools that fetch files, each into an environment of its own below the folder $2, with the
 # Python $1; with more words, only these. One that cannot be installed is told of, and missing in the table.
 set -u
 
 python="${1:-python3}"
 folder="${2:-.bench-venv/peers}"
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -gt 2 ] && { shift 2; names="$*"; } || names="bentoml mlserver mlflow ray"
+[ $# -gt 2 ] && { shift 2; names="$*"; } || names="bentoml mlserver mlflow ray transfer"
 
 mkdir -p "$folder"
 for name in $names; do
