@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch"]
 
+INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
+
 
 @click.command()
 @click.argument("directory", required=False, type=click.Path(file_okay=False))
@@ -58,7 +60,11 @@ def fetch(
                 screen(progress)
 
         found = Manifest.merged([Manifest.from_file(path) for path in manifests]) if manifests else None
-        place = resolve(directory, manifest=found, models=repositories, verify=not no_verify, progress=tell)
+        try:
+            place = resolve(directory, manifest=found, models=repositories, verify=not no_verify, progress=tell)
+        except KeyboardInterrupt:
+            click.echo("Stopped. What has come is kept; run it again to go on.", err=True)
+            raise SystemExit(INTERRUPTED) from None
     done = last[-1]
     if as_json:
         print_json({"directory": str(place), "files": done.files, "bytes": done.size, "seconds": done.seconds})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,3 +69,11 @@ def files_in(folder: Path) -> dict[str, bytes]:
         return {}
     names = [path for path in folder.rglob("*") if path.is_file() and ".chariots-transfer" not in path.parts]
     return {str(path.relative_to(folder)): path.read_bytes() for path in names}
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    """Waits until something is so, which is sooner or later."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from chariots.transfer import Manifest
-from tests.cli.programs import chariots, run
-from tests.transfer.conftest import files_in, pointer, served, some_bytes
-from tests.transfer.hostile import HostileServer
+from tests.cli.programs import CHARIOTS, chariots, environment, run
+from tests.transfer.conftest import eventually, files_in, pointer, served, some_bytes
+from tests.transfer.hostile import Fault, HostileServer
 
 SMALL = some_bytes(30_000)
+STARTED = """
+import sys
+from pathlib import Path
+from chariots.transfer import __main__, pointers, resolving
+pointers.PLACES = (Path({path!r}),)
+pointers.resolve = lambda place: resolving.resolve(place, manifest={path!r})
+sys.exit(__main__.main())
+"""
 
 
 @pytest.fixture
@@ -58,6 +68,26 @@ def test_what_goes_wrong_is_a_line(tmp_path: Path, server: HostileServer, manife
         done = chariots(tmp_path, "fetch", "target", *options)
         assert done.returncode == 2
         assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    "program", [(*CHARIOTS, "fetch", "target"), (sys.executable, "-m", "chariots.transfer", "target")]
+)
+def test_ctrl_c_is_no_accident(
+    tmp_path: Path, server: HostileServer, program: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(served(server, "a.bin", SMALL, faults=[Fault(stall_after=1000)]).to_json())
+    command = [*program, *(("-m", str(path)) if "fetch" in program else ())]
+    if "fetch" not in program:  # it looks for manifests where nothing may be written here
+        command[1:3] = ["-c", STARTED.format(path=str(path))]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
+    eventually(lambda: bool(server.requests("/a.bin")))
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped. What has come is kept; run it again to go on." in told
+    assert "Traceback" not in told
 
 
 def test_the_module_can_be_run(tmp_path: Path) -> None:

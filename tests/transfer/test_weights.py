@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from chariots.pipelines.runners import SequentialRunner
 from chariots.transfer import HttpResolution, Manifest, ModelRepo, Weights
 from chariots.versioning import VersionType
 from chariots.web.metrics import metrics
-from tests.transfer.conftest import MEBIBYTE, files_in, pointer, served, some_bytes
+from tests.transfer.conftest import MEBIBYTE, eventually, files_in, pointer, served, some_bytes
 from tests.transfer.hostile import Fault, HostileServer
 
 BIG = some_bytes(9 * MEBIBYTE)
@@ -98,13 +96,6 @@ def test_whoever_listens_hears_how_far_it_is(server: HostileServer) -> None:
     assert {(total, message) for _, total, message in heard} == {(len(BIG), "fetching weights")}
     assert [current for current, _, _ in heard] == sorted(current for current, _, _ in heard)
     assert metrics().transfer_bytes._value.get() - before == len(BIG)
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_server_is_ready_when_the_weights_are_there(server: HostileServer) -> None:
