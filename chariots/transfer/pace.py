@@ -11,7 +11,7 @@ _FACTOR: Final = 4  # by which there are more of them when more are tried
 _GAIN: Final = 1.2  # by which that must be faster, to be kept
 _FAST: Final = 150e6  # bytes per second of one connection, beyond which more would not help
 _WINDOW_SECONDS: Final = 0.08  # over which a rate is taken
-_AGAIN_SECONDS: Final = 3.0  # after which more connections are tried again
+_AGAIN_SECONDS: Final = 3.0  # after which more connections are tried again; twice as long each time that is in vain
 
 
 class Pace:
@@ -31,6 +31,7 @@ class Pace:
         self._best = 0.0
         self._doubts = 0
         self._settled: float | None = None
+        self._again = _AGAIN_SECONDS
 
     def look(self, there: int, now: float, *, is_full: bool) -> None:
         """Looks at how much has come, and changes the number of connections.
@@ -50,8 +51,9 @@ class Pace:
         if not is_full or not rate:
             return
         if self._settled is not None:
-            if now - self._settled > _AGAIN_SECONDS:
+            if now - self._settled > self._again:
                 self._settled = None
+                self._again *= 2
                 self._try_more(rate, now)
         elif self._before == self.allowed or rate > self._best * _GAIN:
             self._try_more(rate, now)

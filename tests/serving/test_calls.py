@@ -12,7 +12,7 @@ import pytest
 from chariots.errors import UnknownNameError
 from chariots.pipelines import Pipeline
 from chariots.pipelines.callbacks import PipelineCallback
-from chariots.pipelines.nodes import Node
+from chariots.pipelines.nodes import MapNode, Node
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.runners import SequentialRunner
 from chariots.versioning import Version
@@ -52,6 +52,16 @@ def test_a_pipeline_that_takes_no_input_is_called_with_an_empty_body(http):
 def test_a_pipeline_without_output_answers_null(http):
     served = http(Pipeline([Node(Constant())], "silent"))
     assert served.post("/pipelines/silent/main").json()["pipeline_output"] is None
+
+
+def test_a_node_that_maps_answers_with_a_list(http, client):
+    pipeline = Pipeline([MapNode(AddOneOp(), [IN], OUT)], "each")
+    answer = http(pipeline).post("/pipelines/each/main", {"pipeline_input": [1, 2, 3]})
+    assert (answer.status, answer.json()["pipeline_output"]) == (200, [2, 3, 4])
+    assert client(pipeline).call_pipeline(pipeline, [5]).value == [6]
+    answer = http(pipeline).post("/pipelines/each/main", {"pipeline_input": 7})
+    assert answer.status in (422, 500)
+    assert "elements" in answer.json()["detail"]
 
 
 def test_the_pipelines_are_listed_with_their_health(http):

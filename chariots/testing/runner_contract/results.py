@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chariots.pipelines import Pipeline
-from chariots.pipelines.nodes import ABTestNode, BaseNode, Node
+from chariots.pipelines.nodes import ABTestNode, BaseNode, DataLoadingNode, DataSavingNode, MapNode, Node
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.runners import BaseRunner
 from chariots.testing.runner_contract.ops import (
@@ -161,6 +161,26 @@ class ResultsContract:
         assert len({output - number for number, output in enumerate(expected)}) == 2
 
     # -- values -------------------------------------------------------------------------------------------------------
+
+    def test_a_node_maps_a_pipeline_over_elements(self, runner: BaseRunner) -> None:
+        """In order, and whatever the pipeline is."""
+        inner = chain(Increment(), Increment(), name="inner")
+        pipeline = Pipeline([MapNode(inner, [INPUT], "more"), MapNode(Increment(), ["more"], OUTPUT)], "maps")
+        assert runner.run(pipeline, range(5)) == [3, 4, 5, 6, 7]
+        assert runner.run(pipeline, []) == []
+
+    def test_nodes_load_and_save_data(self, runner: BaseRunner, tmp_path: Path) -> None:
+        """And their versions tell what was loaded and saved."""
+        (tmp_path / "in.json").write_text("41")
+        reads = DataLoadingNode(tmp_path / "in.json", output_nodes="number")
+        saves = DataSavingNode(tmp_path / "out.json", ["next"], OUTPUT)
+        pipeline = Pipeline([reads, Node(Increment(), ["number"], "next"), saves], "data")
+        assert runner.run(pipeline) == 42
+        assert (tmp_path / "out.json").read_text() == "42"
+        before = reads.node_version
+        (tmp_path / "in.json").write_text("5")
+        assert runner.run(pipeline) == 6
+        assert reads.node_version != before
 
     def test_an_input_that_nobody_reads_is_refused(self, runner: BaseRunner) -> None:
         """Before anything runs."""
