@@ -59,7 +59,6 @@ class Engine:
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
         self._hashing: list[threading.Thread] = []
-        self._pace = Pace(settings.range_download_workers, time.monotonic())
 
     @property
     def there(self) -> int:
@@ -91,6 +90,7 @@ class Engine:
         settings = self._settings
         self._waiting.extend(FileDownload(wanted, self._stop, in_parts=settings.use_range_download) for wanted in files)
         self._files = self._left = len(files)
+        self._pace = Pace(min(settings.range_download_workers, self._per_file * len(files)), time.monotonic())
         looked = time.monotonic()
         try:
             while self._left and self._error is None:

@@ -8,6 +8,7 @@ __all__ = ["Pace"]
 
 _FIRST: Final = 2  # connections; where one is fast enough, more only get into each other's way
 _FACTOR: Final = 4  # by which there are more of them when more are tried
+_FACTOR_AGAIN: Final = 2  # the same, where it was found out before that more did not help
 _GAIN: Final = 1.2  # by which that must be faster, to be kept
 _FAST: Final = 150e6  # bytes per second of one connection, beyond which more would not help
 _WINDOW_SECONDS: Final = 0.08  # over which a rate is taken
@@ -30,6 +31,7 @@ class Pace:
         self._before = self.allowed  # how many there were when the best rate was taken
         self._best = 0.0
         self._doubts = 0
+        self._factor = _FACTOR
         self._settled: float | None = None
         self._again = _AGAIN_SECONDS
 
@@ -54,17 +56,20 @@ class Pace:
             if now - self._settled > self._again:
                 self._settled = None
                 self._again *= 2
-                self._try_more(rate, now)
-        elif self._before == self.allowed or rate > self._best * _GAIN:
-            self._try_more(rate, now)
+                self._try_more(rate, now, _FACTOR_AGAIN)
+        elif self._before == self.allowed or rate > self._best * max(_GAIN, self._factor / 2):
+            self._try_more(rate, now, _FACTOR)
+        elif rate > self._best * _GAIN:
+            self._settled = now  # it helped, and less than it would have if the line were not full now
         elif self._doubts:
             self.allowed, self._settled = self._before, now
         else:
             self._doubts += 1  # servers that limit a rate send in bursts; one window may have missed one
 
-    def _try_more(self, rate: float, now: float) -> None:
+    def _try_more(self, rate: float, now: float, factor: int) -> None:
         self._best, self._before, self._doubts = rate, self.allowed, 0
         if rate / self.allowed > _FAST or self.allowed >= self._most:
             self._settled = now
         else:
-            self.allowed = min(_FACTOR * self.allowed, self._most)
+            self._factor = factor
+            self.allowed = min(factor * self.allowed, self._most)
