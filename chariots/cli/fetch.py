@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch"]
 
-INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
-
 
 @click.command()
 @click.argument("directory", required=False, type=click.Path(file_okay=False))
@@ -44,7 +42,7 @@ def fetch(
     """Fetch the files of a manifest into DIRECTORY, verified; what was stopped goes on where it was."""
     from chariots.transfer import Manifest, resolve
     from chariots.transfer.progress import Progress
-    from chariots.transfer.screens import begin_log, on_screen
+    from chariots.transfer.screens import INTERRUPTED, STOPPED, begin_log, on_screen
 
     if manifests and models:
         raise click.UsageError("give --manifest or --model; a manifest says itself which files there are.")
@@ -63,7 +61,7 @@ def fetch(
         try:
             place = resolve(directory, manifest=found, models=repositories, verify=not no_verify, progress=tell)
         except KeyboardInterrupt:
-            click.echo("Stopped. What has come is kept; run it again to go on.", err=True)
+            click.echo(STOPPED, err=True)
             raise SystemExit(INTERRUPTED) from None
     done = last[-1]
     if as_json:

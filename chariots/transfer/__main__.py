@@ -7,7 +7,7 @@ import sys
 
 from chariots.errors import ChariotsError
 from chariots.transfer.pointers import lazy_data_resolve
-from chariots.transfer.screens import begin_log
+from chariots.transfer.screens import INTERRUPTED, STOPPED, begin_log
 
 __all__ = ["main"]
 
@@ -31,8 +31,8 @@ def main() -> int:
         print(f"Error: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
-        print("Stopped. What has come is kept; run it again to go on.", file=sys.stderr)  # noqa: T201
-        return 130
+        print(STOPPED, file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
     return 0
 
 

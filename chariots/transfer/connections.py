@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ipaddress
 import socket
 import ssl
 import threading
@@ -14,7 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-__all__ = ["Connections", "Target", "is_loopback_host"]
+from chariots.web.hosts import is_loopback
+
+__all__ = ["Connections", "Target"]
 
 _MOST_IDLE: Final = 256
 
@@ -57,6 +58,7 @@ class Connections:
         self._timeout = timeout
         self._idle: dict[Target, list[http.client.HTTPConnection]] = {}
         self._used: set[http.client.HTTPConnection] = set()
+        self._proxy: dict[Target, Target | None] = {}  # asked for with every request
         self._lock = threading.Lock()
         self._is_open = True
 
@@ -131,19 +133,21 @@ class Connections:
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context()
 
-    @cached_property
-    def _proxies(self) -> dict[str, str]:
-        return urllib.request.getproxies()
-
     def proxy_of(self, target: Target) -> Target | None:
         """The proxy that stands before a server, as ``HTTPS_PROXY`` and its kin say.
 
         Args:
             target: the server.
         """
-        if is_loopback_host(target.host) or urllib.request.proxy_bypass(target.host):
+        if target not in self._proxy:
+            self._proxy[target] = self._find_proxy(target)
+        return self._proxy[target]
+
+    def _find_proxy(self, target: Target) -> Target | None:
+        if is_loopback(target.host) or urllib.request.proxy_bypass(target.host):
             return None
-        address = self._proxies.get(target.scheme) or self._proxies.get("all")
+        proxies = urllib.request.getproxies()
+        address = proxies.get(target.scheme) or proxies.get("all")
         if not address:
             return None
         return Target.of(urllib.parse.urlsplit(address if "://" in address else f"http://{address}"))
@@ -157,17 +161,3 @@ class Connections:
                 secure.set_tunnel(target.host, target.port)
             return secure
         return http.client.HTTPConnection(place.host, place.port, timeout=self._timeout)
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether a host is this machine, as its name or address says.
-
-    Args:
-        host: the name or address.
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -22,9 +22,10 @@ from chariots.errors import (
     UnknownNameError,
     UnreachableError,
 )
-from chariots.transfer.connections import Connections, Target, is_loopback_host
+from chariots.transfer.connections import Connections, Target
 from chariots.transfer.origins import ChangedError, PassingError, Pin
 from chariots.web.attempts import retry_after
+from chariots.web.hosts import is_loopback
 
 __all__ = ["HttpOrigin", "shown_url"]
 
@@ -158,7 +159,7 @@ class HttpOrigin:
             raise InputError(f"{self.shown} has a password in it; give it as a secret instead")
         if any(ord(character) <= 32 or ord(character) == 127 for character in parts.path + parts.query + host):
             raise InputError(f"{self.shown} holds a space or a control character; write it with percent signs")
-        if parts.scheme == "http" and not self._allow_http and not is_loopback_host(host):
+        if parts.scheme == "http" and not self._allow_http and not is_loopback(host):
             raise InputError(
                 f"{self.shown} is, or leads to, an address without TLS ({host}); use https, or set "
                 "CHARIOTS_TRANSFER_ALLOW_HTTP=1 where the network can be trusted"

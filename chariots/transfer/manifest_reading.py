@@ -50,7 +50,7 @@ def read(raw: bytes, name: str) -> Manifest:
     pointers = _list(told.get("pointers"), f"{name}: pointers")
     models = _list(told.get("models"), f"{name}: models")
     return Manifest(
-        tuple(_pointer(one, number, name) for number, one in enumerate(pointers)),
+        tuple(_pointer(one, f"{name}: pointers[{number}]") for number, one in enumerate(pointers)),
         tuple(_model(one, f"{name}: models[{number}]") for number, one in enumerate(models)),
     )
 
@@ -119,26 +119,7 @@ def _count(told: Mapping[str, Any], member: str, where: str, least: int = 0) -> 
     return number
 
 
-def _pointer(told: Any, number: int, name: str) -> Pointer:
-    if isinstance(told, dict):
-        file_name, given, size, uid = told.get("file_name"), told.get("hash"), told.get("size"), told.get("uid")
-        resolution, kind = told.get("resolution"), told.get("hashtype", "etag")
-        # The usual form is read at once; any other is looked at member by member, for the message.
-        if (
-            type(file_name) is type(given) is type(uid) is type(kind) is str
-            and type(size) is int
-            and 0 <= size <= LARGEST_FILE
-            and type(resolution) is dict
-            and type(url := resolution.get("url")) is str
-            and type(expires := resolution.get("expiration_timestamp", NEVER)) is int
-            and resolution.get(TAG, "http") == "http"
-            and type(secret := told.get("runtime_secret_name") or "hf_access_token") is str
-        ):
-            return Pointer(HttpResolution(url, expires), uid, file_name, kind, given, size, secret)
-    return _unusual_pointer(told, f"{name}: pointers[{number}]")
-
-
-def _unusual_pointer(told: Any, where: str) -> Pointer:
+def _pointer(told: Any, where: str) -> Pointer:
     if not isinstance(told, dict):
         raise InputError(f"{where} is {_what(told)}, where a pointer was expected: an object with a 'resolution'")
     file_name = _text(told, "file_name", where)

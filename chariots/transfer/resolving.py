@@ -130,7 +130,8 @@ class _Resolving:
                 teller,
             )
         if self._cache is not None:
-            self._cache.clean({file for pointer in pointers if (file := self._entry(pointer)) is not None})
+            checks = [check_of(pointer.hashtype, pointer.hash, pointer.size) for pointer in pointers]
+            self._cache.clean({self._cache.entry_of(check) for check in checks if check is not None})
         if self._settings.page_after_download:
             for _, place in places:
                 _bring_into_memory(place)
@@ -160,17 +161,15 @@ class _Resolving:
 
     def _fetch(self, files: Sequence[_File], done: int, already: int, teller: Teller) -> int:
         by_wanted = {file.wanted: file for file in files}
-
-        def is_there(wanted: Wanted) -> bool:
-            return self._is_there(by_wanted[wanted])
-
-        def note(wanted: Wanted) -> None:
-            self._note(by_wanted[wanted])
-
         begun = time.monotonic()
         size = sum(file.pointer.size for file in files)
         _logger.info("transfer begun files=%d bytes=%d directory=%s", len(files), size, self._root)
-        engine = Engine(self._settings, self._connections, is_there=is_there, done=note)
+        engine = Engine(
+            self._settings,
+            self._connections,
+            is_there=lambda wanted: self._is_there(by_wanted[wanted]),
+            done=lambda wanted: self._note(by_wanted[wanted]),
+        )
         try:
             engine.run(
                 list(by_wanted), lambda: teller.tell(done + engine.files_done, already + engine.there, engine.came)
@@ -186,7 +185,7 @@ class _Resolving:
         if place.is_dir() and not place.is_symlink():
             raise InputError(f"{str(place)!r} is a folder, where the manifest has a file; remove it")
         check = check_of(pointer.hashtype, pointer.hash, pointer.size)
-        entry = self._entry(pointer)
+        entry = None if self._cache is None or check is None else self._cache.entry_of(check)
         wanted = Wanted(
             name=pointer.file_name,
             place=place if entry is None else entry,
@@ -198,10 +197,6 @@ class _Resolving:
             opaque=pointer.hash if check is None and pointer.hashtype == "etag" else None,
         )
         return _File(pointer, place, wanted, entry)
-
-    def _entry(self, pointer: Pointer) -> Path | None:
-        check = None if self._cache is None else check_of(pointer.hashtype, pointer.hash, pointer.size)
-        return None if self._cache is None or check is None else self._cache.entry_of(check)
 
     def _is_there(self, file: _File) -> bool:
         """Whether a file is complete though nothing was noted of it, or another process has completed it."""

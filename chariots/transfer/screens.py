@@ -11,7 +11,12 @@ from typing import Final, TextIO
 
 from chariots.transfer.progress import Progress, ProgressCallback
 
-__all__ = ["begin_log", "on_screen"]
+__all__ = ["INTERRUPTED", "STOPPED", "begin_log", "on_screen"]
+
+STOPPED: Final = "Stopped. What has come is kept; run it again to go on."
+"""What a program says that was interrupted."""
+INTERRUPTED: Final = 130
+"""What it ends with then, as shells have it: 128 and the number of the signal."""
 
 _LEVELS: Final = {
     "error": logging.ERROR,

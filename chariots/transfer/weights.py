@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from chariots.transfer.lazy_data_resolver import LazyDataResolver
 from chariots.transfer.manifest import Manifest
 from chariots.transfer.progress import Progress
 from chariots.transfer.settings import TransferSettings
-from chariots.versioning import VersionedField, VersionType
+from chariots.versioning import VersionedField, VersionType, content_hash
 
 __all__ = ["WeightFiles", "Weights", "weights_of"]
 
@@ -35,9 +34,6 @@ class WeightFiles:
     def __init__(self, manifest: Manifest, download_dir: str | Path | None = None) -> None:
         self.manifest = manifest
         self._given_dir = None if download_dir is None else Path(download_dir)
-        self._begin_empty()
-
-    def _begin_empty(self) -> None:
         self._lock = threading.Lock()
         self._resolver: LazyDataResolver | None = None
         self._path: Path | None = None
@@ -45,17 +41,11 @@ class WeightFiles:
         self._failed_at = 0.0
 
     @property
-    def digest(self) -> str:
-        """What tells these files from any others: 40 hexadecimal digits that depend on names and bytes alone."""
-        text = repr(self.__chariots_hash__())
-        return hashlib.sha256(text.encode()).hexdigest()[:40]
-
-    @property
     def directory(self) -> Path:
         """Where the files are, or will be."""
         if self._given_dir is not None:
             return self._given_dir.absolute()
-        return (TransferSettings.from_environment().download_dir / "weights" / self.digest).absolute()
+        return (TransferSettings.from_environment().download_dir / "weights" / content_hash(self)).absolute()
 
     @property
     def path(self) -> Path:

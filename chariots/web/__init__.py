@@ -8,9 +8,10 @@ from chariots._lazy import lazy_names
 
 if TYPE_CHECKING:
     from chariots.web import deadline
-    from chariots.web.access import Access, is_loopback, needs, open_to_all
+    from chariots.web.access import Access, needs, open_to_all
     from chariots.web.async_client import AsyncSession
     from chariots.web.client import Session
+    from chariots.web.hosts import is_loopback
     from chariots.web.problems import PROBLEM_TYPE, error_from_problem, problem_of
     from chariots.web.remote import remote_stack, render_stack
     from chariots.web.replies import Reply, Stream
@@ -33,7 +34,7 @@ _HOMES = {
     "Access": "chariots.web.access",
     "needs": "chariots.web.access",
     "open_to_all": "chariots.web.access",
-    "is_loopback": "chariots.web.access",
+    "is_loopback": "chariots.web.hosts",
     "read_json": "chariots.web.service",
     "read_body": "chariots.web.service",
     "json_response": "chariots.web.service",

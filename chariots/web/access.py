@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -14,8 +12,9 @@ import flask
 from flask import request
 
 from chariots.errors import ForbiddenError, UnauthorizedError, nearest
+from chariots.web.hosts import is_loopback
 
-__all__ = ["Access", "Scope", "ANY_HOST", "INSIDE", "SCOPES", "SERVING_SCOPES", "is_loopback", "needs", "open_to_all"]
+__all__ = ["Access", "Scope", "ANY_HOST", "INSIDE", "SCOPES", "SERVING_SCOPES", "needs", "open_to_all"]
 
 Scope = Literal["read", "write", "predict", "operate", "admin"]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -54,21 +53,6 @@ def open_to_all(view: View) -> View:
     """Says that a view answers everybody, whatever host they name: it tells nothing worth keeping to oneself."""
     setattr(view, _MARK, _OPEN)
     return view
-
-
-@functools.lru_cache(maxsize=128)
-def is_loopback(host: str) -> bool:
-    """Tells whether a host name or address is always this very machine.
-
-    Args:
-        host: a name or an address, an IPv6 address with or without brackets.
-    """
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Access:

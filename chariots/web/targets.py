@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 import urllib.request
@@ -10,6 +9,8 @@ from typing import Any
 
 import urllib3
 from urllib3.exceptions import LocationParseError
+
+from chariots.web.hosts import is_loopback
 
 __all__ = ["Address", "Target"]
 
@@ -62,7 +63,7 @@ class Address:
 
     def proxy(self) -> str | None:
         """The proxy that the environment names for this service; never one for this very machine."""
-        if _is_loopback(self._host):
+        if is_loopback(self._host):
             return None
         proxy = urllib.request.getproxies().get(self._scheme)
         return None if proxy is None or urllib.request.proxy_bypass(self._host) else proxy
@@ -126,12 +127,3 @@ class Target(Address):
         else:
             self._pool = urllib3.HTTPConnectionPool(self._host, self._port, **options)
         self._process = os.getpid()
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

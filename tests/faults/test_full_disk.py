@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,14 +63,22 @@ def can_mount() -> bool:
         subprocess.run(["rmdir", place], capture_output=True, check=False)
 
 
+@contextmanager
+def disk(place: Path, size: str) -> Iterator[Path]:
+    """A disk of so many bytes, mounted at a place; ``2m`` are two mebibytes."""
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of two mebibytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with disk(tmp_path / "disk", "2m") as place:
+        yield place
 
 
 def fill(disk: Path, pages_left: int) -> Path:

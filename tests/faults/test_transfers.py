@@ -16,7 +16,7 @@ from chariots.errors import StoreFullError
 from chariots.transfer import Manifest, resolve
 from tests.cli.programs import environment
 from tests.faults.counting import counted, rounds
-from tests.faults.test_full_disk import can_mount
+from tests.faults.test_full_disk import can_mount, disk
 from tests.transfer.conftest import MEBIBYTE, files_in, pointer, some_bytes
 from tests.transfer.hostile import HostileServer
 
@@ -149,11 +149,8 @@ if can_mount():
     @pytest.fixture
     def small_disk(tmp_path: Path) -> Iterator[Path]:
         """A disk of 30 mebibytes."""
-        place = tmp_path / "disk"
-        place.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(place)], check=True)
-        yield place
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        with disk(tmp_path / "disk", "30m") as place:
+            yield place
 
     def test_a_full_disk_is_told_before_anything_comes(server: HostileServer, manifest: Path, small_disk: Path) -> None:
         with counted("a transfer onto a full disk"):

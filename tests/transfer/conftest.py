@@ -12,6 +12,8 @@ import pytest
 
 from chariots.transfer import HttpResolution, Manifest, Pointer, file_download
 from chariots.web import RetryPolicy
+from tests.object_stores import ObjectStores
+from tests.transfer.buckets import KINDS, Bucket, new_bucket
 from tests.transfer.hostile import HostileServer
 
 MEBIBYTE = 2**20
@@ -38,6 +40,22 @@ def server() -> Iterator[HostileServer]:
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "target"
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStores]:
+    """Servers of S3, Google Cloud Storage and Azure Blob Storage, on loopback."""
+    servers = ObjectStores(tmp_path_factory.mktemp("object_stores"))
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(params=KINDS)
+def bucket(
+    request: pytest.FixtureRequest, servers: ObjectStores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Bucket:
+    """An empty bucket of each kind, one after the other."""
+    return new_bucket(request.param, servers, tmp_path, monkeypatch)
 
 
 def some_bytes(size: int, seed: int = 1) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,26 +17,10 @@ from chariots.transfer import AzureResolution, GcsResolution, Manifest, Pointer,
 from chariots.transfer.origins import ChangedError, Pin
 from chariots.transfer.sources import BucketOrigin
 from tests.object_stores import AZURE_ACCOUNT, ObjectStores
-from tests.transfer.buckets import KINDS, Bucket, new_bucket, pointer_to, read, stores
+from tests.transfer.buckets import Bucket, new_bucket, pointer_to, read, stores
 
 MIB = 2**20
 FILES = {"config.json": b"{}", "sub/deep/weights.bin": b"w" * 3000, "a name #1 100%.txt": b"odd", "empty": b""}
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStores]:
-    """Servers of S3, Google Cloud Storage and Azure Blob Storage, on loopback."""
-    servers = ObjectStores(tmp_path_factory.mktemp("object_stores"))
-    yield servers
-    servers.close()
-
-
-@pytest.fixture(params=KINDS)
-def bucket(
-    request: pytest.FixtureRequest, servers: ObjectStores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Bucket:
-    """An empty bucket of each kind, one after the other."""
-    return new_bucket(request.param, servers, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -39,26 +39,10 @@ from chariots.transfer.sources import BucketOrigin, Stores
 from chariots.transfer.sources.places import folder_of
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.object_stores import AZURE_KEY, ObjectStores
-from tests.transfer.buckets import KINDS, SECRET_KEY, Bucket, new_bucket, pointer_to, read, stores
+from tests.transfer.buckets import SECRET_KEY, Bucket, new_bucket, pointer_to, read, stores
 from tests.transfer.conftest import MEBIBYTE, files_in, some_bytes
 
 WRONG_KEY = "aHVzaC1odXNoLWh1c2gtaHVzaC1odXNoLWh1c2gtaHVzaA=="
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStores]:
-    """Servers of S3, Google Cloud Storage and Azure Blob Storage, on loopback."""
-    servers = ObjectStores(tmp_path_factory.mktemp("object_stores"))
-    yield servers
-    servers.close()
-
-
-@pytest.fixture(params=KINDS)
-def bucket(
-    request: pytest.FixtureRequest, servers: ObjectStores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Bucket:
-    """An empty bucket of each kind, one after the other."""
-    return new_bucket(request.param, servers, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -247,21 +247,21 @@ class Bucket:
         """The bytes of an object from an offset on, a few pieces of which are fetched while others are used."""
         starts = iter(range(start, meta["size"], PART))
         known = contextvars.copy_context()  # of the deadline, which threads do not know by themselves
-        with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="chariots-download") as fetchers:
-            coming: deque[Future[bytes]] = deque()
+        fetchers = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="chariots-download")
+        coming: deque[Future[bytes]] = deque()
 
-            def ask(count: int) -> None:
-                for first in itertools.islice(starts, count):
-                    coming.append(fetchers.submit(known.copy().run, self._piece, name, first, meta))
+        def ask(count: int) -> None:
+            for first in itertools.islice(starts, count):
+                coming.append(fetchers.submit(known.copy().run, self._piece, name, first, meta))
 
-            try:
-                ask(PARTS_AT_ONCE)
-                while coming:
-                    piece = coming.popleft().result()
-                    ask(1)
-                    yield piece
-            finally:
-                fetchers.shutdown(wait=True, cancel_futures=True)
+        try:
+            ask(PARTS_AT_ONCE)
+            while coming:
+                piece = coming.popleft().result()
+                ask(1)
+                yield piece
+        finally:
+            fetchers.shutdown(cancel_futures=True)
 
     def _piece(self, name: str, start: int, meta: Mapping[str, Any]) -> bytes:
         """One piece of an object, all of it, however many answers it takes."""

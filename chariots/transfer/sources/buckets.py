@@ -40,21 +40,7 @@ class BucketOrigin:
         self._stores = stores or Stores(TransferSettings.from_environment().read_timeout_secs)
 
     def open(self, start: int, stop: int, pin: Pin | None) -> BucketAnswer:
-        """Asks for a part of the object.
-
-        Args:
-            start: the offset of its first byte.
-            stop: the offset behind its last one.
-            pin: the state that the other parts are of; None for the first.
-
-        Returns:
-            the answer, whose bytes are to be read.
-
-        Raises:
-            PassingError: if it may succeed later.
-            ChangedError: if the object is in another state than ``pin`` says.
-            ChariotsError: if it cannot succeed; the message says what to do.
-        """
+        """Asks for a part of the object; see `chariots.transfer.origins.Origin`."""
         store = self._stores.open(self._place, self._secret_name)
         options: dict[str, Any] = {} if stop <= start else {"range": (start, stop)}
         if pin is not None and pin.etag is not None and pin.etag.startswith('"'):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chariots.errors import BodyTooLargeError, InputError, UnreachableError
-from chariots.transfer.connections import is_loopback_host
 from chariots.transfer.locating import hub_endpoint
 from chariots.transfer.manifest import LARGEST_FILE, HttpResolution, Pointer
 from chariots.transfer.model_repo import ModelRepo
@@ -19,6 +18,7 @@ from chariots.transfer.settings import TransferSettings
 from chariots.transfer.sources.hub_refusals import refusal
 from chariots.transfer.sources.naming import file_name_of, wanted_of
 from chariots.web.client import Session
+from chariots.web.hosts import is_loopback
 from chariots.web.replies import Reply
 from chariots.web.retry import RetryPolicy
 
@@ -211,7 +211,7 @@ class _Lookup:
         )
 
     def _may_be_plain(self, host: str) -> bool:
-        return self._allows_http or is_loopback_host(host)
+        return self._allows_http or is_loopback(host)
 
     def _strange(self, what: str) -> InputError:
         return InputError(
