@@ -11,7 +11,6 @@ which comes back when it is done, and is needed no more.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
@@ -22,6 +21,7 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any, Final, Literal
 
+from chariots.cli.held_calls import HeldEpoll, ring
 from chariots.cli.express_parts import Answer, Run
 from chariots.cli.patient_socket import arrived
 from chariots.cli.plain_heads import Head
@@ -67,9 +67,9 @@ class Express:
         self._give_back = give_back
         self._send_rest = send_rest
         self._most = most
-        self._epoll = select.epoll()
+        self._epoll = HeldEpoll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll.register(self._bell, select.EPOLLIN)
+        self._epoll.register(self._bell, select.EPOLLIN | select.EPOLLET)  # so that nobody has to read it
         self._inbox: deque[Any] = deque()  # connections that have a request already
         self._idle: dict[int, tuple[Any, float]] = {}  # file descriptor -> who waits for the next request, since when
         self._lock = threading.Lock()
@@ -90,7 +90,7 @@ class Express:
     def stop(self) -> None:
         """Gives back every connection on which nothing runs, and takes no more."""
         self._is_open = False
-        os.eventfd_write(self._bell, 1)
+        ring(self._bell)
 
     def takes(self, received: bytes | bytearray) -> bool:
         """Whether a request is one to be answered here.
@@ -109,7 +109,7 @@ class Express:
         """
         conn.sock.setblocking(False)
         self._inbox.append(conn)
-        os.eventfd_write(self._bell, 1)
+        ring(self._bell)
 
     # -- the captain ----------------------------------------------------------------------------------------------
 
@@ -153,8 +153,6 @@ class Express:
     def _received(self, descriptor: int) -> Any:
         """The connection on which a whole request has come; None where it is not whole, and was given back."""
         if descriptor == self._bell:
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._bell)
             return None
         conn, _ = self._idle.pop(descriptor)
         early = conn.sock
@@ -212,7 +210,7 @@ class Express:
             body = self._together.finish(turn)
             is_kept = self._is_open  # what the client is told holds, whatever comes next
             whole = answer.written(body, self._now(), keeps=is_kept)
-            sent = conn.sock.send(whole)
+            sent = conn.sock.send_now(whole)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError:
@@ -270,7 +268,7 @@ class Express:
     def _forget(self, conn: Any) -> None:
         if getattr(conn, "is_on_express", False):
             conn.is_on_express = False
-            self._epoll.unregister(conn.sock)
+            self._epoll.unregister(conn.sock.fileno())
 
     # -- who looks on ---------------------------------------------------------------------------------------------
 

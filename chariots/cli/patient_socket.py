@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
 import struct
 import time
 from typing import Any, Final, Literal, Protocol
+
+from chariots.cli.held_calls import receive_now, send_now
 
 __all__ = ["Arrival", "Early", "PatientSocket", "PatientTlsSocket", "arrived"]
 
@@ -41,6 +44,14 @@ class Early(Protocol):
         Raises:
             BlockingIOError: if nothing is there.
             ssl.SSLError: if the client does not speak TLS as it should.
+        """
+
+    def send_now(self, data: bytes) -> int:
+        """Sends what is taken without waiting for it, and says how many bytes that is.
+
+        Raises:
+            BlockingIOError: if nothing is taken.
+            OSError: if the connection is lost.
         """
 
     def forget_the_pace(self) -> None:
@@ -78,7 +89,7 @@ def _put(early: bytearray, buffer: Any, size: int) -> int:
 
 
 class PatientSocket(socket.socket):
-    """A plain connection; see `Early`."""
+    """A plain connection; see `Early`. It waits where it is not told otherwise, whatever ``setblocking`` says."""
 
     def __init__(self, taken_over: socket.socket) -> None:
         super().__init__(fileno=taken_over.detach())
@@ -92,9 +103,25 @@ class PatientSocket(socket.socket):
 
     def receive_early(self) -> bool:
         """See `Early.receive_early`."""
-        piece = super().recv(_EARLY, socket.MSG_DONTWAIT)
+        piece = receive_now(self)
         self.early += piece
         return bool(piece)
+
+    def send_now(self, data: bytes) -> int:
+        """See `Early.send_now`."""
+        return send_now(self, data)
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        """Sends as every socket does; what is taken at once, without letting go of the interpreter."""
+        sent = 0
+        if isinstance(data, bytes) and len(data) <= _EARLY:
+            with contextlib.suppress(BlockingIOError):
+                sent = send_now(self, data)
+        if sent < len(data):
+            super().sendall(data[sent:], flags)
+
+    def setblocking(self, flag: bool) -> None:
+        """Does nothing: whoever must not wait says so with each call, which takes no call to the system of its own."""
 
     def forget_the_pace(self) -> None:
         """See `Early.forget_the_pace`."""
@@ -186,6 +213,13 @@ class PatientTlsSocket(ssl.SSLSocket):
             if len(self.early) == size:
                 raise BlockingIOError from error
         return len(self.early) > size
+
+    def send_now(self, data: bytes) -> int:
+        """See `Early.send_now`; the connection is one that does not wait."""
+        try:
+            return self.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            raise BlockingIOError from error
 
     def forget_the_pace(self) -> None:
         """See `Early.forget_the_pace`."""

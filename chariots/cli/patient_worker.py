@@ -8,7 +8,9 @@ there are as many connections as a worker takes, the one that has waited longest
 
 from __future__ import annotations
 
+import errno
 import selectors
+import socket
 import ssl
 import threading
 import time
@@ -19,9 +21,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.http import RequestParser
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from chariots.cli.express_making import express_of
+from chariots.cli.held_calls import HeldSelector, accept_now
 from chariots.cli.lingering import LEAVING_SECONDS, Lingering
 from chariots.cli.loop_answers import overloaded, spare_name
 from chariots.cli.patient_socket import ARRIVAL_SECONDS, Arrival, Early, PatientSocket, PatientTlsSocket, arrived
@@ -38,6 +41,8 @@ __all__ = ["PatientWorker", "ARRIVAL_SECONDS"]
 
 BACKLOG_OF_A_THREAD: Final = 16
 
+_AT_ONCE: Final = 16  # connections; the other processes may have time, too
+_NONE_THERE: Final = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_MANY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -60,9 +65,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         threads, self._keepalive = self.cfg.threads, self.cfg.keepalive
         self._most = threads + (BACKLOG_OF_A_THREAD * threads if self.backlog is None else self.backlog)
         self._at_work = 0  # connections that a thread has, or that wait for one
+        self._refused = 0  # requests that no metric counts yet
+        self._told = 0.0  # when the metrics were last brought up to date
         self._spare: dict[str, ThreadPoolExecutor] = {}  # threads for those who look after servers
         self._leaves_at: float | None = None
         self._tls: ssl.SSLContext | None = None
+        self._names: dict[Any, Any] = {}  # listener -> where it listens; the system need not be asked for each client
         self._metrics: Any = None
         self._arriving: dict[Any, float] = {}  # connection -> the moment at which patience ends; the oldest first
         self._lingering = Lingering(self)
@@ -101,6 +109,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 most=self._most,
             )
 
+    def run(self) -> None:
+        """Serves until it is told to stop; gunicorn calls this when all is loaded."""
+        self.poller.close()  # nothing waits there yet
+        self.poller = HeldSelector()
+        super().run()
+
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """Tells ``/readyz`` to say no, and stops a while later; at once when told for the second time."""
         if not self.drain_seconds or leaving.is_set():
@@ -120,10 +134,20 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             for connection in [one for one in self._arriving if not one.sock.early]:
                 self._drop(connection)
 
+    def accept(self, listener: Any) -> None:
+        """Takes in connections that are there, some at once."""
+        for _ in range(min(_AT_ONCE, self.worker_connections - self.nr_conns)):
+            try:
+                taken, client = accept_now(listener)
+            except OSError as error:
+                if error.errno in _NONE_THERE:
+                    return
+                raise
+            self.nr_conns += 1
+            self.enqueue_req(self._taken_over(taken, client, self._name_of(listener)))
+
     def enqueue_req(self, conn: Any) -> None:
         """Lets a request arrive, and then gives it to a thread."""
-        if not isinstance(conn.sock, PatientSocket | PatientTlsSocket):
-            self._take_over(conn)
         conn.data_ready = True  # no thread needs to look whether something comes
         conn.sock.forget_the_pace()
         parser = getattr(conn, "parser", None)
@@ -151,8 +175,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         now = time.monotonic()
         if self._leaves_at is not None and self._leaves_at <= now:
             self.alive = False
-        if self._metrics is not None:
-            self._metrics.waiting.set(self.waiting)
+        if now - self._told > 1.0:
+            self._tell()
         for connection in [one for one, end in self._arriving.items() if end <= now]:
             self._drop(connection)
         # Otherwise gunicorn lets all others wait until one of these connections ends.
@@ -183,14 +207,21 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """How many requests threads answer, or have still to answer."""
         return self._at_work - self._turns.staying + len(self._large)
 
-    def _take_over(self, conn: Any) -> None:
-        if self._tls is None:
-            conn.sock = PatientSocket(conn.sock)
-        else:
-            conn.sock = PatientTlsSocket.over(conn.sock, self._tls)
+    def _name_of(self, listener: Any) -> Any:
+        try:
+            return self._names[listener]
+        except KeyError:
+            name = self._names[listener] = listener.getsockname()
+            return name
+
+    def _taken_over(self, taken: socket.socket, client: Any, server: Any) -> Any:
+        sock = PatientSocket(taken) if self._tls is None else PatientTlsSocket.over(taken, self._tls)
+        conn = TConn(self.cfg, sock, client, server)
+        if self._tls is not None:
             # What gunicorn would do in the thread, the handshake included.
             conn.initialized, conn.parser = True, RequestParser(conn.cfg, conn.sock, conn.client)
         conn.close = partial(self._lingering.close, conn)
+        return conn
 
     def _receive(self, conn: Any, _readable: Any = None) -> None:
         early: Early = conn.sock
@@ -247,6 +278,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _ask_spare(self, conn: Any, name: str) -> None:
         """Has a thread answer that nothing else keeps busy; one for each, since asking a store may take its time."""
+        self._tell()
         conn.sock.setblocking(True)
         spare = self._spare.get(name)
         if spare is None:
@@ -256,12 +288,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _refuse(self, conn: Any) -> None:
         """Says at once that there is no time for a request."""
-        if self._metrics is not None:
-            self._metrics.refused.labels(OverloadedError.slug).inc()
+        self._refused += 1
         conn.sock.setblocking(False)
         answer, length = overloaded(conn.sock.early, self.waiting)
         try:
-            is_told = conn.sock.send(answer) == len(answer)
+            is_told = conn.sock.send_now(answer) == len(answer)
         except OSError:
             is_told = False  # it does not read either
         if not is_told or length is None or not self.alive:
@@ -273,6 +304,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self.method_queue.defer(self._receive, conn)
             return
         self._keep(conn)
+
+    def _tell(self) -> None:
+        """Adds what was counted to the metrics, whose lock may be held by a thread that waits for the interpreter."""
+        self._told = time.monotonic()
+        if self._metrics is not None:
+            self._metrics.waiting.set(self.waiting)
+            self._metrics.refused.labels(OverloadedError.slug).inc(self._refused)
+            self._refused = 0
 
     def _keep(self, conn: Any) -> None:
         """Waits for the next request of a client."""
@@ -352,7 +391,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self.nr_conns -= 1
         try:
             if conn.sock.early:
-                conn.sock.send(answer)
+                conn.sock.send_now(answer)
         except OSError:
             pass  # it does not read either
         finally:

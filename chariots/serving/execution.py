@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from chariots import schema, web
 from chariots.errors import BackendError, ChariotsError
 from chariots.pipelines.copying import with_own_data
+from chariots.serving.places import PLACES
 from chariots.web import tracing
 
 if TYPE_CHECKING:
@@ -148,9 +149,12 @@ def run_request(served: ServedPipeline, snapshot: Snapshot, value: Any, runner: 
     Raises:
         RuntimeError: if an op tries to end the process.
     """
-    if snapshot.trains or snapshot.has_data or served.batcher is None:
+    if snapshot.trains:
+        return run(served, snapshot, value, runner)  # it takes its time, in which others are not to wait
+    if served.batcher is not None and not snapshot.has_data and served.batcher.may_batch(snapshot):
+        return served.batcher.run(snapshot, value, runner), snapshot
+    with PLACES:
         return run(served, snapshot, value, runner)
-    return served.batcher.run(snapshot, value, runner), snapshot
 
 
 def run_as_it_is(snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:

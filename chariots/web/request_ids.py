@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import sys
 from collections.abc import MutableMapping
@@ -15,6 +16,11 @@ HEADER = "X-Request-ID"
 # Where the WSGI environment has the id, once it is decided.
 DECIDED = "chariots.request_id"
 _is_sane = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}").fullmatch
+
+# Of our own, so that nobody's seed makes ids come again; the system, asked each time, would let other threads go first.
+_numbers = random.Random(os.urandom(32))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _numbers.seed(os.urandom(32)))
 
 # The id of work that goes on outside of a request: a job in a worker, a command.
 outside: ContextVar[str | None] = ContextVar("chariots_request_id", default=None)
@@ -34,7 +40,7 @@ def accepted(text: str | None) -> str | None:
 
 def new_request_id() -> str:
     """Makes an id: 32 hexadecimal digits."""
-    return os.urandom(16).hex()
+    return f"{_numbers.getrandbits(128):032x}"
 
 
 def of_environ(environ: MutableMapping[str, Any]) -> str:
