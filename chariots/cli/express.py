@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any, Final, Literal
 
-from chariots.cli.held_calls import HeldEpoll, ring
 from chariots.cli.express_parts import Answer, Run
+from chariots.cli.held_calls import HeldEpoll, ring
 from chariots.cli.patient_socket import arrived
 from chariots.cli.plain_heads import Head
 from chariots.cli.plain_requests import PlainRequests

@@ -1,13 +1,14 @@
 """How does a thread speak with the system without letting go of the interpreter?
 
-Python lets other threads run during every system call. Where those compute, the caller gets the interpreter back when each
-of them has had its turn, whether the call took a second or a microsecond: a loop that makes five calls for each request
-answers nobody any more. What is called here never waits for anything, takes some microseconds, and keeps the interpreter.
-Where the system is not Linux, these are the ordinary calls.
+Python lets other threads run during every system call. Where those compute, the caller gets the interpreter back when
+each of them has had its turn, whether the call took a second or a microsecond: a loop that makes five calls for each
+request answers nobody any more. What is called here never waits for anything, takes some microseconds, and keeps the
+interpreter. Where the system is not Linux, these are the ordinary calls.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -17,7 +18,7 @@ import struct
 import sys
 from typing import Any, Final
 
-__all__ = ["HeldEpoll", "HeldSelector", "accept_now", "receive_now", "ring", "send_now"]
+__all__ = ["IS_HELD", "HeldEpoll", "HeldSelector", "accept_now", "receive_now", "ring", "send_now", "silence"]
 
 IS_HELD: Final = sys.platform == "linux"
 
@@ -30,18 +31,20 @@ _RECEIVED: Final = 2**14  # bytes, received at once
 _buffers: list[Any] = []  # to receive into; each used by one thread at a time
 
 
-def _declared(name: str, *kinds: Any) -> Any:
+def _declared(name: str, result: Any, *kinds: Any) -> Any:
     found = getattr(ctypes.PyDLL(None, use_errno=True), name)
-    found.argtypes, found.restype = kinds, ctypes.c_ssize_t if name in ("recv", "send", "write") else ctypes.c_int
+    found.restype, found.argtypes = result, kinds
     return found
 
 
 if IS_HELD:
-    _recv = _declared("recv", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    _send = _declared("send", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
-    _write = _declared("write", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
-    _accept = _declared("accept4", ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_int)
-    _control = _declared("epoll_ctl", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_char_p)
+    _INT, _SIZE, _SIGNED, _BYTES = ctypes.c_int, ctypes.c_size_t, ctypes.c_ssize_t, ctypes.c_char_p
+    _recv = _declared("recv", _SIGNED, _INT, _BYTES, _SIZE, _INT)
+    _send = _declared("send", _SIGNED, _INT, _BYTES, _SIZE, _INT)
+    _read = _declared("read", _SIGNED, _INT, _BYTES, _SIZE)
+    _write = _declared("write", _SIGNED, _INT, _BYTES, _SIZE)
+    _accept = _declared("accept4", _INT, _INT, _BYTES, ctypes.POINTER(ctypes.c_uint), _INT)
+    _control = _declared("epoll_ctl", _INT, _INT, _INT, _INT, _BYTES)
 
 
 def receive_now(connection: socket.socket) -> bytes:
@@ -89,31 +92,31 @@ def send_now(connection: socket.socket, data: bytes) -> int:
     return _checked(_send(connection.fileno(), data, len(data), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL))
 
 
-def accept_now(listener: socket.socket) -> tuple[socket.socket, Any]:
+def accept_now(listener: socket.socket) -> tuple[int, Any]:
     """Accepts a connection that is there.
 
     Args:
         listener: a socket that listens, and does not wait.
 
     Returns:
-        the connection, and the address of its client.
+        the descriptor of the connection, and the address of its client.
 
     Raises:
         BlockingIOError: if there is none.
         OSError: if it was lost meanwhile, or there is no room for it.
     """
     if not IS_HELD or listener.family not in (socket.AF_INET, socket.AF_INET6):
-        return listener.accept()
+        taken, client = listener.accept()
+        return taken.detach(), client
     address, size = ctypes.create_string_buffer(_ADDRESS), ctypes.c_uint(_ADDRESS)
     descriptor = _checked(_accept(listener.fileno(), address, ctypes.byref(size), socket.SOCK_CLOEXEC))
-    taken = socket.socket(listener.family, listener.type, listener.proto, fileno=descriptor)
     raw: bytes = address.raw
     port: int = struct.unpack_from("!H", raw, 2)[0]
     if listener.family == socket.AF_INET:
-        return taken, (socket.inet_ntop(socket.AF_INET, raw[4:8]), port)
+        return descriptor, (socket.inet_ntop(socket.AF_INET, raw[4:8]), port)
     flow: int = struct.unpack_from("!I", raw, 4)[0]
     scope: int = struct.unpack_from("=I", raw, 24)[0]
-    return taken, (socket.inet_ntop(socket.AF_INET6, raw[8:24]), port, flow, scope)
+    return descriptor, (socket.inet_ntop(socket.AF_INET6, raw[8:24]), port, flow, scope)
 
 
 def ring(bell: int) -> None:
@@ -126,6 +129,19 @@ def ring(bell: int) -> None:
         _checked(_write(bell, _ONE, len(_ONE)))
     else:
         os.write(bell, _ONE)
+
+
+def silence(bell: int) -> None:
+    """Takes back what `ring` did.
+
+    Args:
+        bell: the descriptor of an ``eventfd`` that does not wait.
+    """
+    with contextlib.suppress(BlockingIOError):  # another was quicker
+        if IS_HELD:
+            _checked(_read(bell, ctypes.create_string_buffer(len(_ONE)), len(_ONE)))
+        else:
+            os.read(bell, len(_ONE))
 
 
 def _checked(result: int) -> int:

@@ -91,8 +91,8 @@ def _put(early: bytearray, buffer: Any, size: int) -> int:
 class PatientSocket(socket.socket):
     """A plain connection; see `Early`. It waits where it is not told otherwise, whatever ``setblocking`` says."""
 
-    def __init__(self, taken_over: socket.socket) -> None:
-        super().__init__(fileno=taken_over.detach())
+    def __init__(self, listener: socket.socket, descriptor: int) -> None:
+        super().__init__(listener.family, listener.type, listener.proto, fileno=descriptor)
         self.early = bytearray()
         self.since = time.monotonic()
         self._pace = _Pace()

@@ -24,13 +24,14 @@ from gunicorn.http import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from chariots.cli.express_making import express_of
-from chariots.cli.held_calls import HeldSelector, accept_now
+from chariots.cli.held_calls import IS_HELD, HeldSelector, accept_now
 from chariots.cli.lingering import LEAVING_SECONDS, Lingering
 from chariots.cli.loop_answers import overloaded, spare_name
+from chariots.cli.loop_metrics import LoopMetrics
+from chariots.cli.method_queue import MethodQueue
 from chariots.cli.patient_socket import ARRIVAL_SECONDS, Arrival, Early, PatientSocket, PatientTlsSocket, arrived
 from chariots.cli.plain_requests import PlainRequests
 from chariots.cli.thread_turns import ThreadTurns
-from chariots.errors import OverloadedError
 from chariots.web.around import Around
 from chariots.web.health import leaving
 
@@ -59,19 +60,21 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     backlog: int | None = None
     drain_seconds = 0.0
     has_express = False
+    poller: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if IS_HELD:
+            self.method_queue = MethodQueue()
         threads, self._keepalive = self.cfg.threads, self.cfg.keepalive
         self._most = threads + (BACKLOG_OF_A_THREAD * threads if self.backlog is None else self.backlog)
         self._at_work = 0  # connections that a thread has, or that wait for one
-        self._refused = 0  # requests that no metric counts yet
-        self._told = 0.0  # when the metrics were last brought up to date
+        self._notified = 0.0  # when the arbiter was last told that this process lives
         self._spare: dict[str, ThreadPoolExecutor] = {}  # threads for those who look after servers
         self._leaves_at: float | None = None
         self._tls: ssl.SSLContext | None = None
-        self._names: dict[Any, Any] = {}  # listener -> where it listens; the system need not be asked for each client
-        self._metrics: Any = None
+        self._names: dict[Any, Any] = {}  # listener -> where it listens
+        self._metrics = LoopMetrics(lambda: self.waiting)
         self._arriving: dict[Any, float] = {}  # connection -> the moment at which patience ends; the oldest first
         self._lingering = Lingering(self)
         self._large: deque[tuple[float, Any]] = deque()  # connections whose large bodies wait for a thread, since when
@@ -94,7 +97,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Loads the application, and what it counts with."""
         super().load_wsgi()
         around = getattr(self.wsgi, "wsgi_app", None)
-        self._metrics = around.metrics if isinstance(around, Around) else None
+        self._metrics.metrics = around.metrics if isinstance(around, Around) else None
         if getattr(self.wsgi, "weights", None):
             from chariots.transfer.screens import begin_log
 
@@ -114,6 +117,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self.poller.close()  # nothing waits there yet
         self.poller = HeldSelector()
         super().run()
+
+    def notify(self) -> None:
+        """Tells the arbiter that this process lives, once a second, as gunicorn itself does when nothing happens."""
+        now = time.monotonic()
+        if now - self._notified >= 1.0:
+            self._notified = now
+            super().notify()
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """Tells ``/readyz`` to say no, and stops a while later; at once when told for the second time."""
@@ -138,13 +148,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Takes in connections that are there, some at once."""
         for _ in range(min(_AT_ONCE, self.worker_connections - self.nr_conns)):
             try:
-                taken, client = accept_now(listener)
+                descriptor, client = accept_now(listener)
             except OSError as error:
                 if error.errno in _NONE_THERE:
                     return
                 raise
             self.nr_conns += 1
-            self.enqueue_req(self._taken_over(taken, client, self._name_of(listener)))
+            self.enqueue_req(self._taken_over(listener, descriptor, client))
 
     def enqueue_req(self, conn: Any) -> None:
         """Lets a request arrive, and then gives it to a thread."""
@@ -175,8 +185,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         now = time.monotonic()
         if self._leaves_at is not None and self._leaves_at <= now:
             self.alive = False
-        if now - self._told > 1.0:
-            self._tell()
+        self._metrics.tell_when_due(now)
         for connection in [one for one, end in self._arriving.items() if end <= now]:
             self._drop(connection)
         # Otherwise gunicorn lets all others wait until one of these connections ends.
@@ -207,16 +216,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """How many requests threads answer, or have still to answer."""
         return self._at_work - self._turns.staying + len(self._large)
 
-    def _name_of(self, listener: Any) -> Any:
-        try:
-            return self._names[listener]
-        except KeyError:
-            name = self._names[listener] = listener.getsockname()
-            return name
-
-    def _taken_over(self, taken: socket.socket, client: Any, server: Any) -> Any:
-        sock = PatientSocket(taken) if self._tls is None else PatientTlsSocket.over(taken, self._tls)
-        conn = TConn(self.cfg, sock, client, server)
+    def _taken_over(self, listener: socket.socket, descriptor: int, client: Any) -> Any:
+        if self._tls is None:
+            sock: Early = PatientSocket(listener, descriptor)
+        else:
+            sock = PatientTlsSocket.over(socket.socket(fileno=descriptor), self._tls)
+        if listener not in self._names:  # to ask the system for each would let other threads go first
+            self._names[listener] = listener.getsockname()
+        conn = TConn(self.cfg, sock, client, self._names[listener])
         if self._tls is not None:
             # What gunicorn would do in the thread, the handshake included.
             conn.initialized, conn.parser = True, RequestParser(conn.cfg, conn.sock, conn.client)
@@ -278,7 +285,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _ask_spare(self, conn: Any, name: str) -> None:
         """Has a thread answer that nothing else keeps busy; one for each, since asking a store may take its time."""
-        self._tell()
+        self._metrics.tell()
         conn.sock.setblocking(True)
         spare = self._spare.get(name)
         if spare is None:
@@ -288,7 +295,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _refuse(self, conn: Any) -> None:
         """Says at once that there is no time for a request."""
-        self._refused += 1
+        self._metrics.refused += 1
         conn.sock.setblocking(False)
         answer, length = overloaded(conn.sock.early, self.waiting)
         try:
@@ -304,14 +311,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self.method_queue.defer(self._receive, conn)
             return
         self._keep(conn)
-
-    def _tell(self) -> None:
-        """Adds what was counted to the metrics, whose lock may be held by a thread that waits for the interpreter."""
-        self._told = time.monotonic()
-        if self._metrics is not None:
-            self._metrics.waiting.set(self.waiting)
-            self._metrics.refused.labels(OverloadedError.slug).inc(self._refused)
-            self._refused = 0
 
     def _keep(self, conn: Any) -> None:
         """Waits for the next request of a client."""

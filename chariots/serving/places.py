@@ -1,8 +1,8 @@
 """How many requests compute at the same time, where the interpreter lets one thread compute at a time?
 
-Threads whose ops hold the interpreter gain nothing from each other, and whoever reads and refuses requests beside eight of
-them gets a ninth of it. So runs take places. There are few while the processors, or the one interpreter, have all that
-they can do, and soon one for each thread where ops wait for something else, or compute outside of the interpreter.
+Threads whose ops hold the interpreter gain nothing from each other, and whoever reads and refuses requests beside eight
+of them gets a ninth of it. So runs take places. There are few while the processors, or the one interpreter, have all
+that they can do, and soon one for each thread where ops wait for something else, or compute outside of the interpreter.
 """
 
 from __future__ import annotations

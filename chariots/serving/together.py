@@ -92,14 +92,15 @@ class Together:
             None where it takes longer, nothing is called there, or somebody else has a say in it.
         """
         served = self._fast_path.served_at(path)
-        if served is None or not self._fast_path.may_ever_pass():
+        if served is None:
             return None
         snapshot = served.current
         is_tried = served.routing is not None and served.routing.is_active
         if is_tried or not snapshot.is_ready or snapshot.trains or snapshot.has_data:
             return None
         manner: Manner = "together" if _runs_together(served, snapshot) else "alone"
-        return manner if snapshot.pace.is_below(QUICK_SECONDS[manner]) else None
+        is_quick = snapshot.pace.is_below(QUICK_SECONDS[manner])
+        return manner if is_quick and self._fast_path.may_ever_pass() else None
 
     def read(self, environ: WSGIEnvironment, start_response: StartResponse, owner: Any) -> Turn | None:
         """Reads a request.
