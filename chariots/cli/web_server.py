@@ -30,7 +30,6 @@ from chariots.web.settings import METRICS_FOLDER, SHARED_FOLDER
 __all__ = ["Listener", "serve_application", "server_options"]
 
 GRACE_SECONDS: Final = 30  # for what runs to end
-SWITCH_SECONDS: Final = 0.0002
 LOAD_FAILED: Final = 4  # gunicorn stops for good when a worker leaves with this code
 # gunicorn's own lines about a worker that could not load the app, which we tell in one line instead
 NOISE: Final = ("Worker (pid:%s) exited with code %s.", "Shutting down: %s", "Reason: %s")
@@ -294,8 +293,6 @@ def _worker_class(listener: Listener) -> type:
 def _begin(_: Any, _worker: Any) -> None:
     part_from_others()
     keep_freed_memory()
-    # Whoever reads requests waits so long for each thread that computes; Python's own 5 ms would be 40 with eight.
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _forget(_: Any, worker: Any) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+
 import flask
 import pytest
 
@@ -11,6 +14,28 @@ from chariots.web.request_ids import accepted, new_request_id, outside
 
 def test_outside_of_a_request_there_is_none() -> None:
     assert current_request_id() is None
+
+
+def test_processes_that_share_a_parent_make_ids_of_their_own() -> None:
+    made = {new_request_id()}
+    for _ in range(3):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(writer, new_request_id().encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.close(writer)
+        with os.fdopen(reader) as told:
+            made.add(told.read())
+    assert len(made | {new_request_id()}) == 5
+
+
+def test_nobodys_seed_makes_ids_come_again() -> None:
+    random.seed(1)
+    first = new_request_id()
+    random.seed(1)
+    assert new_request_id() != first
 
 
 def test_work_outside_of_requests_may_carry_one() -> None:
