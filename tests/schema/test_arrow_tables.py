@@ -167,3 +167,42 @@ def test_a_missing_pyarrow_is_named_with_the_extra_that_brings_it():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith("415 ")
     assert "pip install 'chariots[arrow]'" in done.stdout
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int8", "uint16", "int64"])
+@pytest.mark.parametrize("columns", [1, 7])
+def test_plain_numbers_of_any_kind_and_order_come_back(order, kind, columns):
+    numbers = np.asarray(np.random.default_rng(0).integers(0, 100, (13, columns)), dtype=kind, order=order)
+    frame = pd.DataFrame(numbers, columns=[f"c{number}" for number in range(columns)])
+    found = arrow_tables.loads(arrow_tables.dumps(frame))
+    pd.testing.assert_frame_equal(found, frame)
+    found.iloc[0, 0] = 7  # it is the caller's own
+
+
+def test_numbers_in_the_byte_order_of_another_machine_are_not_taken_for_ours():
+    frame = pd.DataFrame({"a": np.arange(4, dtype=">i4")})
+    try:
+        found = arrow_tables.loads(arrow_tables.dumps(frame))
+    except UnsupportedError:
+        return
+    assert found["a"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("lengths", [[3, 0, 2], [1, 1, 1], [5]])
+def test_batches_of_any_length_become_one_frame(lengths):
+    batches = [
+        pa.record_batch({"a": np.arange(length, dtype="f8"), "b": np.arange(length, dtype="f8") * 10})
+        for length in lengths
+    ]
+    found = arrow_tables.loads(written(pa.Table.from_batches(batches)))
+    rows = [float(row) for length in lengths for row in range(length)]
+    assert found.to_dict("list") == {"a": rows, "b": [10 * row for row in rows]}
+
+
+def test_columns_that_lie_anywhere_come_back():
+    """Columns with a place for missing values, though none is missing, lie at other distances than those without."""
+    every = np.arange(100, dtype="f8")
+    columns = {"a": pa.array(every), "b": pa.array([*every.tolist()[:-1], None]).fill_null(99.0), "c": pa.array(every)}
+    found = arrow_tables.loads(written(pa.table(columns).slice(10, 50)))
+    assert found.to_dict("list") == {name: every[10:60].tolist() for name in "abc"}
