@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from chariots.errors import MalformedRequestError, MissingExtraError
@@ -169,7 +170,7 @@ def _numbers(columns: list[Any], kind: Any, arrow: Any) -> Any:
 
     rows = len(columns[0])
     places = [column.buffers()[1].address for column in columns] if rows else []
-    distances = {after - before for before, after in zip(places, places[1:], strict=False)}
+    distances = {after - before for before, after in pairwise(places)}
     if not places or len(distances) > 1 or any(column.offset for column in columns):
         return np.array([column.to_numpy() for column in columns])
     # They lie in the message one as far behind the other as the next, and are copied in one go.
