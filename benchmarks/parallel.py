@@ -11,23 +11,19 @@ import gc
 import importlib.util
 import logging
 import os
-import resource
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from benchmarks import parallel_arrays
 from benchmarks.runner import build, hamilton_module, links, make_nodes, node_parts, plain_loop
 from benchmarks.table import Row, interleaved, median
 
 NODES = 1000
 BRANCHES = 8
-ARRAY_BYTES = 100_000_000
-CHAIN = 10
 MANY = 100_000
 
 
@@ -45,7 +41,7 @@ def main(short: bool = False) -> list[Row]:
         *(row for shape in ("chain", "layers") for row in _dispatch_rows(shape, rounds)),
         _speed_up_row("threads", 0.9, 2 if short else 5),
         _speed_up_row("processes", 0.85, 2 if short else 5),
-        *_array_rows(2 if short else 5),
+        *parallel_arrays.rows(3 if short else 7),
         *_many_rows(10_000 if short else MANY),
     ]
 
@@ -239,124 +235,6 @@ def _plain_speed_up(where: str, op: Any, data: bytes, workers: int) -> None:
         children.append(pid)
     for child in children:
         os.waitpid(child, 0)
-
-
-# -- a large array ------------------------------------------------------------------------------------------------
-
-
-def _array_rows(rounds: int) -> list[Row]:
-    import numpy as np
-
-    from chariots.pipelines import Pipeline
-    from chariots.pipelines.nodes import Node
-    from chariots.pipelines.ops import BaseOp
-    from chariots.pipelines.runners import ProcessRunner, SequentialRunner
-
-    class Look(BaseOp):
-        """Hands the array on; next to no work, so that what is measured is the way."""
-
-        def execute(self, array: Any) -> Any:
-            array[0] += 1
-            return array
-
-    array = np.ones(ARRAY_BYTES // 8)
-    last = CHAIN - 1
-    nodes = [
-        Node(
-            Look(),
-            [f"v{i - 1}" if i else "__pipeline_input__"],
-            "__pipeline_output__" if i == last else f"v{i}",
-            f"n{i}",
-        )
-        for i in range(CHAIN)
-    ]
-    pipeline, sequential = Pipeline(nodes, "array"), SequentialRunner()
-    with ProcessRunner(2) as runner, ProcessPoolExecutor(2) as pool:
-        runner.run(pipeline, array)
-        pool.submit(_add_one, 1).result()
-        tasks: dict[str, Callable[[], float]] = {
-            "copy": lambda: _wall(array.copy),
-            "sequential": lambda: _wall(lambda: sequential.run(pipeline, array)),
-            "processes": lambda: _wall(lambda: runner.run(pipeline, array)),
-            "by value": lambda: _wall(lambda: _by_value(pool, array)),
-        }
-        took = {name: median(values) for name, values in interleaved(tasks, rounds).items()}
-        peak = _peak_memory(lambda: runner.run(pipeline, array))
-    copies = (took["processes"] - took["sequential"]) / took["copy"]
-    what = f"{ARRAY_BYTES // 10**6} MB through {CHAIN} nodes in processes"
-    by_value = took["by value"] / took["processes"]
-    return [
-        Row(
-            "parallel",
-            f"{what}: overhead in copies of it",
-            copies,
-            "x",
-            3.0,
-            "<=",
-            f"a copy takes {took['copy']:.3f} s",
-        ),
-        Row(
-            "parallel",
-            f"{what}: peak memory / array",
-            peak / ARRAY_BYTES,
-            "x",
-            2.5,
-            "<=",
-            "beyond what was there before",
-        ),
-        Row("parallel", f"{what}: times faster than by value", by_value, "x", 5.0, ">=", "ProcessPoolExecutor"),
-    ]
-
-
-def _touch(array: Any) -> Any:
-    array[0] += 1
-    return array
-
-
-def _by_value(pool: ProcessPoolExecutor, array: Any) -> Any:
-    for _ in range(CHAIN):
-        array = pool.submit(_touch, array).result()
-    return array
-
-
-def _peak_memory(work: Callable[[], Any]) -> int:
-    """By how much the memory of this process and its children grows, shared pages counted once (Linux)."""
-    gc.collect()
-    before, peak, over = _memory(), 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not over.is_set():
-            peak = max(peak, _memory() - before)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        result = work()
-        peak = max(peak, _memory() - before)
-        del result
-    finally:
-        over.set()
-        watcher.join()
-    return peak
-
-
-def _memory() -> int:
-    """Bytes of this process and its children, shared pages counted once; of what has no process yet as well."""
-    total = 0
-    for pid in (os.getpid(), *_children()):
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
-    return total or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _children() -> list[int]:
-    found = Path(f"/proc/{os.getpid()}/task")
-    if not found.is_dir():
-        return []
-    return [int(pid) for task in found.iterdir() for pid in (task / "children").read_text().split()]
 
 
 # -- many nodes ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from chariots.errors import MissingExtraError, nearest
 from chariots.pipelines.at_work import AtWork
 from chariots.pipelines.calling import try_again
 from chariots.pipelines.elsewhere import chain_of, goes_whole, is_sent, reads_of, with_op_callbacks
-from chariots.pipelines.handles import Handle, values_of
+from chariots.pipelines.handles import Handle, value_of, values_of
 from chariots.pipelines.op_state import take_over
 from chariots.pipelines.parallel import ParallelRunner
 from chariots.pipelines.parallel_run import Chain, Interrupted, NodeFailure, Run
@@ -26,6 +27,8 @@ from chariots.pipelines.reporting import is_wanted
 from chariots.pipelines.resources import Resources
 from chariots.pipelines.shipments import Shipments
 from chariots.runners.errands import Errand, Failed, Result, Step
+from chariots.runners.kept_values import KEPT_BYTES, KeptValue, KeptValues, OnCluster
+from chariots.runners.parcels import Parcel
 
 if TYPE_CHECKING:
     from chariots.pipelines.caching import NodeCache
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from chariots.pipelines.ops import BaseOp
     from chariots.pipelines.pipeline import Pipeline
 
-__all__ = ["ClusterRunner", "check_options", "missing_extra"]
+__all__ = ["ClusterRunner", "LostError", "check_options", "missing_extra"]
 
 Reference = TypeVar("Reference")
 """What stands, with the cluster's own library, for something that is there."""
@@ -46,18 +49,34 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
 
     What a node returns stays on the cluster for those that read it, and is brought here only where somebody here wants
     to see it: callbacks, nodes that hold no op, and whoever called `run`. Nodes that follow each other and nothing else
-    go there as one task. An op is sent when it is first needed, and again when it has learned or was loaded.
+    go there as one task. An op is sent when it is first needed, and again when it has learned or was loaded. A large
+    value from here is sent once, and again when it has changed or the cluster has lost it.
 
     Args:
         max_workers: how many tasks of a run may be on their way at the same time.
         cache: where the outputs of nodes with ``cache=True`` are kept; see `SequentialRunner`.
+        kept_bytes: how many bytes of large values from here may stay on the cluster when a run is over, so that a later
+            one need not send them again; 0 for none.
+
+    Raises:
+        ValueError: if a number cannot be.
     """
 
-    def __init__(self, max_workers: int | None = None, cache: NodeCache | str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        cache: NodeCache | str | os.PathLike[str] | None = None,
+        kept_bytes: float = KEPT_BYTES,
+    ) -> None:
         super().__init__(MOST_AT_ONCE if max_workers is None else max_workers, cache=cache)
+        if not isinstance(kept_bytes, int | float) or not kept_bytes >= 0:
+            raise ValueError(
+                f"{type(self).__name__} was given kept_bytes={kept_bytes!r}; give a number of bytes, 0 to keep nothing"
+            )
         self.resources = _LeftToTheCluster(type(self).__name__, self.max_workers)
         self._shipping = threading.Lock()  # so that nothing is sent twice that two nodes need at once
         self._shipments = _Sent(self.send)
+        self._kept = KeptValues(kept_bytes, self.put, self.is_there)
         self._name = uuid4().hex
         self._numbers = itertools.count()
         self._at_work: AtWork[Any] = AtWork()
@@ -73,11 +92,19 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
         """
 
     @abstractmethod
-    def convert(self, value: Any) -> Handle:
-        """Puts a value on the cluster, unless it is there.
+    def put(self, parcel: Parcel) -> OnCluster:
+        """Puts a value on the cluster, where it stays as long as somebody here holds what is returned.
 
         Args:
-            value: the value, or a handle that stands for it.
+            parcel: the value; what becomes of it when this has returned does not matter.
+        """
+
+    @abstractmethod
+    def is_there(self, value: OnCluster) -> bool:
+        """Whether the cluster still has what it was sent.
+
+        Args:
+            value: what `put` has returned.
         """
 
     @abstractmethod
@@ -85,7 +112,7 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
         self,
         errand: Errand,
         ops: Sequence[Reference],
-        values: Sequence[Handle],
+        values: Sequence[Any],
         needs: Mapping[str, float],
         run: Run | None,
     ) -> tuple[list[Handle], Result]:
@@ -103,10 +130,19 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
             could not be split; and what else came of it.
 
         Raises:
+            LostError: if the cluster has lost an op or a value.
             Exception: why it could not be run.
         """
 
     # -- what is the same for all -------------------------------------------------------------------------------------
+
+    def convert(self, value: Any) -> Handle:
+        """Puts a value on the cluster, unless it is there.
+
+        Args:
+            value: the value, or a handle that stands for it.
+        """
+        return value if isinstance(value, OnCluster) else self._kept.of(Parcel.of(value_of(value)))
 
     def outputs_of(self, run: Run, position: int, args: list[Any]) -> Sequence[Any] | Chain:
         """Executes a node, and those that follow it and nothing else; see `ParallelRunner.outputs_of`."""
@@ -194,6 +230,33 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
         run: Run | None,
     ) -> tuple[list[Handle], Result]:
         """Has a worker run ops one after the other, and gives them the state that they came to."""
+        attempt = partial(self._tried, names, ops, reads, parts, timeout, needs, run)
+        try:
+            found, result = attempt()
+        except LostError as lost:  # somebody has restarted the cluster, for instance
+            self._shipments.clear()
+            for value in {arg for args in reads for arg in args if isinstance(arg, KeptValue)}:
+                if value.handle in lost.values:
+                    self._kept.again(value)
+            try:
+                found, result = attempt()
+            except LostError as lost:
+                raise lost.error from None
+        for number, state in result.states.items():
+            take_over(ops[number], state.value())
+        return found, result
+
+    def _tried(
+        self,
+        names: Sequence[str],
+        ops: Sequence[BaseOp],
+        reads: Sequence[Sequence[Handle | None]],
+        parts: int,
+        timeout: float | None,
+        needs: Mapping[str, float],
+        run: Run | None,
+    ) -> tuple[list[Handle], Result]:
+        """Has a worker run ops one after the other."""
         values: list[Handle] = []
         steps: list[Step] = []
         with self._shipping:
@@ -203,13 +266,10 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
             for arg in args:
                 numbers.append(None if arg is None else len(values))
                 if arg is not None:
-                    values.append(arg)
+                    values.append(arg.handle if isinstance(arg, KeptValue) else arg)
             steps.append(Step(name, f"{self._name}-{shipment.op}", shipment.token, tuple(numbers)))
         errand = Errand(f"{self._name}-{next(self._numbers)}", tuple(steps), parts, timeout, is_wanted())
-        found, result = self.perform(errand, [shipment.packed for shipment in sent], values, needs, run)
-        for number, state in result.states.items():
-            take_over(ops[number], state.value())
-        return found, result
+        return self.perform(errand, [shipment.packed for shipment in sent], values, needs, run)
 
     @contextmanager
     def noted(self, run: Run | None, task: Any) -> Iterator[None]:
@@ -251,10 +311,29 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
         if tasks:
             self.cancel(tasks)
 
+    def forget(self) -> None:
+        """Forgets what is on the cluster, for that is left, or another one than it was."""
+        self._shipments.clear()
+        self._kept.clear()
+
     def close(self) -> None:
         """Leaves the cluster, or ends it where the runner has started it; a later run begins anew."""
-        self._shipments.clear()
+        self.forget()
         super().close()
+
+
+class LostError(Exception):
+    """Raised where a cluster has lost what it was sent.
+
+    Args:
+        error: what its library says.
+        values: which of the values may be lost; an op may be as well.
+    """
+
+    def __init__(self, error: BaseException, values: Sequence[Handle]) -> None:
+        super().__init__(error)
+        self.error = error
+        self.values = values
 
 
 class _Sent(Shipments[Reference]):

@@ -6,22 +6,21 @@ import contextvars
 import functools
 import inspect
 import os
-import pickle
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import cloudpickle
 
 from chariots.errors import WorkerLostError
 from chariots.pipelines.handles import Handle
 from chariots.pipelines.parallel import checked_workers
 from chariots.pipelines.reporting import progress
-from chariots.runners.cluster_runner import ClusterRunner, check_options, missing_extra
+from chariots.runners.cluster_runner import ClusterRunner, LostError, check_options, missing_extra
 from chariots.runners.dask_needs import needs_of
 from chariots.runners.errands import Errand, Failed, Result, Shown, do
+from chariots.runners.kept_values import KEPT_BYTES, OnCluster
+from chariots.runners.parcels import Parcel
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -33,6 +32,7 @@ __all__ = ["DaskRunner"]
 
 SMALL = 32 * 1024  # bytes up to which a value travels with the task that reads it
 _TOPIC = "chariots-progress"
+_THERE = {"pending", "finished"}
 
 
 class DaskRunner(ClusterRunner["Future"]):
@@ -58,6 +58,7 @@ class DaskRunner(ClusterRunner["Future"]):
             share of the machine): ``{"gpu": 1}``, for instance.
         max_workers: how many tasks of a run may be on their way at the same time.
         cache: where the outputs of nodes with ``cache=True`` are kept; see `SequentialRunner`.
+        kept_bytes: how many bytes of large inputs may stay on the cluster when a run is over; see `ClusterRunner`.
         **client_options: further arguments of `distributed.Client`, such as ``security``.
 
     Raises:
@@ -75,6 +76,7 @@ class DaskRunner(ClusterRunner["Future"]):
         resources: Mapping[str, float] | None = None,
         max_workers: int | None = None,
         cache: NodeCache | str | os.PathLike[str] | None = None,
+        kept_bytes: float = KEPT_BYTES,
         **client_options: Any,
     ) -> None:
         try:
@@ -87,7 +89,7 @@ class DaskRunner(ClusterRunner["Future"]):
                 f"DaskRunner was given the address {address!r} and how many workers to start, or what they have; a "
                 "cluster that is there already has its workers, so leave one of the two out"
             )
-        super().__init__(max_workers, cache)
+        super().__init__(max_workers, cache, kept_bytes)
         self.address = address
         if n_workers is None:
             n_workers = min(self.max_workers, checked_workers("DaskRunner", None))
@@ -106,6 +108,7 @@ class DaskRunner(ClusterRunner["Future"]):
         with self._connecting:
             if self._client is None or self._client.status in ("closed", "closing"):
                 self._client = self._connect()
+                self.forget()
             return self._client
 
     def _connect(self) -> Client:
@@ -139,25 +142,24 @@ class DaskRunner(ClusterRunner["Future"]):
 
     def send(self, data: bytes) -> Future:
         """Puts bytes on the cluster; see `ClusterRunner.send`."""
-        return _kept(self.client, _keep, data)
+        return _kept(self.client, data)
 
-    def convert(self, value: Any) -> Handle:
-        """Puts a value on the cluster; see `ClusterRunner.convert`."""
-        if isinstance(value, OnDask | Inline):
-            return value
-        if isinstance(value, Handle):
-            value = value.value()
-        data = cloudpickle.dumps(value)
-        if len(data) <= SMALL:
-            return Inline(data)
-        # As a task that makes the value of bytes: so that Dask can make it again where it is lost with a worker.
-        return OnDask(_kept(self.client, _load, data), 0)
+    def put(self, parcel: Parcel) -> OnCluster:
+        """Puts a value on the cluster; see `ClusterRunner.put`."""
+        data = parcel.written()
+        # Bytes, of which each task that reads them makes a value of its own, for an op may change what it is given; as
+        # the result of a task, so that Dask has them again that were lost with a worker.
+        return Sent(data if parcel.size <= SMALL else self.send(data))
+
+    def is_there(self, value: OnCluster) -> bool:
+        """Whether the cluster still has what it was sent; see `ClusterRunner.is_there`."""
+        return not isinstance(value, Sent) or _is_there(value.sent)
 
     def perform(
         self,
         errand: Errand,
         ops: Sequence[Future],
-        values: Sequence[Handle],
+        values: Sequence[Sent | OnDask],
         needs: Mapping[str, float],
         run: Run | None,
     ) -> tuple[list[Handle], Result]:
@@ -166,8 +168,8 @@ class DaskRunner(ClusterRunner["Future"]):
         asked = needs_of(client, errand.name, needs) if needs else None
         if errand.tells:
             self._told[errand.id] = contextvars.copy_context()
-        sent = [value.data if isinstance(value, Inline) else value.future for value in values]  # type: ignore[attr-defined]
-        picks = [value.part if isinstance(value, OnDask) else -1 for value in values]
+        sent = [value.sent for value in values]
+        picks = [value.part for value in values]
         try:
             future = client.submit(
                 _run, errand, picks, *ops, *sent, key=f"{errand.name}-{errand.id}", pure=False, resources=asked
@@ -176,6 +178,8 @@ class DaskRunner(ClusterRunner["Future"]):
                 error = future.exception()  # waits, and fetches nothing but that
                 if error is not None:
                     raise _raised(errand, error)
+                if future.cancelled() and not all(map(_is_there, [*ops, *sent])):
+                    raise LostError(_error_of(future), [value for value in values if not _is_there(value.sent)])
                 result = Result((None,) * errand.parts)
                 if future.type is not Result:
                     result = client.submit(_shown, future, key=f"shown-{errand.id}", pure=False).result()
@@ -210,38 +214,51 @@ class DaskRunner(ClusterRunner["Future"]):
             context.run(progress, *told)
 
 
-class Inline(Handle):
-    """A small value, which travels with whoever reads it."""
+class Sent(OnCluster):
+    """A value that was sent from here: with each task that reads it, or once for all of them."""
 
-    __slots__ = ("data",)
+    __slots__ = ("sent",)
+    part: int | None = None
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, sent: bytes | Future) -> None:
+        self.sent = sent
 
     def value(self) -> Any:
         """The value."""
-        return pickle.loads(self.data)  # noqa: S301  # pickled by this very process
+        return Parcel.read(self.sent if isinstance(self.sent, bytes) else self.sent.result())
 
 
-class OnDask(Handle):
-    """A value that a worker of the cluster has."""
+class OnDask(OnCluster):
+    """A value that a worker of the cluster has made."""
 
-    __slots__ = ("future", "part")
+    __slots__ = ("part", "sent")
 
     def __init__(self, future: Future, part: int) -> None:
-        self.future = future
+        self.sent = future
         self.part = part
 
     def value(self) -> Any:
         """Brings the value here."""
-        return _part(self.future.result(), self.part)
+        return _part(self.sent.result(), self.part)
 
 
-def _kept(client: Client, function: Callable[[bytes], Any], data: bytes) -> Future:
+def _error_of(future: Future) -> BaseException:
+    try:
+        future.result()
+    except BaseException as error:  # noqa: BLE001  # it is raised where the node is known
+        return error
+    raise AssertionError("a future that was cancelled has a result")
+
+
+def _is_there(sent: bytes | Future) -> bool:
+    return isinstance(sent, bytes) or sent.status in _THERE
+
+
+def _kept(client: Client, data: bytes) -> Future:
     import dask
 
     with _silence, dask.config.set({"distributed.admin.large-graph-warning-threshold": 2**62}):
-        return client.submit(function, data, pure=False)
+        return client.submit(_keep, data, pure=False)
 
 
 _silence = threading.Lock()
@@ -266,11 +283,6 @@ def _keep(data: bytes) -> bytes:
     return data
 
 
-def _load(data: bytes) -> Result:
-    _tell_sizes()
-    return Result((pickle.loads(data),))  # noqa: S301  # sent by the user of this cluster
-
-
 def _shown(result: Result) -> Result:
     """All of a result but the values, which stay where they are."""
     if isinstance(result, Failed):
@@ -292,7 +304,7 @@ def _tell_sizes() -> None:
     sizeof.register(Result)(lambda result: sum(map(sizeof, result.parts)))
 
 
-def _run(errand: Errand, picks: Sequence[int], *found: Any) -> Result:
+def _run(errand: Errand, picks: Sequence[int | None], *found: Any) -> Result:
     from distributed import get_worker
 
     _tell_sizes()
@@ -301,7 +313,7 @@ def _run(errand: Errand, picks: Sequence[int], *found: Any) -> Result:
 
     def value(number: int) -> Any:
         pick, one = picks[number], values[number]
-        return pickle.loads(one) if pick < 0 else _part(one, pick)  # noqa: S301  # sent by the user of this cluster
+        return Parcel.read(one) if pick is None else _part(one, pick)
 
     return do(
         errand,

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from chariots.errors import WorkerLostError
 from chariots.pipelines.handles import Handle
 from chariots.pipelines.reporting import progress
-from chariots.runners.cluster_runner import ClusterRunner, check_options, missing_extra
+from chariots.runners.cluster_runner import ClusterRunner, LostError, check_options, missing_extra
 from chariots.runners.errands import Errand, Result, do
+from chariots.runners.kept_values import KEPT_BYTES, OnCluster
 from chariots.runners.parcels import Parcel
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class RayRunner(ClusterRunner[Any]):
             machine, which is started when it is first needed and ended by `close`.
         max_workers: how many tasks of a run may be on their way at the same time.
         cache: where the outputs of nodes with ``cache=True`` are kept; see `SequentialRunner`.
+        kept_bytes: how many bytes of large inputs may stay on the cluster when a run is over; see `ClusterRunner`.
         **options: further arguments of `ray.init`, such as ``num_cpus``, ``num_gpus`` and ``object_store_memory`` for a
             local cluster, or ``runtime_env`` for one that is there.
 
@@ -63,6 +65,7 @@ class RayRunner(ClusterRunner[Any]):
         *,
         max_workers: int | None = None,
         cache: NodeCache | str | os.PathLike[str] | None = None,
+        kept_bytes: float = KEPT_BYTES,
         **options: Any,
     ) -> None:
         try:
@@ -70,7 +73,7 @@ class RayRunner(ClusterRunner[Any]):
         except ImportError as error:
             raise missing_extra("RayRunner", "ray") from error
         check_options("RayRunner", options, inspect.signature(ray.init).parameters)
-        super().__init__(max_workers, cache)
+        super().__init__(max_workers, cache, kept_bytes)
         self.address = address
         self._options = options
         self._connecting = threading.Lock()
@@ -86,6 +89,7 @@ class RayRunner(ClusterRunner[Any]):
         with self._connecting:
             if not ray.is_initialized():
                 self._reporter = None
+                self.forget()
                 _join(self.address, self._options, id(self))
             elif id(self) not in _using and _using:
                 with _using_lock:
@@ -104,19 +108,23 @@ class RayRunner(ClusterRunner[Any]):
         """Puts bytes on the cluster; see `ClusterRunner.send`."""
         return self._ray().put(data)
 
-    def convert(self, value: Any) -> Handle:
-        """Puts a value on the cluster; see `ClusterRunner.convert`."""
-        if isinstance(value, OnRay):
-            return value
-        if isinstance(value, Handle):
-            value = value.value()
-        return OnRay(self._ray().put(Parcel.of(value)))
+    def put(self, parcel: Parcel) -> OnCluster:
+        """Puts a value on the cluster; see `ClusterRunner.put`."""
+        return OnRay(self._ray().put(parcel))
+
+    def is_there(self, value: OnCluster) -> bool:
+        """Whether the cluster still has what it was sent; see `ClusterRunner.is_there`."""
+        import ray
+
+        if not isinstance(value, OnRay) or not ray.is_initialized():
+            return False
+        return bool(ray.wait([value.reference], timeout=0, fetch_local=False)[0])
 
     def perform(
         self,
         errand: Errand,
         ops: Sequence[Any],
-        values: Sequence[Handle],
+        values: Sequence[OnRay],
         needs: Mapping[str, float],
         run: Run | None,
     ) -> tuple[list[Handle], Result]:
@@ -132,13 +140,15 @@ class RayRunner(ClusterRunner[Any]):
             name=errand.name,
         )
         # The ops within a list: so that they are fetched by those workers alone that do not have them.
-        came = task.remote(errand, list(ops), reporter, *[value.reference for value in values])  # type: ignore[attr-defined]
+        came = task.remote(errand, list(ops), reporter, *[value.reference for value in values])
         *parts, came = came if isinstance(came, list) else [came]
         with self.noted(run, came):
             try:
                 if reporter is not None:
                     _pass_on(ray, errand, came, reporter)
                 result: Result = ray.get(came)
+            except ray.exceptions.ObjectLostError as error:
+                raise LostError(error, values) from None
             except ray.exceptions.RayError as error:
                 raise _raised(errand, error, ray) from None
         return [OnRay(part) for part in parts[: len(result.parts)]], result
@@ -167,7 +177,7 @@ class CancelledError(Exception):
     """Raised for an op that was cancelled."""
 
 
-class OnRay(Handle):
+class OnRay(OnCluster):
     """A value that the cluster has."""
 
     __slots__ = ("reference",)

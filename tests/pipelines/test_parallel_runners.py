@@ -367,8 +367,8 @@ def test_a_large_array_is_written_once_for_all_that_read_it(
     from chariots.pipelines.processes import shared
 
     kept: list[int] = []
-    memory = shared._memory
-    monkeypatch.setattr(shared, "_memory", lambda: (kept.append(1), memory())[1])
+    memory = shared.new_segment
+    monkeypatch.setattr(shared, "new_segment", lambda size: (kept.append(size), memory(size))[1])
 
     class Total(BaseOp):
         def execute(self, array: Any) -> Any:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from chariots.pipelines.processes.mappings import Slice
+from chariots.pipelines.processes.segments import Segment, received
 from chariots.pipelines.processes.shared import Packed
 
 __all__ = ["Channel", "inherited", "pair"]
@@ -45,8 +47,20 @@ class Channel:
         Raises:
             OSError: if nobody is at the other end.
         """
-        body = pickle.dumps((message, [(value.layout, value.data) for value in values]), protocol=5)
-        descriptors = [value.descriptor for value in values if value.descriptor is not None]
+        segments = list({segment: None for value in values for segment in value.segments()})
+        numbers: dict[Segment | None, int] = {segment: number for number, segment in enumerate(segments)}
+        written = [
+            (
+                value.layout,
+                value.data,
+                numbers.get(value.segment),
+                [(part, numbers[one.segment], one.offset, one.changes) for part, one in value.slices.items()],
+            )
+            for value in values
+        ]
+        names = [(segment.size, segment.name) for segment in segments]
+        body = pickle.dumps((message, names, written), protocol=5)
+        descriptors = [segment.descriptor for segment in segments]
         header = _HEADER.pack(len(body), len(descriptors))
         with self._sending:
             self._socket.settimeout(None)
@@ -80,11 +94,19 @@ class Channel:
                 if not byte:
                     raise EOFError
                 descriptors.extend(found)
-            message, values = pickle.loads(self._exactly(length))  # noqa: S301  # from the process at the other end, which is ours
+            message, names, values = pickle.loads(self._exactly(length))  # noqa: S301  # from the process at the other end, which is ours
         except (ConnectionError, struct.error) as error:
             raise EOFError from error
-        remaining = iter(descriptors)
-        return message, [Packed(layout, data, next(remaining) if data is None else None) for layout, data in values]
+        segments = [received(found, size, name) for found, (size, name) in zip(descriptors, names, strict=True)]
+        return message, [
+            Packed(
+                layout,
+                data,
+                None if own is None else segments[own],
+                {part: Slice(segments[number], offset, changes) for part, number, offset, changes in slices},
+            )
+            for layout, data, own, slices in values
+        ]
 
     def close(self) -> None:
         """Closes this end."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chariots.pipelines import op_state
 from chariots.pipelines.error_travel import pack_error
 from chariots.pipelines.ops import BaseOp
 from chariots.pipelines.processes.channel import Channel, inherited
-from chariots.pipelines.processes.messages import Done, Failed, Order, Progress, Step
+from chariots.pipelines.processes.messages import Done, Failed, Order, Progress, Step, Uses
+from chariots.pipelines.processes.segments import held, lent, note_passed_on, spoiled
 from chariots.pipelines.processes.shared import Packed, pack, unpack
 from chariots.pipelines.reporting import reporting_to
 
@@ -29,6 +30,7 @@ def main(channel: int, life: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever gave the order decides what Ctrl+C means
     os.set_inheritable(life, False)
     threading.Thread(target=_leave_with, args=(life,), name="chariots-life", daemon=True).start()
+    note_passed_on()
     orders = inherited(channel)
     ops: dict[int, BaseOp] = {}
     while True:
@@ -64,10 +66,12 @@ def _obey(order: Order, values: list[Packed], ops: dict[int, BaseOp], answers: C
                 output = outcome.output
                 if outcome.state is not None:
                     states[number] = pack(outcome.state)
-        parts = _parts(output, order.parts)
-        answers.send(Done(len(parts), tuple(states)), [*parts, *states.values()])
+        with lent(value.segment for value in values[len(values) - order.lent :] if value.segment is not None):
+            parts = _parts(output, order.parts)
+        del output, outcome  # so that their memory is not in use any more
+        _answer(Done(len(parts), tuple(states), _uses()), [*parts, *states.values()], answers)
     except BaseException as error:  # noqa: BLE001  # SystemExit too: the runner raises it where it was asked to run
-        _tell(error, Failed(number, sending, tuple(states)), states.values(), answers)
+        _tell(error, number, sending, states, answers)
 
 
 def _op(step: Step, values: Sequence[Packed], ops: dict[int, BaseOp]) -> BaseOp:
@@ -84,8 +88,20 @@ def _parts(output: Any, wanted: int) -> list[Packed]:
     return [pack(output)]
 
 
-def _tell(error: BaseException, failed: Failed, states: Iterable[Packed], answers: Channel) -> None:
+def _tell(error: BaseException, number: int, sending: bool, states: Mapping[int, Packed], answers: Channel) -> None:
     try:
-        answers.send(failed, [pack(pack_error(error)), *states])
+        packed = pack(pack_error(error))
+        _answer(Failed(number, sending, tuple(states), _uses()), [packed, *states.values()], answers)
     except OSError:  # nobody is there to be told
         os._exit(1)
+
+
+def _answer(answer: Done | Failed, values: Sequence[Packed], answers: Channel) -> None:
+    for value in values:
+        for segment in value.segments():
+            segment.is_reusable = False  # it is the other one's now
+    answers.send(answer, values)
+
+
+def _uses() -> Uses:
+    return Uses(held(), spoiled())

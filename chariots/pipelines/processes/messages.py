@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Done", "Failed", "Order", "Progress", "Step"]
+__all__ = ["Done", "Failed", "Order", "Progress", "Step", "Uses"]
 
 
 class Step(NamedTuple):
@@ -29,12 +29,26 @@ class Order(NamedTuple):
         parts: over how many values the last output is split; 0 where nobody wants it.
         forget: the tokens of ops that are not needed any more.
         tells: whether somebody wants to hear of progress.
+        lent: how many of the values that come with it, the last of them, are nothing but memory for the output.
     """
 
     steps: tuple[Step, ...]
     parts: int
     forget: tuple[int, ...]
     tells: bool
+    lent: int = 0
+
+
+class Uses(NamedTuple):
+    """What a process still uses of the memory that it was handed.
+
+    Attributes:
+        held: the names of the segments that it maps.
+        spoiled: the names of those that processes may map that were forked from it meanwhile.
+    """
+
+    held: tuple[str, ...]
+    spoiled: tuple[str, ...]
 
 
 class Done(NamedTuple):
@@ -43,10 +57,12 @@ class Done(NamedTuple):
     Attributes:
         parts: how many values there are of the output; 1 where it could not be split.
         states: for each step whose op is not what it was, its number, in the order of the values.
+        uses: the memory that the process still uses.
     """
 
     parts: int
     states: tuple[int, ...]
+    uses: Uses
 
 
 class Failed(NamedTuple):
@@ -56,11 +72,13 @@ class Failed(NamedTuple):
         step: the number of the step.
         sending: whether the op ran, and its output cannot be sent.
         states: for each step whose op is not what it was, its number, in the order of the values.
+        uses: the memory that the process still uses.
     """
 
     step: int
     sending: bool
     states: tuple[int, ...]
+    uses: Uses
 
 
 class Progress(NamedTuple):

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chariots.pipelines.processes.segments import keep_spares, spares
 from chariots.pipelines.processes.worker import Worker
 
 __all__ = ["Pool"]
@@ -22,6 +23,7 @@ class Pool:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        keep_spares()
         self._begin()
         _pools.add(self)
 
@@ -82,6 +84,7 @@ class Pool:
             worker.kill()
         for worker in free:
             worker.close()
+        spares.clear()
 
     def forget(self) -> None:
         """Begins anew in a process that was forked: the workers belong to the one it was forked from."""

@@ -8,16 +8,16 @@ it is gone when the last of them is, whatever has become of the others.
 from __future__ import annotations
 
 import io
-import mmap
-import os
 import pickle
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import cloudpickle
 
 from chariots.pipelines.handles import Handle
+from chariots.pipelines.processes.mappings import Slice, borrowed
+from chariots.pipelines.processes.segments import Segment, new_segment
 
 __all__ = ["Packed", "pack", "unpack"]
 
@@ -29,29 +29,39 @@ class Packed(Handle):
     """A value in the form in which it goes from process to process.
 
     Attributes:
-        layout: how long each buffer is, and at last the pickle; they follow each other, each aligned.
-        data: the bytes, where they are few; else None.
-        descriptor: that of the memory that holds them, where they are many; else None.
+        layout: how long each buffer is, and at last the pickle. Those of them that lie nowhere else follow each other,
+            each aligned.
+        data: the bytes of these, where they are few; else None.
+        segment: the memory that holds them, where they are many; else None.
+        slices: by their numbers, those that lie where they came from.
     """
 
-    __slots__ = ("data", "descriptor", "layout")
+    __slots__ = ("data", "layout", "segment", "slices")
 
-    def __init__(self, layout: tuple[int, ...], data: bytes | None, descriptor: int | None) -> None:
+    def __init__(
+        self,
+        layout: tuple[int, ...],
+        data: bytes | None,
+        segment: Segment | None,
+        slices: Mapping[int, Slice] = MappingProxyType({}),
+    ) -> None:
         self.layout = layout
         self.data = data
-        self.descriptor = descriptor
+        self.segment = segment
+        self.slices = slices
+
+    def segments(self) -> list[Segment]:
+        """The memory that it lies in."""
+        found = [] if self.segment is None else [self.segment]
+        return [*found, *(one.segment for one in self.slices.values())]
 
     def value(self) -> Any:
         """Unpickles the value: what is large in it is not copied, and may be changed without anybody else noticing."""
         return unpack(self)
 
-    def __del__(self) -> None:
-        if self.descriptor is not None:
-            os.close(self.descriptor)
-
 
 def pack(value: Any) -> Packed:
-    """Pickles a value.
+    """Pickles a value; what lies in memory that is shared already is not copied.
 
     Args:
         value: the value.
@@ -77,67 +87,48 @@ def unpack(packed: Packed) -> Any:
     Args:
         packed: what `pack` returned, here or in another process.
     """
-    memory: Any = bytearray(packed.data) if packed.data is not None and len(packed.layout) > 1 else packed.data
-    if packed.descriptor is not None:
-        # Private: a page that somebody here changes is copied for this process, and no other.
-        memory = mmap.mmap(packed.descriptor, _total(packed.layout), access=mmap.ACCESS_COPY)
-    view = memoryview(memory)
+    if packed.segment is not None:
+        own = packed.segment.map()
+    else:
+        data = packed.data or b""
+        own = memoryview(bytearray(data) if len(packed.layout) > 1 else data)
+    others: dict[Segment, memoryview] = {}
     parts: list[memoryview] = []
     offset = 0
-    for length in packed.layout:
-        parts.append(view[offset : offset + length])
-        offset += _padded(length)
+    for number, length in enumerate(packed.layout):
+        lies = packed.slices.get(number)
+        if lies is None:
+            parts.append(own[offset : offset + length])
+            offset += _padded(length)
+        else:
+            if lies.segment not in others:
+                others[lies.segment] = lies.segment.map()
+            part = others[lies.segment][lies.offset : lies.offset + length]
+            for start, changed in lies.changes:
+                part[start : start + len(changed)] = changed
+            parts.append(part)
     return pickle.loads(parts.pop(), buffers=parts)  # noqa: S301  # made by a process of ours
 
 
 def _keep(parts: Sequence[Any]) -> Packed:
     layout = tuple(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
-    if _total(layout) >= LARGE:
-        descriptor = _memory()
-        if descriptor is not None:
-            try:
-                offset = 0
-                for part, length in zip(parts, layout, strict=True):
-                    _write(descriptor, part, offset)
-                    offset += _padded(length)
-                os.ftruncate(descriptor, _total(layout))
-            except BaseException:
-                os.close(descriptor)
-                raise
-            return Packed(layout, None, descriptor)
-    if len(parts) == 1:
-        return Packed(layout, bytes(parts[0]), None)
+    slices = borrowed(parts)
+    own, total = [], 0
+    for number, part in enumerate(parts):
+        if number not in slices:
+            own.append((total, part))
+            total += _padded(layout[number])
+    if total >= LARGE:
+        segment = new_segment(total)
+        if segment is not None:
+            segment.write(own)
+            return Packed(layout, None, segment, slices)
+    if len(own) == 1:
+        return Packed(layout, bytes(own[0][1]), None, slices)
     padding = bytes(_ALIGNED)
-    pieces = [
-        piece for part, length in zip(parts, layout, strict=True) for piece in (part, padding[: -length % _ALIGNED])
-    ]
-    return Packed(layout, b"".join(pieces), None)
+    pieces = [piece for _, part in own for piece in (part, padding[: -memoryview(part).nbytes % _ALIGNED])]
+    return Packed(layout, b"".join(pieces), None, slices)
 
 
 def _padded(length: int) -> int:
     return length + -length % _ALIGNED
-
-
-def _total(layout: Sequence[int]) -> int:
-    return sum(map(_padded, layout))
-
-
-def _write(descriptor: int, part: Any, offset: int) -> None:
-    view = memoryview(part).cast("B")
-    while view.nbytes:
-        written = os.pwrite(descriptor, view, offset)
-        offset += written
-        view = view[written:]
-
-
-def _memory() -> int | None:
-    """A descriptor of memory without a name; None where this process may have no more descriptors."""
-    try:
-        if hasattr(os, "memfd_create"):
-            return os.memfd_create("chariots", os.MFD_CLOEXEC)
-        with tempfile.TemporaryFile() as file:
-            return os.dup(file.fileno())
-    except OSError as error:
-        if error.errno in (24, 23):  # EMFILE, ENFILE: it goes as bytes then
-            return None
-        raise
