@@ -14,12 +14,14 @@ from chariots.errors import DamagedError, StoreFullError, StoreUnavailableError
 from chariots.op_store import OpStoreClient, OpStoreServer
 from chariots.op_store.blobs import blob_path
 from chariots.op_store.savers import ObjectStoreSaver
+from chariots.transfer import ordered_download
 from tests.faulty_proxy import Fault, FaultyProxy, Request, faulty_proxy
 from tests.object_stores import KINDS, ObjectStores, make_bucket, open_saver
 from tests.op_store.support import serving, version
 
 MIB = 2**20
 LARGE = 20 * MIB  # more than one request carries
+FURTHER = 32 * MIB  # more than two connections fetch before somebody uses it
 PASSING = {
     "500": Fault(status=500),
     "503": Fault(status=503, code="SlowDown"),
@@ -137,13 +139,19 @@ def test_a_body_that_stops_is_fetched_again(
     assert open_saver(kind, proxy.url, bucket, deadline=2.0).load("m") == data(MIB)
 
 
-def test_an_object_replaced_while_it_is_read_is_never_mixed(saver: ObjectStoreSaver) -> None:
-    saver.save(data(), "m")
+def test_an_object_replaced_while_it_is_read_is_never_mixed(
+    saver: ObjectStoreSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordered_download, "_MOST", 2)  # with more, more is fetched before somebody uses it
+    whole = data(FURTHER)
+    saver.save(whole, "m")
     pieces = saver.load_stream("m")
-    next(pieces)
-    saver.save(bytes(LARGE), "m")
-    with pytest.raises(StoreUnavailableError, match="'models/m'"):
-        list(pieces)
+    found = bytearray(next(pieces))
+    saver.save(bytes(FURTHER), "m")
+    with pytest.raises(StoreUnavailableError, match=r"'models/m'.*it was replaced meanwhile"):
+        for piece in pieces:
+            found += piece
+    assert found == whole[: len(found)]
 
 
 LASTING = {"500": Fault(status=500), "reset": Fault(reset=True), "no answer": Fault(silent=True)}
