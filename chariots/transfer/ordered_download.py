@@ -113,9 +113,13 @@ class OrderedDownload:
             self._start(_Piece(*found))
 
     def _start(self, piece: _Piece, answer: Answer | None = None) -> None:
-        self._busy += 1
         self._coming.append(piece)
-        self._threads.submit(self._context.copy().run, self._fetch, piece, answer)
+        try:
+            self._threads.submit(self._context.copy().run, self._fetch, piece, answer)
+        except RuntimeError as error:  # the interpreter is about to end, and starts no threads any more
+            piece.failure, piece.is_over = error, True
+        else:
+            self._busy += 1
 
     # -- in the threads of connections ------------------------------------------------------------------------------
 
