@@ -71,18 +71,20 @@ def fetch(
 
 
 def _repository(text: str, allow: tuple[str, ...], ignore: tuple[str, ...], secret: str) -> ModelRepo:
+    from chariots.errors import InputError
     from chariots.transfer import ModelRepo
+    from chariots.transfer.sources.places import kind_of
 
-    scheme, separator, _ = text.partition("://")
-    kinds = {"s3": "s3", "gs": "gcs", "azure": "azure"}
-    if separator and scheme not in kinds:
-        raise click.UsageError(f"{text!r} begins with {scheme}://; repositories begin with {', '.join(kinds)}.")
-    name, _, revision = (text, "", "") if separator else text.partition("@")
+    try:
+        kind = kind_of(text)
+    except InputError as error:
+        raise click.UsageError(str(error)) from None
+    name, _, revision = text.partition("@") if kind == "hf" else (text, "", "")
     return ModelRepo(
         name,
         revision=revision,
         volume_folder=name.rstrip("/").rpartition("/")[2],
-        kind=kinds.get(scheme, "hf") if separator else "hf",
+        kind=kind,
         allow_patterns=allow or None,
         ignore_patterns=ignore or None,
         runtime_secret_name=secret,

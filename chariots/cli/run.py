@@ -50,7 +50,8 @@ def run(
     """Run PIPELINE of an app here, without a server, and print its output as JSON.
 
     The input is JSON, the name of a JSON file after an @, or - for standard input. What was trained and put into
-    service is loaded first, and what a training pipeline learns is saved. What --explain has to say goes to stderr.
+    service is loaded first, and what a training pipeline learns is saved. What --explain has to say goes to stderr, and
+    so does how far weights are that have to be fetched first.
     """
     from chariots import schema
     from chariots.pipelines.explaining import explained
@@ -70,6 +71,10 @@ def run(
             server.runner = stack.enter_context(make_runner(runner, options))
         if cache_dir is not None:
             server.runner.cache = cache_dir
+        if server.weights:
+            from chariots.transfer.screens import weights_on_screen
+
+            stack.enter_context(weights_on_screen())
         explanation = stack.enter_context(explained()) if explain or draw else None
         try:
             response = server.execute_pipeline(pipeline, value)

@@ -8,12 +8,11 @@ import socket
 import ssl
 import threading
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from chariots.web.hosts import is_loopback
+from chariots.web.hosts import proxy_before
 
 __all__ = ["Connections", "Target"]
 
@@ -140,17 +139,9 @@ class Connections:
             target: the server.
         """
         if target not in self._proxy:
-            self._proxy[target] = self._find_proxy(target)
+            address = proxy_before(target.scheme, target.host)
+            self._proxy[target] = None if address is None else Target.of(urllib.parse.urlsplit(address))
         return self._proxy[target]
-
-    def _find_proxy(self, target: Target) -> Target | None:
-        if is_loopback(target.host) or urllib.request.proxy_bypass(target.host):
-            return None
-        proxies = urllib.request.getproxies()
-        address = proxies.get(target.scheme) or proxies.get("all")
-        if not address:
-            return None
-        return Target.of(urllib.parse.urlsplit(address if "://" in address else f"http://{address}"))
 
     def _new(self, target: Target) -> http.client.HTTPConnection:
         proxy = self.proxy_of(target)

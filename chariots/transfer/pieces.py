@@ -62,12 +62,13 @@ class Pieces:
         """Whether there are bytes that nobody fetches."""
         return bool(self._free)
 
-    def take(self, sharers: int, rate: float = math.inf) -> tuple[int, int] | None:
+    def take(self, sharers: int, rate: float = math.inf, least: int = _SMALLEST) -> tuple[int, int] | None:
         """Gives out the next bytes to be fetched.
 
         Args:
             sharers: how many connections fetch bytes of the file; zero for one that fetches all that are left.
             rate: the bytes per second that one connection brings, as far as that is known.
+            least: how many bytes are worth a request.
 
         Returns:
             from which offset to which other; None where nothing is left to give out.
@@ -79,8 +80,8 @@ class Pieces:
             if sharers:
                 fair = self._left() // (2 * sharers)
                 soon = max(_FIRST, int(min(rate, 1e12) * _PIECE_SECONDS))
-                most = max(_SMALLEST, min(fair, soon, max(_USUAL, _LARGEST // sharers)))
-                if stop - start > most + _SMALLEST:
+                most = max(least, min(fair, soon, max(_USUAL, _LARGEST // sharers)))
+                if stop - start > most + least:
                     stop = start + most
             if stop == self._free[0][1]:
                 heapq.heappop(self._free)

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-__all__ = ["Progress", "ProgressCallback", "Teller"]
+__all__ = ["FETCHING", "Progress", "ProgressCallback", "Teller"]
+
+FETCHING: Final = "fetching weights"
+"""What an op says that it does while it waits for weights."""
 
 _SOON: Final = 0.2  # seconds between two calls
 _WINDOW_SECONDS: Final = 5.0  # over which the rate is taken

@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Final, TextIO
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from chariots.transfer.progress import Progress, ProgressCallback
+from chariots.transfer.progress import FETCHING, ProgressCallback
 
-__all__ = ["INTERRUPTED", "STOPPED", "begin_log", "on_screen"]
+if TYPE_CHECKING:
+    from chariots.pipelines.reporting import Reporter
+    from chariots.transfer.progress import Progress
+
+__all__ = ["INTERRUPTED", "STOPPED", "begin_log", "on_screen", "weights_on_screen"]
 
 STOPPED: Final = "Stopped. What has come is kept; run it again to go on."
 """What a program says that was interrupted."""
@@ -63,16 +68,60 @@ def on_screen(file: TextIO | None = None) -> Iterator[ProgressCallback | None]:
     if not stream.isatty():
         yield None
         return
+    with _bars(stream) as bars:
+        bar = bars.add_task("files", total=None)
+        yield _teller(bars.update, bar)
+
+
+@contextmanager
+def weights_on_screen(file: TextIO | None = None) -> Iterator[None]:
+    """Shows how far the weights are that ops wait for in here: as bars in a terminal, and elsewhere as lines.
+
+    Args:
+        file: where it is shown; standard error if None.
+    """
+    stream = file or sys.stderr
+    if not stream.isatty():
+        begin_log()
+        yield
+        return
+    from chariots.pipelines.reporting import reporting_to
+
+    with ExitStack() as shown, reporting_to(_hearer(stream, shown)):
+        yield
+
+
+def _hearer(stream: TextIO, shown: ExitStack) -> Reporter:
+    """What hears the progress of ops, and shows bars as soon as one of them waits for weights."""
+    lock = threading.Lock()
+    bars: list[Any] = []
+    tasks: dict[float, Any] = {}  # by the number of all bytes, which is all that ops say of themselves
+
+    def hear(current: float, total: float | None, message: str) -> None:
+        if message != FETCHING or not total:
+            return
+        with lock:
+            if not bars:
+                bars.append(shown.enter_context(_bars(stream)))
+            if total not in tasks:
+                tasks[total] = bars[0].add_task(message, total=total)
+            bars[0].update(tasks[total], completed=current)
+
+    return hear
+
+
+def _bars(stream: TextIO) -> Any:
+    """Bars with rate and remaining time, which are gone when they have ended."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
+        Progress,
         SpinnerColumn,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
-    from rich.progress import Progress as Bars
 
     columns = (
         SpinnerColumn(),
@@ -82,9 +131,7 @@ def on_screen(file: TextIO | None = None) -> Iterator[ProgressCallback | None]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(file=stream), transient=True) as bars:
-        bar = bars.add_task("files", total=None)
-        yield _teller(bars.update, bar)
+    return Progress(*columns, console=Console(file=stream), transient=True)
 
 
 def _teller(update: Callable[..., None], bar: int) -> ProgressCallback:

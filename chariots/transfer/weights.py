@@ -13,7 +13,7 @@ from chariots.pipelines.reporting import is_wanted
 from chariots.pipelines.reporting import progress as report
 from chariots.transfer.lazy_data_resolver import LazyDataResolver
 from chariots.transfer.manifest import Manifest
-from chariots.transfer.progress import Progress
+from chariots.transfer.progress import FETCHING, Progress
 from chariots.transfer.settings import TransferSettings
 from chariots.versioning import VersionedField, VersionType, content_hash
 
@@ -62,7 +62,7 @@ class WeightFiles:
         while not resolver.is_done and is_wanted():
             resolver.wait_a_moment(_LOOK_SECONDS)
             if resolver.progress is not None:
-                report(resolver.progress.there, resolver.progress.size, "fetching weights")
+                report(resolver.progress.there, resolver.progress.size, FETCHING)
         try:
             self._path = resolver.wait()
         except ChariotsError as error:

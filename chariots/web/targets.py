@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import urllib.request
 from typing import Any
 
 import urllib3
 from urllib3.exceptions import LocationParseError
 
-from chariots.web.hosts import is_loopback
+from chariots.web.hosts import proxy_before
 
 __all__ = ["Address", "Target"]
 
@@ -63,10 +62,7 @@ class Address:
 
     def proxy(self) -> str | None:
         """The proxy that the environment names for this service; never one for this very machine."""
-        if is_loopback(self._host):
-            return None
-        proxy = urllib.request.getproxies().get(self._scheme)
-        return None if proxy is None or urllib.request.proxy_bypass(self._host) else proxy
+        return proxy_before(self._scheme, self._host)
 
 
 class Target(Address):

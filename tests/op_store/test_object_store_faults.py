@@ -14,12 +14,15 @@ from chariots.errors import DamagedError, StoreFullError, StoreUnavailableError
 from chariots.op_store import OpStoreClient, OpStoreServer
 from chariots.op_store.blobs import blob_path
 from chariots.op_store.savers import ObjectStoreSaver
+from chariots.transfer import ordered_download
+from chariots.web import deadline
 from tests.faulty_proxy import Fault, FaultyProxy, Request, faulty_proxy
 from tests.object_stores import KINDS, ObjectStores, make_bucket, open_saver
 from tests.op_store.support import serving, version
 
 MIB = 2**20
 LARGE = 20 * MIB  # more than one request carries
+FURTHER = 32 * MIB  # more than two connections fetch before somebody uses it
 PASSING = {
     "500": Fault(status=500),
     "503": Fault(status=503, code="SlowDown"),
@@ -137,13 +140,19 @@ def test_a_body_that_stops_is_fetched_again(
     assert open_saver(kind, proxy.url, bucket, deadline=2.0).load("m") == data(MIB)
 
 
-def test_an_object_replaced_while_it_is_read_is_never_mixed(saver: ObjectStoreSaver) -> None:
-    saver.save(data(), "m")
+def test_an_object_replaced_while_it_is_read_is_never_mixed(
+    saver: ObjectStoreSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordered_download, "_MOST", 2)  # with more, more is fetched before somebody uses it
+    whole = data(FURTHER)
+    saver.save(whole, "m")
     pieces = saver.load_stream("m")
-    next(pieces)
-    saver.save(bytes(LARGE), "m")
-    with pytest.raises(StoreUnavailableError, match="'models/m'"):
-        list(pieces)
+    found = bytearray(next(pieces))
+    saver.save(bytes(FURTHER), "m")
+    with pytest.raises(StoreUnavailableError, match=r"'models/m'.*it was replaced meanwhile"):
+        for piece in pieces:
+            found += piece
+    assert found == whole[: len(found)]
 
 
 LASTING = {"500": Fault(status=500), "reset": Fault(reset=True), "no answer": Fault(silent=True)}
@@ -226,6 +235,20 @@ def test_a_list_of_several_pages_goes_on_where_a_fault_broke_it_off(object_store
             saver.save(b"", name)
         proxy.plan.extend([None, Fault(status=503), Fault(reset=True)])
         assert [kept.path for kept in saver.list()] == names
+
+
+@pytest.mark.parametrize("kind", ["s3"])
+def test_the_deadline_of_whoever_reads_ends_the_attempts_for_each_piece(
+    kind: str, bucket: str, direct: ObjectStoreSaver, proxy: FaultyProxy
+) -> None:
+    direct.save(data(), "m")
+    proxy.strikes = lambda request: not request.headers.get("range", "bytes=0-").startswith("bytes=0-")
+    proxy.always = Fault(status=503)
+    found = 0
+    with deadline.scope(0.5), pytest.raises(StoreUnavailableError, match="'models/m'"):
+        for piece in open_saver(kind, proxy.url, bucket, deadline=3600).load_stream("m"):
+            found += len(piece)
+    assert found == 8 * MIB
 
 
 # The op store on top of them.

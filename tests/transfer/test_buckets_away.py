@@ -36,7 +36,7 @@ from chariots.transfer import (
 )
 from chariots.transfer.origins import ChangedError, PassingError
 from chariots.transfer.sources import BucketOrigin, Stores
-from chariots.transfer.sources.places import folder_of
+from chariots.transfer.sources.places import folder_of, kind_of
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.object_stores import AZURE_KEY, ObjectStores
 from tests.transfer.buckets import SECRET_KEY, Bucket, new_bucket, pointer_to, read, stores
@@ -216,6 +216,29 @@ def test_files_of_one_bucket_share_its_connections(
         read(BucketOrigin(pointer, shared), 0, 1)
     place, _ = folder_of(bucket.repo())
     assert shared.open(place, "keys") is shared.open(place, "keys")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("owner/name", "hf"),
+        ("s3://bucket/prefix", "s3"),
+        ("gs://bucket", "gcs"),
+        ("gcs://bucket", "gcs"),
+        ("azure://account/container", "azure"),
+        ("az://account/container", "azure"),
+        ("https://account.blob.core.windows.net/container/a", "azure"),
+    ],
+)
+def test_an_address_says_its_kind(name: str, kind: str) -> None:
+    assert kind_of(name) == kind
+
+
+@pytest.mark.parametrize("name", ["ftp://a/b", "https://example.com/a?sig=hush", "://a"])
+def test_an_address_of_no_kind_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="stands for none; give one of the forms") as caught:
+        kind_of(name)
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

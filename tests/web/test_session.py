@@ -31,7 +31,10 @@ from chariots.errors import (
     UnreachableError,
 )
 from chariots.schema import dumps
+from chariots.transfer.connections import Connections, Target
 from chariots.web import AsyncSession, RetryPolicy, Session, deadline, install, json_response, read_json
+from chariots.web.hosts import proxy_before
+from chariots.web.targets import Address
 from tests.blocking import Blocking, event_loop
 from tests.web.servers import Scripted, answer, answers, free_port, read_request, reset, scripted
 from tests.wsgi_server import wsgi_server
@@ -270,6 +273,32 @@ def test_proxies_of_the_environment_are_used_for_others(monkeypatch: pytest.Monk
         monkeypatch.setenv("http_proxy", proxy.url)
         assert session("http://service.invalid/base").request("GET", "/x").json() == 7
     assert proxy.requests[0].startswith(b"GET http://service.invalid/base/x HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"http_proxy": "http://a:1", "all_proxy": "http://b:2"}, "http://a:1"),
+        ({"https_proxy": "http://a:1", "all_proxy": "http://b:2"}, "http://b:2"),
+        ({"all_proxy": "b:2"}, "http://b:2"),
+        ({"all_proxy": "socks5://b:2"}, None),
+        ({"http_proxy": "http://a:1", "no_proxy": ".invalid"}, None),
+        ({}, None),
+    ],
+)
+def test_which_proxy_stands_before_a_host(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], found: str | None
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_before("http", "service.invalid") == found
+    assert Address("http://service.invalid:5000").proxy() == found
+    proxy = Connections(1.0).proxy_of(Target("http", "service.invalid", 5000))
+    assert (proxy and f"{proxy.scheme}://{proxy.host}:{proxy.port}") == found
+    assert proxy_before("http", "127.0.0.1") is None
 
 
 def test_a_host_in_any_alphabet_is_sent_in_ascii(monkeypatch: pytest.MonkeyPatch, session: Make) -> None:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from chariots.errors import StoreError, StoreFullError, StoreUnavailableError
+from chariots.transfer.origins import ChangedError, PassingError
 from chariots.web import RetryPolicy, deadline
 
 __all__ = [
     "attempt",
+    "is_of_library",
     "knows_no_place",
     "last_words",
     "library",
@@ -70,7 +72,8 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> 
     Raises:
         FileNotFoundError: if there is no such object.
         StoreFullError: if a quota is used up.
-        StoreUnavailableError: if the service does not answer, does not let us in, or has no such bucket.
+        StoreUnavailableError: if the service does not answer, does not let us in, or has no such bucket; or if the
+            object was replaced while it was read.
         AlreadyExistsError: of the library, at once.
     """
     refuse_after_fork(doing)
@@ -84,7 +87,11 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> 
                 if knows_no_place(error):
                     raise refusal(error, doing) from error
                 raise FileNotFoundError(f"{doing}, but there is no such object; check the name and the root") from error
-            except (failures.BaseError, NotImplementedError) as error:
+            except ChangedError as error:
+                raise StoreUnavailableError(
+                    f"{doing}, but it was replaced meanwhile, so that what has come is of no use; try again"
+                ) from error
+            except (failures.BaseError, NotImplementedError, PassingError) as error:
                 if isinstance(error, failures.AlreadyExistsError) and not _RACE.search(str(error)):
                     raise
                 left = deadline.remaining()
@@ -94,9 +101,7 @@ def attempt(action: Callable[[], Answer], doing: str, seconds: float | None) -> 
                     spent = time.monotonic() - started
                     raise refusal(error, doing, f"{_times(tried)} in {spent:.1f} s") from error
             except BaseException as error:
-                # The library panics where it can make no request of an address. That is no Exception, so that it would
-                # end a thread of a server; and its class cannot be imported.
-                if type(error).__name__ != "PanicException":
+                if not _is_panic(error):  # that is no Exception, so that it would end a thread of a server
                     raise
                 raise refusal(error, doing) from error
             time.sleep(pause)
@@ -152,6 +157,21 @@ def status_of(error: BaseException) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def is_of_library(error: BaseException) -> bool:
+    """Tells whether a failure is one of the library.
+
+    Args:
+        error: what was raised.
+    """
+    failures = importlib.import_module("obstore").exceptions
+    return isinstance(error, failures.BaseError | FileNotFoundError | NotImplementedError) or _is_panic(error)
+
+
+def _is_panic(error: BaseException) -> bool:
+    # The library panics where it can make no request of an address; the class of that cannot be imported.
+    return type(error).__name__ == "PanicException"
+
+
 def knows_no_place(error: BaseException) -> bool:
     """Tells whether the service has no bucket or container of that name.
 
@@ -165,10 +185,10 @@ def may_pass(error: BaseException, failures: Any) -> bool:
     """Tells whether asking again may help: no answer, or one that the server itself was not happy with.
 
     Args:
-        error: what the library raised.
+        error: what was raised.
         failures: the exceptions of the library.
     """
-    if isinstance(error, failures.AlreadyExistsError):
+    if isinstance(error, failures.AlreadyExistsError | PassingError):
         return True
     if not isinstance(error, failures.GenericError | failures.JoinError):
         return False

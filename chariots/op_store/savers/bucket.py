@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
 import itertools
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -16,7 +14,10 @@ from chariots.errors import StoreUnavailableError
 from chariots.op_store.hashing import PassingHash
 from chariots.op_store.savers.attempts import attempt, refusal, status_of
 from chariots.op_store.savers.base import writing_name
+from chariots.op_store.savers.object_origin import ObjectAnswer, ObjectOrigin
 from chariots.op_store.savers.pipe import Pipe
+from chariots.transfer.ordered_download import OrderedDownload
+from chariots.transfer.origins import Pin
 
 __all__ = ["Bucket", "Habits", "PART", "SMALL"]
 
@@ -106,15 +107,21 @@ class Bucket:
         return True
 
     def read(self, name: str) -> Iterator[bytes]:
-        """The bytes of an object, each piece fetched by a request of its own, so that a slow reader breaks none.
+        """The bytes of an object; a large one comes over as many connections as are worth having.
+
+        They are fetched a few pieces ahead, each by a request of its own, so that a slow reader breaks none.
 
         Raises:
             FileNotFoundError: if there is no such object; raised by the call.
         """
-        piece, meta = self._attempt(lambda: self._first_piece(name), "read", name)
-        if meta["size"] <= len(piece):
-            return iter((piece,))
-        return itertools.chain((piece,), self._pieces(name, len(piece), meta))
+        origin = self._origin(name)
+
+        def begin() -> tuple[ObjectAnswer, bytes | None]:
+            answer = self._first_answer(origin)
+            return answer, answer.read() if answer.stop == answer.pin.size else None
+
+        answer, whole = self._attempt(begin, "read", name)
+        return self._in_order(name, answer.pin, answer) if whole is None else iter((whole,))
 
     def remove(self, name: str) -> None:
         """Removes an object."""
@@ -202,7 +209,7 @@ class Bucket:
                 if self.habits.largest_copy is not None and meta["size"] > self.habits.largest_copy:
                     # Uploads of one name do not mix: the last to end wins. Whoever wants no other to be replaced
                     # has looked before, and bytes that are named by their hash are replaced by their equal.
-                    self._upload(name, self._pieces(staged, 0, meta))
+                    self._upload(name, self._in_order(staged, Pin(meta.get("e_tag"), meta["size"])))
                 else:
                     self._copy(staged, name, overwrite)
                 if self.habits.copies_later:
@@ -234,56 +241,24 @@ class Bucket:
         except (self._library.exceptions.BaseError, OSError):
             _LOG.warning("%s: %r is left behind, for gc to remove", self.place, staged, exc_info=True)
 
-    def _first_piece(self, name: str) -> tuple[bytes, Mapping[str, Any]]:
+    def _first_answer(self, origin: ObjectOrigin) -> ObjectAnswer:
         try:
-            found = self._library.get(self._requests, name, options={"range": (0, PART)})
+            return origin.open(0, PART, None)
         except self._library.exceptions.GenericError as error:
             if status_of(error) != 416:
                 raise
-            found = self._library.get(self._requests, name)  # an empty object has no first bytes
-        return found.bytes().to_bytes(), found.meta
+            return origin.open(0, 0, None)  # an empty object has no first bytes
 
-    def _pieces(self, name: str, start: int, meta: Mapping[str, Any]) -> Iterator[bytes]:
-        """The bytes of an object from an offset on, a few pieces of which are fetched while others are used."""
-        starts = iter(range(start, meta["size"], PART))
-        known = contextvars.copy_context()  # of the deadline, which threads do not know by themselves
-        fetchers = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="chariots-download")
-        coming: deque[Future[bytes]] = deque()
+    def _in_order(self, name: str, pin: Pin, first: ObjectAnswer | None = None) -> Iterator[bytes]:
+        """The bytes of an object, fetched as the files of transfers are."""
 
-        def ask(count: int) -> None:
-            for first in itertools.islice(starts, count):
-                coming.append(fetchers.submit(known.copy().run, self._piece, name, first, meta))
+        def retrying(fetch: Callable[[], None]) -> None:
+            self._attempt(fetch, "read", name)
 
-        try:
-            ask(PARTS_AT_ONCE)
-            while coming:
-                piece = coming.popleft().result()
-                ask(1)
-                yield piece
-        finally:
-            fetchers.shutdown(cancel_futures=True)
+        return OrderedDownload(self._origin(name), pin, retrying, first).chunks()
 
-    def _piece(self, name: str, start: int, meta: Mapping[str, Any]) -> bytes:
-        """One piece of an object, all of it, however many answers it takes."""
-        stop = min(start + PART, meta["size"])
-        found: list[bytes] = []
-        while start < stop:
-            options: dict[str, Any] = {"range": (start, stop)}
-            if meta.get("e_tag"):
-                options["if_match"] = meta["e_tag"]
-
-            def fetch(options: dict[str, Any] = options) -> bytes:
-                answer: bytes = self._library.get(self._requests, name, options=options).bytes().to_bytes()
-                return answer
-
-            answer = self._attempt(fetch, "read", name)
-            if not answer:
-                raise StoreUnavailableError(
-                    f"{self._doing('read', name)}, but the service sent nothing from byte {start} on; try again"
-                )
-            found.append(answer)
-            start += len(answer)
-        return found[0] if len(found) == 1 else b"".join(found)
+    def _origin(self, name: str) -> ObjectOrigin:
+        return ObjectOrigin(self._library, self._requests, name, f"{name[-200:]!r} of the {self.place}")
 
 
 def _passing(pieces: Iterator[bytes], sent: PassingHash) -> Iterator[bytes]:

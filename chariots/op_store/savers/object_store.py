@@ -140,7 +140,7 @@ class ObjectStoreSaver(BaseSaver):
         return self._bucket.write(name, first, rest, overwrite=False)
 
     def load_stream(self, path: str) -> Iterator[bytes]:
-        """Returns the bytes of an object in pieces of 8 MiB, each fetched by a request of its own.
+        """Returns the bytes of an object in pieces, while they come: a large one over as many connections as help.
 
         Args:
             path: the name of the object after the root.

@@ -14,10 +14,10 @@ from chariots.errors import (
     UnreachableError,
 )
 from chariots.op_store.savers.attempts import knows_no_place, last_words, may_pass, status_of
-from chariots.transfer.origins import ChangedError, PassingError
+from chariots.transfer.origins import PassingError
 from chariots.transfer.sources.stores import Store
 
-__all__ = ["failure_of", "final_failure_of", "is_of_library"]
+__all__ = ["failure_of", "final_failure_of"]
 
 _CODE: Final = re.compile(r"<Code>\s*([A-Za-z0-9]{1,60})\s*</Code>")
 # What services answer, some of them with 400 or 403, where the keys themselves are wrong.
@@ -34,18 +34,6 @@ _REGION: Final = re.compile(
 )
 
 
-def is_of_library(error: BaseException, store: Store) -> bool:
-    """Tells whether a failure is one of the library for buckets.
-
-    Args:
-        error: what was raised.
-        store: the bucket.
-    """
-    # Where the library can make no request of an address, it panics; the class of that cannot be imported.
-    known = (store.library.exceptions.BaseError, FileNotFoundError, NotImplementedError)
-    return isinstance(error, known) or type(error).__name__ == "PanicException"
-
-
 def failure_of(error: BaseException, store: Store, name: str = "") -> Exception:
     """Says what a failure means for whoever fetches an object.
 
@@ -55,12 +43,9 @@ def failure_of(error: BaseException, store: Store, name: str = "") -> Exception:
         name: the name of the object; empty for the bucket itself.
 
     Returns:
-        `PassingError` if it may succeed later, `ChangedError` if the object is in another state than was asked for, and
-        otherwise a child of `ChariotsError` whose message says what to do.
+        `PassingError` if it may succeed later, and otherwise a child of `ChariotsError` whose message says what to do.
     """
     failures = store.library.exceptions
-    if isinstance(error, failures.PreconditionError):
-        return ChangedError()
     if isinstance(error, FileNotFoundError) or not may_pass(error, failures) or _NO_KEYS.search(str(error)):
         return final_failure_of(error, store, name)
     return PassingError(f"{store.place.shown(name)} could not be read: {last_words(error)}")

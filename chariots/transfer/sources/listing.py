@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from chariots.errors import ConflictError, StoreError
+from chariots.op_store.savers.attempts import is_of_library
 from chariots.transfer.manifest import Pointer
 from chariots.transfer.model_repo import ModelRepo
 from chariots.transfer.settings import TransferSettings
-from chariots.transfer.sources.bucket_failures import final_failure_of, is_of_library
+from chariots.transfer.sources.bucket_failures import final_failure_of
 from chariots.transfer.sources.naming import file_name_of, wanted_of
 from chariots.transfer.sources.places import folder_of
 from chariots.transfer.sources.stores import Store, Stores
@@ -101,6 +102,6 @@ def _asked(store: Store, question: Any) -> Any:
         return question()
     except StoreError as error:
         cause = error.__cause__
-        if cause is None or not is_of_library(cause, store):
+        if cause is None or not is_of_library(cause):
             raise
         raise final_failure_of(cause, store) from cause

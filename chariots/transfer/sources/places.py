@@ -11,7 +11,7 @@ from chariots.errors import InputError
 from chariots.transfer.manifest import AzureResolution, GcsResolution, Resolution, S3Resolution
 from chariots.transfer.model_repo import ModelRepo
 
-__all__ = ["Place", "folder_of", "place_of_object"]
+__all__ = ["Place", "folder_of", "kind_of", "place_of_object"]
 
 # These names become parts of the addresses that are asked, and must not lead to other servers.
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}\Z")
@@ -81,6 +81,31 @@ class Place:
         """
         scheme = _SCHEMES[self.kind][0]
         return scheme + "/".join(filter(None, (self.account, self.bucket, name[:300])))
+
+
+def kind_of(repo_id: str) -> str:
+    """Says what kind of a repository is called so.
+
+    Args:
+        repo_id: ``owner/name`` on the Hugging Face hub, or the address of a folder of a bucket.
+
+    Returns:
+        the kind, as a `ModelRepo` has it.
+
+    Raises:
+        InputError: if it begins with a scheme that no kind has.
+    """
+    text = _as_azure(repo_id)
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return "hf"
+    kind = next((kind for kind, schemes in _SCHEMES.items() if f"{scheme}://" in schemes), None)
+    if kind is None:
+        raise InputError(
+            f"the repository {repo_id.partition('?')[0][:200]!r} begins with {scheme[:40]}://, which stands for none; "
+            f"give one of the forms {', '.join(_FORMS.values())}, or 'owner/name' for the Hugging Face hub"
+        )
+    return kind
 
 
 def place_of_object(resolution: Resolution) -> tuple[Place, str]:
