@@ -19,6 +19,7 @@ from chariots.transfer.wanted import Wanted
 __all__ = ["Engine"]
 
 _TICK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.02  # after which the one that runs it looks how fast it is
 _LEAVING_SECONDS: Final = 1.0  # for which threads are waited for after a failure
 _LOCKED_SECONDS: Final = 0.2  # after which a file that somebody else fetches is looked at again
 
@@ -98,7 +99,7 @@ class Engine:
                 self._hire()
                 with self._changed:
                     if self._left and self._error is None:
-                        self._changed.wait(_TICK_SECONDS)
+                        self._changed.wait(_LOOK_SECONDS)
                 now = time.monotonic()
                 if self._locked and now - looked > _LOCKED_SECONDS:
                     looked = now
