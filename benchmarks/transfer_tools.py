@@ -18,6 +18,7 @@ from benchmarks.servers import ROOT
 
 __all__ = [
     "CP",
+    "CP_SYNC",
     "OURS",
     "OURS_UNVERIFIED",
     "TRUSS",
@@ -34,6 +35,7 @@ OURS = "chariots, verified"
 OURS_UNVERIFIED = "chariots, not verified"
 TRUSS = "truss-transfer"
 CP = "cp"
+CP_SYNC = "cp, then sync"  # as durable as what the others leave under a final name, if they do
 _FAR = 4102444800  # 2100-01-01, when the addresses of a manifest expire
 _PATIENCE = 600.0
 _PLACE = Path("/bptr")
@@ -213,6 +215,11 @@ def _cp(job: Job) -> list[str]:
     return ["cp", *(str(file.source) for file in job.files), str(job.folder)]
 
 
+def _cp_sync(job: Job) -> list[str]:
+    copies = [str(job.folder / file.name) for file in job.files]
+    return ["sh", "-c", f'"$@" && sync {shlex.join(copies)}', "sh", *_cp(job)]
+
+
 def tools() -> list[Tool]:
     """Ours, and those that are there."""
     ours, other = sys.executable, str(peers.python_of("transfer"))
@@ -228,6 +235,7 @@ def tools() -> list[Tool]:
         Tool("hf_transfer", False, _library("hf_transfer", other), many=False, python=True),
         Tool("huggingface_hub", False, _library("hub", other), many=False, python=True),
         Tool(CP, False, _cp),
+        Tool(CP_SYNC, False, _cp_sync, many=False),
     ]
     gone = absent()
     return [tool for tool in every if tool.name not in gone]
@@ -244,6 +252,7 @@ def absent() -> dict[str, str]:
             "curl, then sha256sum": "curl",
             "rclone": "rclone",
             CP: "cp",
+            CP_SYNC: "cp",
         }.items()
         if shutil.which(command) is None
     }

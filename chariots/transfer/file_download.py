@@ -213,6 +213,15 @@ class FileDownload:
                 self._grown.notify_all()
         return is_handed
 
+    def store(self, start: int, stop: int) -> None:
+        """Has the disk begin with bytes that are there, so that little is left to wait for at the end.
+
+        Args:
+            start: the offset of the first one.
+            stop: the offset behind the last one.
+        """
+        self._taken.store(start, stop)
+
     def note_span(self, start: int, stop: int, checksum: int, era: int) -> None:
         """Notes the checksum of bytes that are there.
 

@@ -17,6 +17,7 @@ __all__ = ["OutdatedError", "Receiver"]
 _SMALL: Final = 64 * 2**10
 _SLOW: Final = 100e6  # bytes per second of one connection; a checksum of so many takes some 60 ms
 _NOTED_EVERY: Final = 256 * 2**10  # bytes
+_STORED_EVERY: Final = 16 * 2**20  # bytes, for which the disk is set to work
 _QUICK_SECONDS: Final = 0.005
 _TELLING_SECONDS: Final = 0.05  # after which it is known how fast an answer comes
 
@@ -40,6 +41,7 @@ class Receiver:
         self._era = era
         self._start, self._asked = start, time.monotonic()
         self._from, self._checksum = start, 0
+        self._stored = start
 
     @property
     def rate(self) -> float:
@@ -63,11 +65,14 @@ class Receiver:
                 if file.write(buffer, count, self.position, self._era):
                     buffer = BUFFERS.take()  # the other one is being hashed
                 self._go_on(count, checksum, is_noted=is_noted)
+                if self.position - self._stored >= _STORED_EVERY:
+                    self._store()
                 # Large steps cost less, and small ones tell sooner how far it is.
                 if now - begun < _QUICK_SECONDS:
                     most = min(2 * most, BUFFER)
                 elif now - begun > 4 * _QUICK_SECONDS:
                     most = max(most // 2, _SMALL)
+            self._store()
         finally:
             BUFFERS.give_back(buffer)
 
@@ -98,6 +103,11 @@ class Receiver:
         self._checksum = checksum
         if self.position - self._from >= _NOTED_EVERY:
             self.note_rest()
+
+    def _store(self) -> None:
+        if not self._file.is_small:  # its few bytes are written at its end, which is near
+            self._file.store(self._stored, self.position)
+        self._stored = self.position
 
     def _skip(self, answer: Answer, buffer: memoryview) -> None:
         left = self.position - answer.start
