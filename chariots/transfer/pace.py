@@ -8,12 +8,10 @@ __all__ = ["Pace"]
 
 _FIRST: Final = 2  # connections, for several files; those of one file get into each other's way where one is fast
 _FACTOR: Final = 4  # by which there are more of them when more are tried
-_FACTOR_FROM_ONE: Final = 8  # the same, as long as there is one
 _FACTOR_AGAIN: Final = 2  # the same, where it was found out before that more did not help
 _GAIN: Final = 1.2  # by which that must be faster, to be kept
-_FAST: Final = 400e6  # bytes per second of one connection, beyond which more would not help
+_FAST: Final = 250e6  # bytes per second of one connection, beyond which more would not help
 _WINDOW_SECONDS: Final = 0.08  # over which a rate is taken
-_FIRST_WINDOW_SECONDS: Final = 0.04  # the same, for the first one; meanwhile a slow line is hardly used
 _AGAIN_SECONDS: Final = 3.0  # after which more connections are tried again; twice as long each time that is in vain
 
 
@@ -35,7 +33,6 @@ class Pace:
         self._best = 0.0
         self._doubts = 0
         self._factor = _FACTOR
-        self._window = _FIRST_WINDOW_SECONDS
         self._settled: float | None = None
         self._again = _AGAIN_SECONDS
 
@@ -50,20 +47,19 @@ class Pace:
         if not self._bytes and not there:
             self._since = now  # to find a server takes its time, which says nothing of its speed
         seconds = now - self._since
-        if seconds < self._window:
+        if seconds < _WINDOW_SECONDS:
             return
         rate = max(0, there - self._bytes) / seconds
         self._since, self._bytes = now, there
         if not is_full or not rate:
             return
-        self._window = _WINDOW_SECONDS
         if self._settled is not None:
             if now - self._settled > self._again:
                 self._settled = None
                 self._again *= 2
                 self._try_more(rate, now, _FACTOR_AGAIN)
         elif self._before == self.allowed or rate > self._best * max(_GAIN, self._factor / 2):
-            self._try_more(rate, now, _FACTOR if self.allowed > 1 else _FACTOR_FROM_ONE)
+            self._try_more(rate, now, _FACTOR)
         elif rate > self._best * _GAIN:
             self._settled = now  # it helped, and less than it would have if the line were not full now
         elif self._doubts:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["OutdatedError", "Receiver"]
 
 _SMALL: Final = 64 * 2**10
+_FEW: Final = 8  # connections; where there are more, each uses less of its buffer, so that they need no more memory
 _SLOW: Final = 100e6  # bytes per second of one connection; a checksum of so many takes some 60 ms
 _NOTED_EVERY: Final = 256 * 2**10  # bytes
 _STORED_EVERY: Final = 16 * 2**20  # bytes, for which the disk is set to work
@@ -55,6 +56,7 @@ class Receiver:
         try:
             self._skip(answer, buffer)
             most = BUFFER if file.is_small else _SMALL
+            largest = max(_SMALL, BUFFER // max(1, file.at_work // _FEW))
             stop = min(stop, answer.stop)
             while self.position < stop:
                 begun = time.monotonic()
@@ -69,7 +71,7 @@ class Receiver:
                     self._store()
                 # Large steps cost less, and small ones tell sooner how far it is.
                 if now - begun < _QUICK_SECONDS:
-                    most = min(2 * most, BUFFER)
+                    most = max(most, min(2 * most, largest))
                 elif now - begun > 4 * _QUICK_SECONDS:
                     most = max(most // 2, _SMALL)
             self._store()

@@ -26,9 +26,9 @@ def after(seconds: float, rate_of: Callable[[int], float], most: int = 192, file
         (lambda count: 20e6 * count, 84, 1, 84),
         (lambda count: 1.5e9, 192, 1, 1),  # one is as fast as the machine
         (lambda count: 1.5e9, 192, 9, 2),  # two are, each with a file of its own
-        (lambda count: min(20e6 * count, 200e6), 192, 1, 32),  # ten of them are as fast as the line
+        (lambda count: min(20e6 * count, 200e6), 192, 1, 16),  # ten of them are as fast as the line
         (lambda count: min(20e6 * count, 200e6), 192, 9, 32),
-        (lambda count: min(300e6 * count, 1.2e9), 192, 1, 8),
+        (lambda count: min(200e6 * count, 0.8e9), 192, 1, 4),
         (lambda count: 50e6, 192, 1, 1),  # the line is slow
         (lambda count: 1e9 / count, 192, 9, 2),  # more get into each other's way
         (lambda count: 0.0, 192, 1, 1),
