@@ -19,7 +19,7 @@ PORTION = 1 << 18
 _ASKED = re.compile(rb"(GET|HEAD) /(\S*) HTTP/1\.1\r\n")
 _RANGE = re.compile(rb"\r\nrange: *bytes=(\d+)-(\d*)\r\n", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
-_IN_A_HUB = re.compile(r"[^/]+/[^/]+/resolve/[^/]+/(.*)")
+_IN_A_HUB_OR_BUCKET = re.compile(r"(?:[^/]+/[^/]+/resolve/[^/]+|bucket)/(.*)")
 
 
 class Pace:
@@ -98,13 +98,17 @@ class FileServer:
                 body = json.dumps({"requests": self._requests, "sent": self._sent}).encode()
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
             return
+        if path == "bucket":  # clients of S3 ask where it is
+            told = b"HTTP/1.1 200 OK\r\nX-Amz-Bucket-Region: us-east-1\r\nContent-Length: 0\r\n\r\n"
+            connection.sendall(told)
+            return
         with self._lock:
             self._requests += 1
         if self._latency:
             time.sleep(self._latency)
-        in_a_hub = _IN_A_HUB.fullmatch(path)
+        inside = _IN_A_HUB_OR_BUCKET.fullmatch(path)
         try:
-            file = os.open(self._folder / (in_a_hub[1] if in_a_hub else path), os.O_RDONLY)
+            file = os.open(self._folder / (inside[1] if inside else path), os.O_RDONLY)
         except OSError:
             connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             return

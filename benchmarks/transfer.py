@@ -24,6 +24,7 @@ from benchmarks.table import Row, median
 from benchmarks.transfer_servers import count, limited, nginx_or_ours
 from benchmarks.transfer_tools import (
     CP,
+    CP_SYNC,
     OURS,
     OURS_UNVERIFIED,
     TRUSS,
@@ -121,12 +122,13 @@ def _big_rows(place: str, found: Found, size: int, server: str) -> list[Row]:
     cpu = {name: median([one.cpu for one in used]) for name, used in found.items()}
     peak = {name: median([one.peak for one in used]) for name, used in found.items()}
     checking = [name for name in found if name in ("aria2c, verified", "curl, then sha256sum")]
-    trusting = [name for name in found if name not in (OURS, OURS_UNVERIFIED, CP, "curl", *checking)]
+    trusting = [name for name in found if name not in (OURS, OURS_UNVERIFIED, CP, CP_SYNC, "curl", *checking)]
     what = f"{size / 1e9:.3g} GB to {place}"
     rows = [
         _ratio(f"{what}, verified: time / {TRUSS}", OURS, [TRUSS], seconds, 0.7),
         _ratio(f"{what}, verified: time / the best that verifies", OURS, checking, seconds, 0.9),
         _ratio(f"{what}, not verified: time / cp", OURS_UNVERIFIED, [CP], seconds, 1.5),
+        _ratio(f"{what}, not verified: time / cp and sync", OURS_UNVERIFIED, [CP_SYNC], seconds, 1.5),
         _ratio(f"{what}, verified: CPU time / the least that verifies", OURS, checking, cpu, 1.0),
         _ratio(f"{what}, not verified: CPU time / the least but curl and cp", OURS_UNVERIFIED, trusting, cpu, 1.0),
         Row("transfer", f"{what}: peak memory", max(peak[OURS], peak[OURS_UNVERIFIED]) / 1e6, "MB", PEAK / 1e6),

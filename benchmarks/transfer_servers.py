@@ -39,6 +39,8 @@ http {{
         limit_rate {rate};
         add_header X-Repo-Commit 0000000000000000000000000000000000000000;
         rewrite ^/[^/]+/[^/]+/resolve/[^/]+/(.*)$ /$1 last;
+        rewrite ^/bucket/(.*)$ /$1 last;
+        location = /bucket {{ add_header X-Amz-Bucket-Region us-east-1; return 200; }}
     }}
 }}
 """

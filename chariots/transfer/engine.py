@@ -19,6 +19,7 @@ from chariots.transfer.wanted import Wanted
 __all__ = ["Engine"]
 
 _TICK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.02  # after which the one that runs it looks how fast it is
 _LEAVING_SECONDS: Final = 1.0  # for which threads are waited for after a failure
 _LOCKED_SECONDS: Final = 0.2  # after which a file that somebody else fetches is looked at again
 
@@ -90,14 +91,15 @@ class Engine:
         settings = self._settings
         self._waiting.extend(FileDownload(wanted, self._stop, in_parts=settings.use_range_download) for wanted in files)
         self._files = self._left = len(files)
-        self._pace = Pace(min(settings.range_download_workers, self._per_file * len(files)), time.monotonic())
+        most = min(settings.range_download_workers, self._per_file * len(files))
+        self._pace = Pace(most, time.monotonic(), len(files))
         looked = time.monotonic()
         try:
             while self._left and self._error is None:
                 self._hire()
                 with self._changed:
                     if self._left and self._error is None:
-                        self._changed.wait(_TICK_SECONDS)
+                        self._changed.wait(_LOOK_SECONDS)
                 now = time.monotonic()
                 if self._locked and now - looked > _LOCKED_SECONDS:
                     looked = now
@@ -173,20 +175,29 @@ class Engine:
         return None
 
     def _job(self) -> Callable[[], None] | None:
+        # As long as there are files of which nobody fetches anything, they come first: what one connection brings is in
+        # order, and can be hashed at once.
+        return self._piece(at_work=0) or self._new_file() or self._piece(at_work=self._per_file - 1)
+
+    def _piece(self, at_work: int) -> Callable[[], None] | None:
+        """A piece of an open file, at which no more connections are at work than are said."""
         for file in self._open:
-            if file.at_work < self._per_file and file.has_pieces:
+            if file.at_work <= at_work and file.has_pieces:
                 piece = file.next_piece()
                 if piece is not None:
                     file.at_work += 1
-                    return lambda: self._fetch(file, piece)
+                    return partial(self._fetch, file, piece)
+        return None
+
+    def _new_file(self) -> Callable[[], None] | None:
         large = len(self._open) + self._beginning
         for _ in range(len(self._waiting)):
             file = self._waiting.popleft()
             if file.is_small:
-                return lambda: self._fetch_small(file)
+                return partial(self._fetch_small, file)
             if large < self._settings.num_workers:
                 self._beginning += 1
-                return lambda: self._begin(file)
+                return partial(self._begin, file)
             self._waiting.append(file)
         return None
 

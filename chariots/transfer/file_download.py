@@ -10,11 +10,12 @@ import time
 from typing import Final
 
 from chariots.errors import ChariotsError, ConflictError, DamagedError, UnreachableError
-from chariots.transfer.digests import Check, Hasher
+from chariots.transfer.digests import Check
+from chariots.transfer.hashing import Hashing
 from chariots.transfer.origins import Answer, ChangedError, PassingError, Pin
 from chariots.transfer.parts import Part, full
 from chariots.transfer.pieces import Pieces
-from chariots.transfer.receiving import BUFFER, BUFFERS, OutdatedError, Receiver
+from chariots.transfer.receiving import OutdatedError, Receiver
 from chariots.transfer.wanted import Wanted
 from chariots.web.retry import RetryPolicy
 
@@ -25,6 +26,7 @@ _LONGEST_WAIT: Final = 120.0  # seconds, whatever a server asks for
 _NOTED_EVERY: Final = 2 * 2**20  # bytes
 _MOST_AHEAD: Final = 64 * 2**20  # bytes that may be there and not hashed yet: so much is lost at most with the process
 _MOST_RESTARTS: Final = 3
+_PATIENCE: Final = 0.1  # seconds after which whoever waits looks whether the transfer is to end
 SMALL: Final = 4 * 2**20  # bytes
 
 
@@ -50,14 +52,14 @@ class FileDownload:
         self.not_before = 0.0  # when the next piece may be asked for
         self.has_ranges = in_parts
         self.came = 0  # bytes that were fetched, whatever became of them
+        self.rate = 0.0  # bytes per second that one connection brings, lately
         self._stop = stop
         self._part: Part | None = None
         self._pieces = Pieces(wanted.size)
         self._pin: Pin | None = None
-        self._hasher: Hasher | None = None
-        self._hashed = self._noted = 0
+        self._hashing = Hashing(None)
+        self._noted = 0
         self._failures = self._restarts = 0
-        self._rate = 0.0  # bytes per second that one connection brings, lately
         self._wrong: str | None = None  # the hash of bytes that were thrown away
         self._writers = 0
         self._is_ending_era = False
@@ -85,7 +87,8 @@ class FileDownload:
         """Whether there are pieces to give out."""
         if not self._pieces.has_free or not (self.has_ranges or not self.at_work):
             return False
-        is_ahead = self._hasher is not None and self._pieces.frontier - self._hashed > _MOST_AHEAD
+        hashing = self._hashing
+        is_ahead = hashing.hasher is not None and self._pieces.frontier - hashing.hashed > _MOST_AHEAD
         return not is_ahead and time.monotonic() >= self.not_before
 
     def take(self) -> bool:
@@ -109,7 +112,7 @@ class FileDownload:
         wanted = self.wanted
         if self.is_small:
             os.ftruncate(part.fd, 0)
-            self._hasher = None if wanted.check is None else wanted.check.begin()
+            self._hashing = Hashing(None if wanted.check is None else wanted.check.begin())
             return
         found = part.resume(wanted.identity, None if wanted.check is None else wanted.check.begin())
         try:
@@ -117,13 +120,13 @@ class FileDownload:
         except BaseException:
             part.give_up()
             raise
-        self._hasher, self._hashed, self._noted = found.hasher, found.prefix, found.prefix
+        self._hashing, self._noted = Hashing(found.hasher, found.prefix), found.prefix
         self._pin = Pin(found.etag, wanted.size) if found.etag is not None else None
         self._pieces = Pieces(wanted.size, found.prefix, [span[:2] for span in found.spans])
 
     def next_piece(self) -> tuple[int, int] | None:
         """Gives out a piece; None where there is none at the moment."""
-        return self._pieces.take(self.at_work + 1 if self.has_ranges and not self.is_small else 0, self._rate)
+        return self._pieces.take(self.at_work + 1 if self.has_ranges and not self.is_small else 0, self.rate)
 
     def fetch(self, start: int, stop: int) -> None:
         """Fetches a piece, as much of it as comes; the rest is given back.
@@ -145,7 +148,7 @@ class FileDownload:
                 receiver.receive(answer, stop)
             finally:
                 answer.close()
-            self._failures, self._rate = 0, receiver.rate
+            self._failures, self.rate = 0, receiver.rate
         except OutdatedError:
             pass  # what was fetched is of no use any more
         except PassingError as error:
@@ -160,32 +163,40 @@ class FileDownload:
                 if era == self._era:
                     self._pieces.give_back(receiver.position, stop)
 
-    def write(self, data: memoryview, position: int, era: int) -> None:
+    def write(self, buffer: memoryview, count: int, position: int, era: int) -> bool:
         """Puts bytes into their place, and notes that they are there.
 
         Args:
-            data: the bytes.
+            buffer: holds the bytes, from its beginning on.
+            count: how many they are.
             position: the offset of the first one.
             era: when they were asked for.
+
+        Returns:
+            whether the buffer is needed for the hash, and given back to `BUFFERS` after that; else it is free.
 
         Raises:
             OutdatedError: if the file was begun anew since then.
             StoreFullError: if there is no place for them.
             StoppedError: if the transfer is to end.
         """
-        if self._stop.is_set():
-            raise StoppedError
         with self._lock:
+            while position == self._pieces.frontier and self._hashing.is_to_be_waited_for(position):
+                if self._stop.is_set():
+                    break
+                self._grown.wait(_PATIENCE)
+            if self._stop.is_set():
+                raise StoppedError
             if era != self._era or self._is_ending_era:
                 raise OutdatedError
             self._writers += 1
-        stop = position
+        stop, is_handed = position, False
         try:
-            while stop - position < len(data):
-                stop += os.pwrite(self._taken.fd, data[stop - position :], stop)
-            if self.is_small and self._hasher is not None:  # it comes in order, in one thread
-                self._hasher.update(data)
-                self._hashed = stop
+            while stop - position < count:
+                stop += os.pwrite(self._taken.fd, buffer[stop - position : count], stop)
+            if self.is_small and self._hashing.hasher is not None:  # it comes in order, in one thread
+                self._hashing.hasher.update(buffer[:count])
+                self._hashing.hashed = stop
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise full(self._taken.path, self.wanted.size, error) from error
@@ -196,7 +207,20 @@ class FileDownload:
                 self.came += stop - position
                 if era == self._era:
                     self._pieces.got(position, stop)
+                    is_handed = stop - position == count and not self.is_small and self._hashing.is_next(position)
+                    if is_handed:
+                        self._hashing.hand_over(buffer, count)
                 self._grown.notify_all()
+        return is_handed
+
+    def store(self, start: int, stop: int) -> None:
+        """Has the disk begin with bytes that are there, so that little is left to wait for at the end.
+
+        Args:
+            start: the offset of the first one.
+            stop: the offset behind the last one.
+        """
+        self._taken.store(start, stop)
 
     def note_span(self, start: int, stop: int, checksum: int, era: int) -> None:
         """Notes the checksum of bytes that are there.
@@ -217,12 +241,8 @@ class FileDownload:
         Raises:
             StoppedError: if the transfer is to end.
         """
-        buffer = BUFFERS.take()
-        try:
-            while self._hash_some(buffer):
-                pass
-        finally:
-            BUFFERS.give_back(buffer)
+        while self._hash_some():
+            pass
 
     def finish(self) -> bool:
         """Checks the complete file, all of which is hashed, and gives it its final name.
@@ -234,8 +254,9 @@ class FileDownload:
             DamagedError: if it is wrong again and again; nothing is left behind.
         """
         check = self.wanted.check
-        if check is not None and self._hasher is not None:
-            digest = self._hasher.hexdigest()
+        hasher = self._hashing.hasher
+        if check is not None and hasher is not None:
+            digest = hasher.hexdigest()
             if digest != check.expected and not self._is_opaque_after_all(check, digest):
                 wrong = DamagedError(
                     f"{self.wanted.name!r} is not what the manifest says: its {check.algorithm} is {digest}, "
@@ -257,23 +278,24 @@ class FileDownload:
             self._part.close()
             self._part = None
 
-    def _hash_some(self, buffer: memoryview) -> bool:
-        """Waits for bytes and hashes some; False where all are hashed."""
+    def _hash_some(self) -> bool:
+        """Waits for bytes and hashes some; False where all are hashed, or none are to be."""
         with self._grown:
-            while self._hashed < self.wanted.size and self._pieces.frontier <= self._hashed:
+            while (batch := self._hashing.take(self._pieces.frontier)) is None:
+                if self._hashing.hasher is None or self._hashing.hashed >= self.wanted.size:
+                    return False
                 if self._stop.is_set():
                     self._note_prefix()
                     raise StoppedError
-                self._grown.wait(0.1)
-            hasher, position, end = self._hasher, self._hashed, self._pieces.frontier
-        if hasher is None or position >= self.wanted.size:
-            return False
-        count = os.preadv(self._taken.fd, [buffer[: min(BUFFER, end - position)]], position)
-        hasher.update(buffer[:count])
+                self._hashing.waited()
+                self._grown.wait(_PATIENCE)
+            hashing = self._hashing
+            self._grown.notify_all()  # there is room for more
+        batch.hash(self._taken.fd)
         with self._lock:
-            if hasher is self._hasher:
-                self._hashed = position + count
-                if self._hashed - self._noted >= _NOTED_EVERY:
+            if hashing is self._hashing:
+                hashing.hashed = batch.stop
+                if batch.stop - self._noted >= _NOTED_EVERY:
                     self._note_prefix()
         return True
 
@@ -356,8 +378,7 @@ class FileDownload:
             else:
                 self._taken.restart(self.wanted.identity)
                 self._taken.reserve(self.wanted.size)
-            self._hasher = None if check is None else check.begin()
-            self._hashed = self._noted = 0
+            self._hashing, self._noted = Hashing(None if check is None else check.begin()), 0
             self._pin = None
             self._pieces = Pieces(self.wanted.size)
 
@@ -368,9 +389,10 @@ class FileDownload:
         )
 
     def _note_prefix(self) -> None:
-        if self._hasher is not None and self._hashed > self._noted:
-            self._taken.note_prefix(self._hashed, self._hasher.copy().hexdigest())
-            self._noted = self._hashed
+        hashing = self._hashing
+        if hashing.hasher is not None and hashing.hashed > self._noted:
+            self._taken.note_prefix(hashing.hashed, hashing.hasher.copy().hexdigest())
+            self._noted = hashing.hashed
 
 
 def _bare(etag: str) -> str:

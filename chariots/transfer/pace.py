@@ -6,11 +6,11 @@ from typing import Final
 
 __all__ = ["Pace"]
 
-_FIRST: Final = 2  # connections; where one is fast enough, more only get into each other's way
+_FIRST: Final = 2  # connections, for several files; those of one file get into each other's way where one is fast
 _FACTOR: Final = 4  # by which there are more of them when more are tried
 _FACTOR_AGAIN: Final = 2  # the same, where it was found out before that more did not help
 _GAIN: Final = 1.2  # by which that must be faster, to be kept
-_FAST: Final = 150e6  # bytes per second of one connection, beyond which more would not help
+_FAST: Final = 250e6  # bytes per second of one connection, beyond which more would not help
 _WINDOW_SECONDS: Final = 0.08  # over which a rate is taken
 _AGAIN_SECONDS: Final = 3.0  # after which more connections are tried again; twice as long each time that is in vain
 
@@ -21,11 +21,12 @@ class Pace:
     Args:
         most: how many there may be.
         now: the time, in seconds.
+        files: how many files there are; none needs more than one connection where that is fast.
     """
 
-    def __init__(self, most: int, now: float) -> None:
+    def __init__(self, most: int, now: float, files: int = 1) -> None:
         #: How many connections there may be at this moment.
-        self.allowed = min(_FIRST, most)
+        self.allowed = min(_FIRST, most, files)
         self._most = most
         self._since, self._bytes = now, 0
         self._before = self.allowed  # how many there were when the best rate was taken

@@ -6,17 +6,21 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Final
 
+from chariots.transfer.buffers import BUFFER, BUFFERS
+
 if TYPE_CHECKING:
     from chariots.transfer.file_download import FileDownload
     from chariots.transfer.origins import Answer
 
-__all__ = ["BUFFER", "BUFFERS", "OutdatedError", "Receiver"]
+__all__ = ["OutdatedError", "Receiver"]
 
-BUFFER: Final = 2**20  # bytes
 _SMALL: Final = 64 * 2**10
+_FEW: Final = 8  # connections; where there are more, each uses less of its buffer, so that they need no more memory
 _SLOW: Final = 100e6  # bytes per second of one connection; a checksum of so many takes some 60 ms
 _NOTED_EVERY: Final = 256 * 2**10  # bytes
+_STORED_EVERY: Final = 16 * 2**20  # bytes, for which the disk is set to work
 _QUICK_SECONDS: Final = 0.005
+_TELLING_SECONDS: Final = 0.05  # after which it is known how fast an answer comes
 
 
 class OutdatedError(Exception):
@@ -38,6 +42,7 @@ class Receiver:
         self._era = era
         self._start, self._asked = start, time.monotonic()
         self._from, self._checksum = start, 0
+        self._stored = start
 
     @property
     def rate(self) -> float:
@@ -51,18 +56,25 @@ class Receiver:
         try:
             self._skip(answer, buffer)
             most = BUFFER if file.is_small else _SMALL
+            largest = max(_SMALL, BUFFER // max(1, file.at_work // _FEW))
             stop = min(stop, answer.stop)
             while self.position < stop:
                 begun = time.monotonic()
                 count = answer.readinto(buffer[: min(most, stop - self.position)])
-                seconds = time.monotonic() - begun
-                file.write(buffer[:count], self.position, self._era)
-                self._vouch(buffer[:count])
+                now = time.monotonic()
+                is_noted = self._is_slow(now)
+                checksum = zlib.crc32(buffer[:count], self._checksum) if is_noted else 0
+                if file.write(buffer, count, self.position, self._era):
+                    buffer = BUFFERS.take()  # the other one is being hashed
+                self._go_on(count, checksum, is_noted=is_noted)
+                if self.position - self._stored >= _STORED_EVERY:
+                    self._store()
                 # Large steps cost less, and small ones tell sooner how far it is.
-                if seconds < _QUICK_SECONDS:
-                    most = min(2 * most, BUFFER)
-                elif seconds > 4 * _QUICK_SECONDS:
+                if now - begun < _QUICK_SECONDS:
+                    most = max(most, min(2 * most, largest))
+                elif now - begun > 4 * _QUICK_SECONDS:
                     most = max(most // 2, _SMALL)
+            self._store()
         finally:
             BUFFERS.give_back(buffer)
 
@@ -72,44 +84,34 @@ class Receiver:
             self._file.note_span(self._from, self.position, self._checksum, self._era)
         self._from, self._checksum = self.position, 0
 
-    def _vouch(self, data: memoryview) -> None:
-        """Goes on from bytes that are in their place, and notes their checksum where there is time to compute it.
+    def _is_slow(self, now: float) -> bool:
+        """Whether there is time to compute a checksum of what comes.
 
         What comes fast need not be noted: the hash of the first bytes of the file is always close behind it.
         """
-        came = self.position + len(data) - self._start
-        if came < (time.monotonic() - self._asked) * _SLOW and not self._file.is_small:
-            self._checksum = zlib.crc32(data, self._checksum)
-            self.position += len(data)
-            if self.position - self._from >= _NOTED_EVERY:
-                self.note_rest()
-        else:
+        seconds = now - self._asked
+        # The first bytes of an answer say nothing of its speed.
+        rate = (self.position - self._start) / seconds if seconds > _TELLING_SECONDS else self._file.rate
+        return rate < _SLOW and not self._file.is_small
+
+    def _go_on(self, count: int, checksum: int, *, is_noted: bool) -> None:
+        """Goes on from bytes that are in their place."""
+        if not is_noted:
             self.note_rest()
-            self.position += len(data)
+            self.position += count
             self._from = self.position
+            return
+        self.position += count
+        self._checksum = checksum
+        if self.position - self._from >= _NOTED_EVERY:
+            self.note_rest()
+
+    def _store(self) -> None:
+        if not self._file.is_small:  # its few bytes are written at its end, which is near
+            self._file.store(self._stored, self.position)
+        self._stored = self.position
 
     def _skip(self, answer: Answer, buffer: memoryview) -> None:
         left = self.position - answer.start
         while left > 0:
             left -= answer.readinto(buffer[: min(BUFFER, left)])
-
-
-class Buffers:
-    """Memory to receive into, used again and again."""
-
-    def __init__(self) -> None:
-        self._free: list[memoryview] = []
-
-    def take(self) -> memoryview:
-        """Gives a buffer of a mebibyte, for one user."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return memoryview(bytearray(BUFFER))
-
-    def give_back(self, buffer: memoryview) -> None:
-        """Takes a buffer back."""
-        self._free.append(buffer)
-
-
-BUFFERS: Final = Buffers()
