@@ -118,30 +118,26 @@ def test_there_are_as_many_as_want_one_where_runs_wait_for_something_else(
     runs.leave.release(8)
 
 
-def test_there_are_more_where_runs_compute_outside_of_the_interpreter(
-    make: Callable[[int], Places], clock: Clock
+@pytest.mark.parametrize(
+    ("processors", "at_first", "worked", "then"),
+    [
+        pytest.param(8, 2, 2.0, 4, id="runs compute outside of the interpreter"),
+        pytest.param(4, 4, 3.9, 2, id="all processors are at work"),
+        pytest.param(1, 4, 1.0, 2, id="the only processor is at work"),
+    ],
+)
+def test_the_number_follows_what_the_processors_do(
+    make: Callable[[int], Places], clock: Clock, processors: int, at_first: int, worked: float, then: int
 ) -> None:
-    places = make(8)
-    places.number = 2
+    places = make(processors)
+    places.number = at_first
     runs = Runs(places)
     runs.start(8)
-    assert runs.entered(2)
-    waiting(places, 6)
-    runs.next(clock, 2.0)
-    assert runs.entered(3)
-    assert places.number == 4
+    assert runs.entered(at_first)
+    waiting(places, 8 - at_first)
+    runs.next(clock, worked)
+    assert places.number == then
     runs.leave.release(7)
-
-
-def test_all_processors_at_work_are_no_reason_for_more(make: Callable[[int], Places], clock: Clock) -> None:
-    places = make(4)
-    runs = Runs(places)
-    runs.start(6)
-    assert runs.entered(4)
-    waiting(places, 2)
-    runs.next(clock, 3.9)
-    assert places.number == 2
-    runs.leave.release(5)
 
 
 def test_a_window_in_which_nobody_waited_for_long_tells_nothing(make: Callable[[int], Places], clock: Clock) -> None:
