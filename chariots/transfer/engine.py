@@ -12,7 +12,7 @@ from typing import Final
 
 from chariots.transfer.connections import Connections
 from chariots.transfer.file_download import FileDownload, StoppedError
-from chariots.transfer.pace import Pace
+from chariots.transfer.pace import FIRST, Pace
 from chariots.transfer.settings import TransferSettings
 from chariots.transfer.wanted import Wanted
 
@@ -92,7 +92,8 @@ class Engine:
         self._waiting.extend(FileDownload(wanted, self._stop, in_parts=settings.use_range_download) for wanted in files)
         self._files = self._left = len(files)
         most = min(settings.range_download_workers, self._per_file * len(files))
-        self._pace = Pace(most, time.monotonic(), len(files))
+        # Two that write one file get into each other's way where one is fast.
+        self._pace = Pace(most, time.monotonic(), min(FIRST, len(files)))
         looked = time.monotonic()
         try:
             while self._left and self._error is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["Pace"]
+__all__ = ["FIRST", "Pace"]
 
-_FIRST: Final = 2  # connections, for several files; those of one file get into each other's way where one is fast
+FIRST: Final = 2  # connections
 _FACTOR: Final = 4  # by which there are more of them when more are tried
 _FACTOR_AGAIN: Final = 2  # the same, where it was found out before that more did not help
 _GAIN: Final = 1.2  # by which that must be faster, to be kept
@@ -21,12 +21,12 @@ class Pace:
     Args:
         most: how many there may be.
         now: the time, in seconds.
-        files: how many files there are; none needs more than one connection where that is fast.
+        first: how many there are to begin with.
     """
 
-    def __init__(self, most: int, now: float, files: int = 1) -> None:
+    def __init__(self, most: int, now: float, first: int = FIRST) -> None:
         #: How many connections there may be at this moment.
-        self.allowed = min(_FIRST, most, files)
+        self.allowed = min(first, most)
         self._most = most
         self._since, self._bytes = now, 0
         self._before = self.allowed  # how many there were when the best rate was taken
