@@ -107,7 +107,6 @@ class Express:
         Args:
             conn: the connection, as gunicorn has it; its socket is a `PatientSocket` that has received the request.
         """
-        conn.sock.setblocking(False)
         self._inbox.append(conn)
         ring(self._bell)
 

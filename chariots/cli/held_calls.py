@@ -24,6 +24,7 @@ IS_HELD: Final = sys.platform == "linux"
 
 _ADDRESS: Final = 128  # bytes, as struct sockaddr_storage has them
 _EVENT: Final = struct.Struct("=Iq" if os.uname().machine in ("x86_64", "i686") else "@Iq")  # struct epoll_event
+_ADD, _REMOVE, _CHANGE = 1, 2, 3  # what epoll_ctl is to do, as <sys/epoll.h> has it
 _MORE_THAN_ENOUGH: Final = 2**16  # bytes; to copy more takes so long that others should run meanwhile
 _ONE: Final = struct.pack("=Q", 1)
 _RECEIVED: Final = 2**14  # bytes, received at once
@@ -120,15 +121,12 @@ def accept_now(listener: socket.socket) -> tuple[int, Any]:
 
 
 def ring(bell: int) -> None:
-    """Wakes whoever waits for an ``eventfd``.
+    """Wakes whoever waits for an ``eventfd``, which only Linux has.
 
     Args:
         bell: its descriptor.
     """
-    if IS_HELD:
-        _checked(_write(bell, _ONE, len(_ONE)))
-    else:
-        os.write(bell, _ONE)
+    _checked(_write(bell, _ONE, len(_ONE)))
 
 
 def silence(bell: int) -> None:
@@ -138,10 +136,7 @@ def silence(bell: int) -> None:
         bell: the descriptor of an ``eventfd`` that does not wait.
     """
     with contextlib.suppress(BlockingIOError):  # another was quicker
-        if IS_HELD:
-            _checked(_read(bell, ctypes.create_string_buffer(len(_ONE)), len(_ONE)))
-        else:
-            os.read(bell, len(_ONE))
+        _checked(_read(bell, ctypes.create_string_buffer(len(_ONE)), len(_ONE)))
 
 
 def _checked(result: int) -> int:
@@ -160,15 +155,15 @@ class HeldEpoll:
 
     def register(self, descriptor: int, events: int) -> None:
         """As `select.epoll.register`."""
-        self._call(1, descriptor, events)
+        self._call(_ADD, descriptor, events)
 
     def unregister(self, descriptor: int) -> None:
         """As `select.epoll.unregister`."""
-        self._call(2, descriptor, 0)
+        self._call(_REMOVE, descriptor, 0)
 
     def modify(self, descriptor: int, events: int) -> None:
         """As `select.epoll.modify`."""
-        self._call(3, descriptor, events)
+        self._call(_CHANGE, descriptor, events)
 
     def _call(self, action: int, descriptor: int, events: int) -> None:
         _checked(_control(self._epoll.fileno(), action, descriptor, _EVENT.pack(events, descriptor)))

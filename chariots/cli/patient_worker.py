@@ -344,7 +344,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
         def send() -> Verdict:
             try:
-                conn.sock.setblocking(True)
                 conn.sock.sendall(rest)
             except OSError:
                 return "end"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,12 @@ from chariots.pipelines.map_run import MapRun
 from chariots.pipelines.parallel_run import Run
 from chariots.pipelines.pipeline import Pipeline
 from chariots.pipelines.plan import outputs_from
-from chariots.pipelines.resources import Resources
+from chariots.pipelines.resources import Resources, processors
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
 
 if TYPE_CHECKING:
+    import os
+
     from chariots.pipelines.caching import NodeCache
 
 __all__ = ["ParallelRunner", "ThreadRunner", "checked_workers"]
@@ -154,7 +155,7 @@ def checked_workers(who: str, max_workers: int | None) -> int:
         ValueError: if it is no number of 1 or more.
     """
     if max_workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return processors()
     if not isinstance(max_workers, int) or isinstance(max_workers, bool) or max_workers < 1:
         raise ValueError(f"{who} was given max_workers={max_workers!r}; give 1 or more, or None for one per processor")
     return max_workers

@@ -12,7 +12,7 @@ from chariots.pipelines.node_options import RESOURCES, checked_resources
 if TYPE_CHECKING:
     from chariots.pipelines.parallel_run import Run
 
-__all__ = ["Resources"]
+__all__ = ["Resources", "processors"]
 
 
 class Resources:
@@ -76,6 +76,11 @@ class Resources:
             waiting, self._waiting = self._waiting, {}
         for run in waiting.values():
             run.try_deferred()
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory() -> float:

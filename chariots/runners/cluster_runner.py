@@ -8,7 +8,6 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -230,7 +229,12 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
         run: Run | None,
     ) -> tuple[list[Handle], Result]:
         """Has a worker run ops one after the other, and gives them the state that they came to."""
-        attempt = partial(self._tried, names, ops, reads, parts, timeout, needs, run)
+
+        def attempt() -> tuple[list[Handle], Result]:
+            sent, steps, values = self._steps(names, ops, reads)
+            errand = Errand(f"{self._name}-{next(self._numbers)}", steps, parts, timeout, is_wanted())
+            return self.perform(errand, sent, values, needs, run)
+
         try:
             found, result = attempt()
         except LostError as lost:  # somebody has restarted the cluster, for instance
@@ -246,17 +250,10 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
             take_over(ops[number], state.value())
         return found, result
 
-    def _tried(
-        self,
-        names: Sequence[str],
-        ops: Sequence[BaseOp],
-        reads: Sequence[Sequence[Handle | None]],
-        parts: int,
-        timeout: float | None,
-        needs: Mapping[str, float],
-        run: Run | None,
-    ) -> tuple[list[Handle], Result]:
-        """Has a worker run ops one after the other."""
+    def _steps(
+        self, names: Sequence[str], ops: Sequence[BaseOp], reads: Sequence[Sequence[Handle | None]]
+    ) -> tuple[list[Reference], tuple[Step, ...], list[Handle]]:
+        """The ops as they lie on the cluster, the steps of running them, and the values that these read."""
         values: list[Handle] = []
         steps: list[Step] = []
         with self._shipping:
@@ -268,8 +265,7 @@ class ClusterRunner(ParallelRunner, Generic[Reference]):
                 if arg is not None:
                     values.append(arg.handle if isinstance(arg, KeptValue) else arg)
             steps.append(Step(name, f"{self._name}-{shipment.op}", shipment.token, tuple(numbers)))
-        errand = Errand(f"{self._name}-{next(self._numbers)}", tuple(steps), parts, timeout, is_wanted())
-        return self.perform(errand, [shipment.packed for shipment in sent], values, needs, run)
+        return [shipment.packed for shipment in sent], tuple(steps), values
 
     @contextmanager
     def noted(self, run: Run | None, task: Any) -> Iterator[None]:

@@ -7,12 +7,13 @@ that they can do, and soon one for each thread where ops wait for something else
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
+
+from chariots.pipelines.resources import processors
 
 __all__ = ["PLACES", "Places"]
 
@@ -97,9 +98,5 @@ class Places:
             self._waiting.popleft().release()
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-PLACES: Final = Places(_processors())
+PLACES: Final = Places(processors())
 """Those of this process, which has one interpreter."""

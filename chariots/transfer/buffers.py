@@ -10,9 +10,14 @@ BUFFER: Final = 2**20  # bytes; with smaller ones threads change more often, whi
 
 
 class Buffers:
-    """Memory to receive into, used again and again."""
+    """Memory to receive into, used again and again; the system takes long to give any that is new.
 
-    def __init__(self) -> None:
+    Args:
+        size: of each, in bytes.
+    """
+
+    def __init__(self, size: int = BUFFER) -> None:
+        self._size = size
         self._free: list[memoryview] = []
 
     def take(self) -> memoryview:
@@ -20,7 +25,7 @@ class Buffers:
         try:
             return self._free.pop()
         except IndexError:
-            return memoryview(bytearray(BUFFER))
+            return memoryview(bytearray(self._size))
 
     def give_back(self, buffer: memoryview) -> None:
         """Takes a buffer back.

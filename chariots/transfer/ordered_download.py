@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from chariots.transfer.buffers import Buffers
 from chariots.transfer.origins import Answer, Origin, PassingError, Pin
 from chariots.transfer.pace import Pace
 from chariots.transfer.pieces import Pieces
@@ -53,7 +54,7 @@ class OrderedDownload:
         self._busy = 0
         self._came = self._used = 0
         self._is_awaited = self._is_over = False
-        self._free: list[bytearray] = []  # memory that was used; the system takes long to give any that is new
+        self._buffers = Buffers(_CHUNK)
         self._changed = threading.Condition()
         self._threads = ThreadPoolExecutor(_MOST, thread_name_prefix="chariots-download")
 
@@ -76,8 +77,8 @@ class OrderedDownload:
             while self._coming:
                 while (chunk := self._next_chunk(self._coming[0])) is not None:
                     buffer, count = chunk
-                    data = bytes(memoryview(buffer)[:count])
-                    self._free.append(buffer)
+                    data = bytes(buffer[:count])
+                    self._buffers.give_back(buffer)
                     yield data
                 self._coming.popleft()
         finally:
@@ -86,7 +87,7 @@ class OrderedDownload:
             # Nobody waits for a service that is silent; the threads end with what they are at.
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _next_chunk(self, piece: _Piece) -> tuple[bytearray, int] | None:
+    def _next_chunk(self, piece: _Piece) -> tuple[memoryview, int] | None:
         """Waits for the next bytes of the piece in front; None where all of them were handed on."""
         with self._changed:
             while not piece.chunks and not piece.is_over:
@@ -153,11 +154,10 @@ class OrderedDownload:
             raise PassingError(f"{self._origin.shown} sends all of its bytes, whichever part is asked for")
         stop = min(piece.stop, answer.stop)
         while piece.position < stop and not self._is_over:
-            buffer = self._buffer()
+            buffer = self._buffers.take()
             count, wanted = 0, min(_CHUNK, stop - piece.position)
-            with memoryview(buffer) as view:
-                while count < wanted:
-                    count += answer.readinto(view[count:wanted])
+            while count < wanted:
+                count += answer.readinto(buffer[count:wanted])
             with self._changed:
                 piece.chunks.append((buffer, count))
                 piece.position += count
@@ -166,12 +166,6 @@ class OrderedDownload:
                 is_full = self._is_awaited and self._busy >= self._pace.allowed
                 self._pace.look(self._came, time.monotonic(), is_full=is_full)
                 self._changed.notify_all()
-
-    def _buffer(self) -> bytearray:
-        try:
-            return self._free.pop()
-        except IndexError:
-            return bytearray(_CHUNK)
 
 
 class _Piece:
@@ -185,6 +179,6 @@ class _Piece:
     def __init__(self, start: int, stop: int) -> None:
         self.start = self.position = start
         self.stop = stop
-        self.chunks: deque[tuple[bytearray, int]] = deque()
+        self.chunks: deque[tuple[memoryview, int]] = deque()
         self.is_over = False
         self.failure: BaseException | None = None
