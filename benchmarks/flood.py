@@ -17,6 +17,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 
 AT_ONCE = 32  # sent, or read, before the others have their turn
+IDLE = 0.1  # seconds to wait for an answer where none of the connections is free
 RECOVERY = 10.0  # seconds, after which it is given up
 
 
@@ -62,11 +63,16 @@ class _Flooding:
         self.refused: list[float] = []
         self.sent = self.unsent = self.broken = 0
 
+    @property
+    def is_out_of_connections(self) -> bool:
+        """Whether all connections that may be open wait for an answer."""
+        return not self.free and len(self.asked) >= self.most
+
     def send(self) -> None:
         """Sends one request, if a connection is free or may be made."""
         if self.free:
             connection = self.free.popleft()
-        elif len(self.asked) < self.most:
+        elif not self.is_out_of_connections:
             connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -155,6 +161,11 @@ def flood(port: int, request: bytes, expected: bytes, rate: float, seconds: floa
     began = time.perf_counter()
     while (now := time.perf_counter()) < began + seconds:
         due = int((now - began) * rate) - flooding.sent - flooding.unsent
+        if flooding.is_out_of_connections:
+            # Nothing can be sent before an answer comes; to look for one all the time would take it from the server.
+            flooding.unsent += due
+            flooding.receive(IDLE)
+            continue
         for _ in range(min(due, AT_ONCE)):
             flooding.send()
         flooding.receive(0.0 if due > AT_ONCE else 1.0 / rate)

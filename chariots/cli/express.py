@@ -30,6 +30,7 @@ from chariots.serving.together import Together, Turn
 
 __all__ = ["Express", "Verdict"]
 
+AT_ONCE: Final = 64  # requests; what belongs to more of them does not fit into the caches of a processor
 PATIENCE_SECONDS: Final = 0.02  # for a run, before somebody else goes on with the other connections
 IDLE_SECONDS: Final = 1.0  # after which a connection goes back to the loop
 OUT_SECONDS: Final = 10.0  # for which a pipeline whose run took too long is left to the threads
@@ -116,9 +117,11 @@ class Express:
         if left:
             self._answer(left, number)
         while number == self._captain:
-            events = self._epoll.poll(IDLE_SECONDS if self._idle else None)
+            came = min(len(self._inbox), AT_ONCE // 2)  # neither those who come nor those who are there go short
+            timeout = 0.0 if came else IDLE_SECONDS if self._idle else None
+            events = self._epoll.poll(timeout, AT_ONCE - came)
             ready = [conn for descriptor, _ in events if (conn := self._received(descriptor)) is not None]
-            while self._inbox:
+            while self._inbox and len(ready) < AT_ONCE:
                 ready.append(self._inbox.popleft())
             if turns := self._turns(ready):
                 self._answer(self._together.begin(turns), number)
