@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import gc
 import math
 import os
 import shutil
@@ -24,6 +23,7 @@ import click
 from chariots.cli.commands import Failure, described
 from chariots.cli.early_imports import part_from_others
 from chariots.cli.freed_memory import keep_freed_memory
+from chariots.cli.interpreter import share_the_interpreter, uncollected
 from chariots.cli.serving_options import as_configuration, decided, serving_options
 from chariots.web.settings import METRICS_FOLDER, SHARED_FOLDER
 
@@ -31,9 +31,6 @@ __all__ = ["Listener", "serve_application", "server_options"]
 
 GRACE_SECONDS: Final = 30  # for what runs to end
 LOAD_FAILED: Final = 4  # gunicorn stops for good when a worker leaves with this code
-_PYTHONS_THRESHOLD: Final = (700, 10, 10)
-# Requests leave no garbage that has to be looked for; to look after every 700 objects took a twentieth of the time.
-_THRESHOLD: Final = (10_000, 10, 10)
 # gunicorn's own lines about a worker that could not load the app, which we tell in one line instead
 NOISE: Final = ("Worker (pid:%s) exited with code %s.", "Shutting down: %s", "Reason: %s")
 
@@ -167,28 +164,6 @@ def serve_application(
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keeps Python from looking for garbage while an application is loaded.
-
-    Nearly all that is made then stays; to look through it hundreds of times was an eighth of the start.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not gc.get_freeze_count():  # what the processes share stays frozen, and little is there beside it
-            # All of it would count as young, and the first request wait until it was looked through. As old, it is
-            # looked through when it is the turn of the old.
-            gc.freeze()
-            gc.unfreeze()
-        if was_enabled:
-            gc.enable()
-        if gc.get_threshold() == _PYTHONS_THRESHOLD:
-            gc.set_threshold(*_THRESHOLD)
-
-
-@contextmanager
 def _shared_folder() -> Iterator[None]:
     """A folder for what the processes count together; they find it by its variables."""
     parent = os.getpid()
@@ -268,7 +243,7 @@ def _gunicorn(
             if here not in sys.path:
                 sys.path.insert(0, here)
             try:
-                with _uncollected():
+                with uncollected():
                     app = load()
                     if listener.configuration:
                         app.config.update(listener.configuration)
@@ -298,6 +273,7 @@ def _worker_class(listener: Listener) -> type:
 def _begin(_: Any, _worker: Any) -> None:
     part_from_others()
     keep_freed_memory()
+    share_the_interpreter()
 
 
 def _forget(_: Any, worker: Any) -> None:

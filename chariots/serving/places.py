@@ -17,7 +17,8 @@ from chariots.pipelines.resources import processors
 
 __all__ = ["PLACES", "Places"]
 
-FEWEST: Final = 2
+FEWEST: Final = 1
+AT_FIRST: Final = 2  # at least: a run that has this server run something else waits for it in its place
 WINDOW_SECONDS: Final = 0.05  # in which it shows whether there are too few places, or too many
 PATIENCE_SECONDS: Final = 0.1  # in which nobody leaves; then those inside take their time, and others need not wait
 BOUND: Final = 0.85  # of a processor: all of it, but for what nobody can use
@@ -39,7 +40,7 @@ class Places:
         worked: Callable[[], float] = time.process_time,
     ) -> None:
         #: How many there are.
-        self.number = max(FEWEST, processors)
+        self.number = max(AT_FIRST, processors)
         self._processors = processors
         self._clock, self._worked = clock, worked
         self._taken = 0

@@ -1,15 +1,19 @@
-"""What does a process of ``chariots serve`` do beside running the app?"""
+"""Is Python set as it is to be in a process of ``chariots serve``?"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import pytest
+
+from chariots.cli.interpreter import TURN_SECONDS, share_the_interpreter
+
 LOADING = """
 import gc
-from chariots.cli.web_server import _uncollected
+from chariots.cli.interpreter import uncollected
 {before}
-with _uncollected():
+with uncollected():
     assert not gc.isenabled()
     loaded = [[] for _ in range(100_000)]
 assert gc.isenabled()
@@ -35,12 +39,34 @@ def test_what_processes_share_is_not_looked_through() -> None:
 def test_a_loading_that_fails_leaves_the_collector_on() -> None:
     program = (
         "import gc\n"
-        "from chariots.cli.web_server import _uncollected\n"
+        "from chariots.cli.interpreter import uncollected\n"
         "try:\n"
-        "    with _uncollected():\n"
+        "    with uncollected():\n"
         "        raise ImportError\n"
         "except ImportError:\n"
         "    print(gc.isenabled())\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert told.strip() == "True"
+
+
+def test_it_is_looked_for_garbage_less_often() -> None:
+    assert told("", "gc.get_threshold()[0] > 700") == "True"
+
+
+def test_what_somebody_has_said_of_garbage_holds() -> None:
+    assert told("gc.set_threshold(123, 4, 5)", "gc.get_threshold()") == "(123, 4, 5)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [pytest.param(0.005, TURN_SECONDS, id="Python's own"), pytest.param(0.02, 0.02, id="somebody's")],
+)
+def test_threads_give_way_sooner_unless_somebody_has_said_when(before: float, after: float) -> None:
+    ours = sys.getswitchinterval()
+    sys.setswitchinterval(before)
+    try:
+        share_the_interpreter()
+        assert sys.getswitchinterval() == pytest.approx(after)
+    finally:
+        sys.setswitchinterval(ours)
