@@ -32,7 +32,7 @@ with open(sys.argv[1], "rb") as file:
 print(model.predict({FLOWERS})[0], flush=True)
 sys.stdin.read()
 """
-EXTRA = 2  # processes beside the first
+FEW, MANY = 2, 4  # processes, where they share what their parent has imported
 
 
 def main(short: bool = False) -> list[Row]:
@@ -73,10 +73,10 @@ def start(folder: str, model: Path, rounds: int) -> Row:
 
 
 def memory_of_one_more(folder: str, model: Path) -> list[Row]:
-    """What each process after the first adds to what all take together."""
+    """What a process adds to what all take together, where they are several, and so share what was imported."""
     together: dict[int, int] = {}
     private: list[int] = []
-    for workers in (1, 1 + EXTRA):
+    for workers in (1, FEW, MANY):
         with serving(folder, workers) as server:
             # Every process has answered, as far as a client can have it so.
             with ThreadPoolExecutor(16) as pool:
@@ -86,11 +86,14 @@ def memory_of_one_more(folder: str, model: Path) -> list[Row]:
             private = [memory(pid, "Private") for pid in pids]
     with predicting(model) as process:
         by_hand = memory(process.pid, "Rss")
-    each = (together[1 + EXTRA] - together[1]) / EXTRA
+    each = (together[MANY] - together[FEW]) / (MANY - FEW)
+    second = (together[FEW] - together[1]) / (FEW - 1)
     every = ", ".join(f"{found / 2**20:.0f}" for found in private)
-    note = f"1 process {together[1] / 2**20:.0f} MiB; private of the parent and {1 + EXTRA} processes {every} MiB"
+    note = f"of {MANY} beside {FEW}; private of the parent and {MANY} processes {every} MiB"
+    alone = f"1 process {together[1] / 2**20:.0f} MiB; the parent imports for itself and the others then"
     return [
         Row("start", "chariots serve: memory of one more process (PSS)", each / 2**20, "MiB", 40.0, "<=", note),
+        Row("start", "chariots serve: memory of the second process, and the parent's (PSS)", second / 2**20, "MiB", note=alone),
         Row("start", "scikit-learn and a pickle by hand: memory (RSS)", by_hand / 2**20, "MiB"),
     ]
 
