@@ -93,7 +93,13 @@ def memory_of_one_more(folder: str, model: Path) -> list[Row]:
     alone = f"1 process {together[1] / 2**20:.0f} MiB; the parent imports for itself and the others then"
     return [
         Row("start", "chariots serve: memory of one more process (PSS)", each / 2**20, "MiB", 40.0, "<=", note),
-        Row("start", "chariots serve: memory of the second process, and the parent's (PSS)", second / 2**20, "MiB", note=alone),
+        Row(
+            "start",
+            "chariots serve: memory of the second process, and the parent's (PSS)",
+            second / 2**20,
+            "MiB",
+            note=alone,
+        ),
         Row("start", "scikit-learn and a pickle by hand: memory (RSS)", by_hand / 2**20, "MiB"),
     ]
 

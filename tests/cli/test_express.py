@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from chariots.cli.express import AT_ONCE
 from tests.cli.programs import CHARIOTS, DEADLINE, answer_of, started
 
 APP = """
@@ -151,6 +152,25 @@ def test_many_clients_get_their_own_answers(server: str) -> None:
     with ThreadPoolExecutor(24) as pool:
         together = set().union(*pool.map(ask, range(24)))
     assert max(together) > 1
+
+
+def test_however_many_wait_so_many_are_answered_at_once(server: str) -> None:
+    """And everybody who waits has a turn."""
+    made_quick(Client(server), "rows", [[1.0]])
+    clients = [Client(server) for _ in range(3 * AT_ONCE)]
+    for client in clients:
+        assert client("rows", [[1.0]])[0] == 200
+    ready = threading.Barrier(len(clients))
+
+    def ask(client: Client) -> int:
+        ready.wait(DEADLINE)
+        found = [client("rows", [[2.0]]) for _ in range(10)]
+        assert {status for status, _ in found} == {200}
+        return max(output[0][1] for _, output in found)
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        together = max(pool.map(ask, clients))
+    assert 1 < together <= AT_ONCE
 
 
 def test_one_bad_request_fails_alone(server: str) -> None:
