@@ -88,7 +88,47 @@ def _put(early: bytearray, buffer: Any, size: int) -> int:
     return len(piece)
 
 
-class PatientSocket(socket.socket):
+class _Paced(socket.socket):
+    """Hands out first what came early, and then only what comes at some pace."""
+
+    early: bytearray
+    since: float
+    _pace: _Pace
+
+    def forget_the_pace(self) -> None:
+        """See `Early.forget_the_pace`."""
+        self._pace = _Pace()
+
+    def recv(self, bufsize: int = 1024, flags: int = 0, /) -> bytes:
+        """Receives as every socket does.
+
+        Raises:
+            TimeoutError: if the client is too slow.
+        """
+        if self.early:
+            return _taken(self.early, bufsize, is_kept=bool(flags & socket.MSG_PEEK))
+        self._begin_to_wait()
+        began = time.monotonic()
+        piece = super().recv(bufsize, flags)
+        self._pace.add(began, len(piece))
+        return piece
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0, /) -> int:
+        """Receives as `recv` does, but into memory that is there."""
+        size = nbytes or len(buffer)
+        if self.early:
+            return _put(self.early, buffer, size)
+        self._begin_to_wait()
+        began = time.monotonic()
+        received = super().recv_into(buffer, size, flags)
+        self._pace.add(began, received)
+        return received
+
+    def _begin_to_wait(self) -> None:
+        """Called before it waits for what comes."""
+
+
+class PatientSocket(_Paced):
     """A plain connection; see `Early`. It waits where it is not told otherwise, whatever ``setblocking`` says."""
 
     def __init__(self, listener: socket.socket, descriptor: int) -> None:
@@ -123,45 +163,19 @@ class PatientSocket(socket.socket):
     def setblocking(self, flag: bool) -> None:
         """Does nothing: whoever must not wait says so with each call, which takes no call to the system of its own."""
 
-    def forget_the_pace(self) -> None:
-        """See `Early.forget_the_pace`."""
-        self._pace = _Pace()
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Receives as every socket does, but only what comes at some pace.
-
-        Raises:
-            TimeoutError: if the client is too slow.
-        """
-        if self.early:
-            return _taken(self.early, bufsize, is_kept=bool(flags & socket.MSG_PEEK))
-        self._bear_silence(SILENCE_SECONDS)
-        began = time.monotonic()
-        piece = super().recv(bufsize, flags)
-        self._pace.add(began, len(piece))
-        return piece
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> int:
-        """Receives as `recv` does, but into memory that is there."""
-        size = nbytes or len(buffer)
-        if self.early:
-            return _put(self.early, buffer, size)
-        self._bear_silence(SILENCE_SECONDS)
-        began = time.monotonic()
-        received = super().recv_into(buffer, size, flags)
-        self._pace.add(began, received)
-        return received
-
     def waits_for_more(self, seconds: float) -> bool:
         """See `Early.waits_for_more`."""
         self._bear_silence(seconds)
         try:
             # To ask first whether something is there would give up the interpreter twice, and wait for it twice.
-            piece = super().recv(_EARLY)
+            piece = socket.socket.recv(self, _EARLY)
         except OSError:
             return False  # whoever has the connection next will find out
         self.early += piece
         return bool(piece)
+
+    def _begin_to_wait(self) -> None:
+        self._bear_silence(SILENCE_SECONDS)
 
     def _bear_silence(self, seconds: float) -> None:
         if seconds != self._silence:
@@ -170,12 +184,9 @@ class PatientSocket(socket.socket):
             self._silence = seconds
 
 
-class PatientTlsSocket(ssl.SSLSocket):
+class PatientTlsSocket(_Paced, ssl.SSLSocket):
     """A connection that speaks TLS, whose handshake is part of what keeps no thread waiting; see `Early`."""
 
-    early: bytearray
-    since: float
-    _pace: _Pace
     _is_greeted: bool
 
     @classmethod
@@ -204,7 +215,7 @@ class PatientTlsSocket(ssl.SSLSocket):
             if self._sslobj is not None and not self._is_greeted:  # type: ignore[attr-defined]  # None once shut down
                 self.do_handshake()
                 self._is_greeted = True
-            while piece := super().recv(_EARLY):
+            while piece := ssl.SSLSocket.recv(self, _EARLY):
                 self.early += piece
                 # What was deciphered already makes the connection readable no more.
                 if len(self.early) > SMALL_BODY + LONGEST_HEAD or not self.pending():
@@ -220,33 +231,6 @@ class PatientTlsSocket(ssl.SSLSocket):
             return self.send(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
             raise BlockingIOError from error
-
-    def forget_the_pace(self) -> None:
-        """See `Early.forget_the_pace`."""
-        self._pace = _Pace()
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Receives as every socket does, but only what comes at some pace.
-
-        Raises:
-            TimeoutError: if the client is too slow.
-        """
-        if self.early:
-            return _taken(self.early, buflen, is_kept=False)
-        began = time.monotonic()
-        piece = super().recv(buflen, flags)
-        self._pace.add(began, len(piece))
-        return piece
-
-    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        """Receives as `recv` does, but into memory that is there."""
-        size = nbytes or len(buffer)
-        if self.early:
-            return _put(self.early, buffer, size)
-        began = time.monotonic()
-        received = super().recv_into(buffer, size, flags)
-        self._pace.add(began, received)
-        return received
 
     def waits_for_more(self, _seconds: float) -> bool:
         """False: what TLS has deciphered cannot be waited for in this way."""
