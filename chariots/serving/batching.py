@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chariots.serving import execution
 from chariots.serving.batchable import Batching, is_batchable
+from chariots.serving.places import PLACES
 from chariots.serving.stacking import Rows, part, row_count, rows_of, stacked
 from chariots.web import tracing
 
@@ -96,7 +97,7 @@ class Batcher:
         """
         call = self._call(snapshot, value, tracing.span_here())
         if call is None:
-            return self._run(snapshot, value, runner)
+            return self._run_alone(snapshot, value, runner)
         with self._lock:
             if self._leader is None:
                 self._leader, call.is_leader = call, True
@@ -113,7 +114,7 @@ class Batcher:
             call.wake_following()
         if call.is_leader:
             self._lead(call, runner)
-        return call.output if call.has_output else self._run(snapshot, value, runner)
+        return call.output if call.has_output else self._run_alone(snapshot, value, runner)
 
     def run_all(
         self, snapshot: Snapshot, values: Sequence[Any], runner: BaseRunner, spans: Sequence[Any]
@@ -169,6 +170,11 @@ class Batcher:
             may = is_batchable(snapshot.pipeline)
             self._judged = snapshot, may
         return may and not self._is_refuted
+
+    def _run_alone(self, snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
+        """Runs as requests for pipelines that are not batchable do, of which many may come at once."""
+        with PLACES:
+            return self._run(snapshot, value, runner)
 
     def _run(self, snapshot: Snapshot, value: Any, runner: BaseRunner) -> Any:
         return execution.run_as_it_is(snapshot, value, runner)

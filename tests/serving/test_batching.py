@@ -113,6 +113,32 @@ def test_one_bad_request_of_24_fails_and_harms_none_of_the_others():
     assert outputs == [[at] for at in range(25) if at != 13]
 
 
+class Counted:
+    """Places of which there are enough."""
+
+    def __init__(self):
+        self.taken = 0
+
+    def __enter__(self):
+        self.taken += 1
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_what_runs_alone_takes_a_place_and_what_runs_together_takes_none(monkeypatch):
+    places = Counted()
+    monkeypatch.setattr(batching, "PLACES", places)
+    assert together(Gated(), [[[1]], [[2]], [[3]]]) == [[[2]], [[4]], [[6]]]
+    assert places.taken == 0
+    op = Gated()
+    op.gate.set()
+    batcher(max_rows=4).run(snapshot_of(op), [[1], [2]], SequentialRunner())
+    assert places.taken == 1  # too large to run with others
+    together(Gated(lambda rows: [1 / row[0] for row in rows]), [[[1]], [[0]], [[2]]])
+    assert places.taken == 3  # both of the batch that failed
+
+
 def test_a_request_of_another_kind_is_not_stacked_and_keeps_its_place():
     op = Gated()
     outputs = together(op, [[[0]], [[1, 1]], [[2]], [[3, 3]], [[4]]])
