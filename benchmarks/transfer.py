@@ -166,6 +166,8 @@ def _limited_rows(found: Found, size: int) -> list[Row]:
         promised = 0.95 if name == OURS else None
         note = f"{rate / 1e6:.0f} MB/s"
         rows.append(Row("transfer", f"{what}: {name}, of the limit", rate / TOGETHER, "x", promised, ">=", note))
+    peak = max(one.peak for one in found[OURS])
+    rows.append(Row("transfer", f"{what}: {OURS}, peak memory", peak / 1e6, "MB", PEAK / 1e6))
     return rows
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Final
 
 __all__ = ["BUFFER", "BUFFERS", "Buffers"]
 
 BUFFER: Final = 2**20  # bytes; with smaller ones threads change more often, which costs more than the cache saves
+_MOST_FREE: Final = 16  # the system gets further ones back: in turn all of their pages would come to be used
 
 
 class Buffers:
@@ -25,7 +27,8 @@ class Buffers:
         try:
             return self._free.pop()
         except IndexError:
-            return memoryview(bytearray(self._size))
+            # Straight from the system, which gives no page before it is used: many connections use few of theirs.
+            return memoryview(mmap.mmap(-1, self._size, access=mmap.ACCESS_COPY))
 
     def give_back(self, buffer: memoryview) -> None:
         """Takes a buffer back.
@@ -33,7 +36,8 @@ class Buffers:
         Args:
             buffer: the whole of it, of which nobody makes use any more.
         """
-        self._free.append(buffer)
+        if len(self._free) < _MOST_FREE:
+            self._free.append(buffer)
 
 
 BUFFERS: Final = Buffers()
