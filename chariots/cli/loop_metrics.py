@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,7 +15,7 @@ _EVERY: Final = 1.0  # seconds
 
 
 class LoopMetrics:
-    """Counts for itself, and tells the metrics once a second, and before anybody reads them.
+    """Counts for itself; a thread tells the metrics once a second, and whoever reads them before.
 
     Args:
         waiting: says how many requests wait for a thread.
@@ -22,25 +23,33 @@ class LoopMetrics:
 
     def __init__(self, waiting: Callable[[], int]) -> None:
         self._waiting = waiting
-        self._told = 0.0
-        #: What the server counts with; None where it does not.
-        self.metrics: Any = None
-        #: Requests that were refused, and that the metrics do not know of.
+        self._metrics: Any = None
+        self._told = 0  # of those that were refused
+        self._lock = threading.Lock()
+        #: Requests that were refused; the loop alone counts.
         self.refused = 0
 
-    def tell_when_due(self, now: float) -> None:
-        """Tells the metrics, unless that was done a moment ago.
+    def start(self, metrics: Any) -> None:
+        """Begins, in the process that serves.
 
         Args:
-            now: the monotonic moment.
+            metrics: what the server counts with; None where it does not.
         """
-        if now - self._told > _EVERY:
-            self.tell()
+        self._metrics = metrics
+        if metrics is not None:
+            threading.Thread(target=self._tell_on, name="metrics of the loop", daemon=True).start()
 
     def tell(self) -> None:
-        """Tells the metrics."""
-        self._told = time.monotonic()
-        if self.metrics is not None:
-            self.metrics.waiting.set(self._waiting())
-            self.metrics.refused.labels(OverloadedError.slug).inc(self.refused)
-            self.refused = 0
+        """Tells the metrics; not in the loop, for it may have to wait."""
+        if self._metrics is None:
+            return
+        with self._lock:
+            refused = self.refused
+            self._metrics.waiting.set(self._waiting())
+            self._metrics.refused.labels(OverloadedError.slug).inc(refused - self._told)
+            self._told = refused
+
+    def _tell_on(self) -> None:
+        while True:
+            time.sleep(_EVERY)
+            self.tell()

@@ -97,7 +97,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Loads the application, and what it counts with."""
         super().load_wsgi()
         around = getattr(self.wsgi, "wsgi_app", None)
-        self._metrics.metrics = around.metrics if isinstance(around, Around) else None
+        self._metrics.start(around.metrics if isinstance(around, Around) else None)
         if getattr(self.wsgi, "weights", None):
             from chariots.transfer.screens import begin_log
 
@@ -185,7 +185,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         now = time.monotonic()
         if self._leaves_at is not None and self._leaves_at <= now:
             self.alive = False
-        self._metrics.tell_when_due(now)
         for connection in [one for one, end in self._arriving.items() if end <= now]:
             self._drop(connection)
         # Otherwise gunicorn lets all others wait until one of these connections ends.
@@ -285,13 +284,16 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _ask_spare(self, conn: Any, name: str) -> None:
         """Has a thread answer that nothing else keeps busy; one for each, since asking a store may take its time."""
-        self._metrics.tell()
         conn.sock.setblocking(True)
         spare = self._spare.get(name)
         if spare is None:
             spare = self._spare[name] = ThreadPoolExecutor(1, thread_name_prefix=name)
-        done = spare.submit(super().handle, conn)
+        done = spare.submit(self._answer_spare, conn)
         done.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def _answer_spare(self, conn: Any) -> Any:
+        self._metrics.tell()
+        return super().handle(conn)
 
     def _refuse(self, conn: Any) -> None:
         """Says at once that there is no time for a request."""
