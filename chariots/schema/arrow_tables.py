@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -69,16 +70,34 @@ def dumps(value: Any) -> bytes:
         if isinstance(error, UnsupportedError):
             raise
         raise UnsupportedError(f"it has no form as an Arrow table: {shorten(printable(error), 200)}") from error
-    size = arrow.MockOutputStream()
-    _write(table, size, arrow)
-    room = bytearray(size.size())  # a stream that grows would copy what it has, again and again
-    _write(table, arrow.FixedSizeBufferWriter(arrow.py_buffer(room)), arrow)
-    return bytes(room)
-
-
-def _write(table: Any, sink: Any, arrow: Any) -> None:
-    with arrow.ipc.new_stream(sink, table.schema) as stream:
+    pieces = _Pieces()
+    with arrow.ipc.new_stream(arrow.PythonFile(pieces, "w"), table.schema) as stream:
         stream.write_table(table)
+    return b"".join(pieces.held)
+
+
+class _Pieces:
+    """A file that holds what is written to it; the columns as they are, so that they are copied once, at the end."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.held: list[Any] = []
+        self._size = 0
+
+    def write(self, piece: Any) -> int:
+        self.held.append(piece)
+        self._size += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        return self._size
+
+    def flush(self) -> None:
+        """There is nothing to be done."""
+
+    def close(self) -> None:
+        """There is nothing to be done."""
 
 
 def _arrow() -> Any:
@@ -161,7 +180,16 @@ def _plain_frame(table: Any, arrow: Any) -> Any:
         return None
     parts = [_numbers(columns, kind, arrow) for columns in batches]
     numbers = parts[0] if len(parts) == 1 else np.hstack(parts)
-    return pd.DataFrame(numbers.T, columns=schema.names, copy=False)
+    names = _column_names(tuple(schema.names)).view()  # whoever gets the frame may give its columns a name
+    return pd.DataFrame(numbers.T, columns=names, copy=False)
+
+
+@functools.lru_cache(16)
+def _column_names(names: tuple[str, ...]) -> Any:
+    """The names of columns, as pandas has them; to make them takes as long as to copy a megabyte."""
+    import pandas as pd
+
+    return pd.Index(names)
 
 
 def _numbers(columns: list[Any], kind: Any, arrow: Any) -> Any:

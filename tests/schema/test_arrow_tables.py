@@ -206,3 +206,21 @@ def test_columns_that_lie_anywhere_come_back():
     columns = {"a": pa.array(every), "b": pa.array([*every.tolist()[:-1], None]).fill_null(99.0), "c": pa.array(every)}
     found = arrow_tables.loads(written(pa.table(columns).slice(10, 50)))
     assert found.to_dict("list") == {name: every[10:60].tolist() for name in "abc"}
+
+
+def test_what_becomes_of_one_table_is_nothing_to_the_next_of_the_same_columns():
+    body = written(pa.table({"a": [1.5], "b": [2.5]}))
+    first = arrow_tables.loads(body)
+    first.columns.name = "what"
+    first["c"] = 1
+    first.iloc[0, 0] = 7
+    second = arrow_tables.loads(body)
+    assert second.columns.name is None
+    assert second.to_dict("records") == [{"a": 1.5, "b": 2.5}]
+
+
+def test_what_is_written_is_what_arrow_itself_writes():
+    numbers = pd.DataFrame(np.arange(30.0).reshape(10, 3), columns=["a", "b", "c"])
+    plain = pa.table({name: numbers[name].to_numpy() for name in numbers})
+    assert arrow_tables.dumps(numbers) == written(plain)
+    assert arrow_tables.dumps(TABLE) == written(pa.Table.from_pandas(TABLE))
