@@ -44,6 +44,8 @@ def main(short: bool = False) -> list[Row]:
     Returns:
         the rows of the table.
     """
+    # Where it is set, our code would be compiled at every start, and that of installed packages would not.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder:
         train(folder)
         model = Path(folder) / "model.pickle"
