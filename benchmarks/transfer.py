@@ -89,7 +89,10 @@ def _compared(tried: Sequence[Tool], files: Sequence[File], address: str, place:
     """What every tool took in every round, in turns; one that fails is told of, and the others go on."""
     found: Found = {tool.name: [] for tool in tried}
     print(f"{len(files)} files into {place}: {', '.join(found)}", file=sys.stderr)
-    _touched(files, place)
+    with _job(files, address, place) as job:
+        # Once without a clock: a virtual machine is slow to give memory that it has never given.
+        for file in files:
+            shutil.copyfile(file.source, job.folder / file.name)
     for turn in range(rounds):
         for tool in reversed(tried) if turn % 2 else tried:
             with _job(files, address, place) as job:
@@ -110,13 +113,6 @@ def _job(files: Sequence[File], address: str, place: Path) -> Iterator[Job]:
     with tempfile.TemporaryDirectory(dir=place) as folder, tempfile.TemporaryDirectory() as notes:
         yield Job(files, address, Path(folder), Path(notes))
     os.sync()  # what one has left to be written does not slow the next
-
-
-def _touched(files: Sequence[File], place: Path) -> None:
-    """Writes as much as will be fetched, once: a virtual machine is slow to give memory that it has never given."""
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        for file in files:
-            shutil.copyfile(file.source, Path(folder) / file.name)
 
 
 def _same(job: Job) -> None:

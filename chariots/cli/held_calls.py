@@ -169,7 +169,7 @@ class HeldEpoll:
         _checked(_control(self._epoll.fileno(), action, descriptor, _EVENT.pack(events, descriptor)))
 
 
-class HeldSelector(selectors.EpollSelector if IS_HELD else selectors.DefaultSelector):  # type: ignore[misc]
+class HeldSelector(selectors.EpollSelector if IS_HELD else selectors.DefaultSelector):  # type: ignore[misc]  # known at run time
     """A selector that keeps the interpreter, but where it waits."""
 
     if IS_HELD:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import io
 import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -76,28 +76,24 @@ def dumps(value: Any) -> bytes:
     return b"".join(pieces.held)
 
 
-class _Pieces:
+class _Pieces(io.RawIOBase):
     """A file that holds what is written to it; the columns as they are, so that they are copied once, at the end."""
 
-    closed = False
-
     def __init__(self) -> None:
+        super().__init__()
         self.held: list[Any] = []
         self._size = 0
 
-    def write(self, piece: Any) -> int:
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any, /) -> int:
         self.held.append(piece)
         self._size += len(piece)
         return len(piece)
 
     def tell(self) -> int:
         return self._size
-
-    def flush(self) -> None:
-        """There is nothing to be done."""
-
-    def close(self) -> None:
-        """There is nothing to be done."""
 
 
 def _arrow() -> Any:
@@ -180,16 +176,7 @@ def _plain_frame(table: Any, arrow: Any) -> Any:
         return None
     parts = [_numbers(columns, kind, arrow) for columns in batches]
     numbers = parts[0] if len(parts) == 1 else np.hstack(parts)
-    names = _column_names(tuple(schema.names)).view()  # whoever gets the frame may give its columns a name
-    return pd.DataFrame(numbers.T, columns=names, copy=False)
-
-
-@functools.lru_cache(16)
-def _column_names(names: tuple[str, ...]) -> Any:
-    """The names of columns, as pandas has them; to make them takes as long as to copy a megabyte."""
-    import pandas as pd
-
-    return pd.Index(names)
+    return pd.DataFrame(numbers.T, columns=schema.names, copy=False)
 
 
 def _numbers(columns: list[Any], kind: Any, arrow: Any) -> Any:

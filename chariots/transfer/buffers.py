@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["BUFFER", "BUFFERS", "Buffers"]
 
 BUFFER: Final = 2**20  # bytes; with smaller ones threads change more often, which costs more than the cache saves
-_MOST_FREE: Final = 16  # the system gets further ones back: in turn all of their pages would come to be used
+_MOST_FREE: Final = 16  # where many connections use few pages each: in turn they would come to use all of each buffer
 
 
 class Buffers:
@@ -16,10 +16,12 @@ class Buffers:
 
     Args:
         size: of each, in bytes.
+        most_free: how many are kept for the next user; the system gets further ones back.
     """
 
-    def __init__(self, size: int = BUFFER) -> None:
+    def __init__(self, size: int = BUFFER, most_free: int = _MOST_FREE) -> None:
         self._size = size
+        self._most_free = most_free
         self._free: list[memoryview] = []
 
     def take(self) -> memoryview:
@@ -36,7 +38,7 @@ class Buffers:
         Args:
             buffer: the whole of it, of which nobody makes use any more.
         """
-        if len(self._free) < _MOST_FREE:
+        if len(self._free) < self._most_free:
             self._free.append(buffer)
 
 

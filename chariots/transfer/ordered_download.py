@@ -54,7 +54,7 @@ class OrderedDownload:
         self._busy = 0
         self._came = self._used = 0
         self._is_awaited = self._is_over = False
-        self._buffers = Buffers(_CHUNK)
+        self._buffers = Buffers(_CHUNK, most_free=max(_AHEAD, _MOST * _AHEAD_EACH) // _CHUNK)
         self._changed = threading.Condition()
         self._threads = ThreadPoolExecutor(_MOST, thread_name_prefix="chariots-download")
 
