@@ -259,7 +259,7 @@ class ServedPipeline:
         """Returns a snapshot that can answer.
 
         Where the pipeline is not loaded here, the store is asked (once a second at most) whether another server
-        deployed it meanwhile, or can be reached by now.
+        deployed it meanwhile, or can be reached by now; a load that is under way is waited for, two seconds at most.
 
         Args:
             store: the op store, if there is one.
@@ -269,22 +269,26 @@ class ServedPipeline:
         """
         if self.start_is_pending or not self.current.is_ready:
             if store is not None:
-                self.try_again(store)
+                self.try_again(store, PATIENCE_SECONDS)
             if not self.is_loaded:
                 raise not_loaded(self.current.pipeline, self.obstacle, has_store=store is not None)
         return self.current
 
-    def try_again(self, store: OpStoreProtocol) -> None:
+    def try_again(self, store: OpStoreProtocol, patience: float = 0.0) -> None:
         """Asks the store, once a second at most, for what could not be loaded before; never fails.
 
         Args:
             store: the op store.
+            patience: how many seconds to wait for a load that is under way, which may bring the same.
         """
         now = time.monotonic()
-        if now < self._next_attempt or not self._loading.acquire(blocking=False):
+        if now < self._next_attempt:
+            return
+        # Before the wait: who else comes within the second is told at once, and keeps no thread from other pipelines.
+        self._next_attempt = now + RETRY_SECONDS
+        if not self._loading.acquire(timeout=patience):
             return
         try:
-            self._next_attempt = now + RETRY_SECONDS
             with web.deadline.scope(PATIENCE_SECONDS):
                 promoted = self._promoted(store)
                 pinned = promoted or store.last_deployment(self.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -158,6 +159,14 @@ class Quiet(WSGIRequestHandler):
 
     def log_request(self, code="-", size="-"):
         pass
+
+
+def until(condition):
+    """Waits until a condition holds."""
+    give_up = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < give_up, "it never came to that"
+        time.sleep(0.001)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -25,7 +24,7 @@ from chariots.serving.batchable import is_batchable
 from chariots.serving.batching import Batcher
 from chariots.serving.snapshots import Snapshot
 from chariots.testing import TestPipelinesClient
-from tests.serving.support import IN, OUT, Echo, IrisX, iris, one_op
+from tests.serving.support import IN, OUT, Echo, IrisX, iris, one_op, until
 
 LOG = logging.getLogger("tests.batching")
 
@@ -51,13 +50,6 @@ class Gated(BaseOp):
 
 def snapshot_of(op, **arguments):
     return Snapshot.of(one_op(op, "gated", **arguments), 1)
-
-
-def until(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.001)
 
 
 def batcher(**limits):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chariots.errors import UnreachableError
+from chariots.errors import NotLoadedError, UnreachableError
 from chariots.pipelines import Pipeline
 from chariots.pipelines.nodes import Node
 from chariots.pipelines.ops import BaseOp
 from chariots.serving import Chariots, PipelinesClient, PipelinesServer
 from chariots.testing import TestOpStoreClient
 from chariots.versioning import Version
-from tests.serving.support import IN, OUT, Learner, live, one_op
+from tests.serving.support import IN, OUT, Learner, live, one_op, until
 
 
 def pair():
@@ -129,10 +128,7 @@ def test_a_store_that_comes_up_later_is_asked_again_by_the_next_call(tmp_path):
         assert readiness.status == 503
         assert "the line to the store is cut" in readiness.json()["detail"]
         store.is_cut = False
-        give_up = time.monotonic() + 30
-        while second.send("GET", "/readyz").status != 200:
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        until(lambda: second.send("GET", "/readyz").status == 200)
         assert second.call_pipeline(pred).value == "kept"
 
 
@@ -177,10 +173,7 @@ def test_a_training_while_the_store_is_away_is_not_replaced_when_it_comes_back(t
         second = PipelinesClient(url)
         second.call_pipeline(train, "new")
         store.is_cut = False
-        give_up = time.monotonic() + 30
-        while second.send("GET", "/readyz").status != 200:
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        until(lambda: second.send("GET", "/readyz").status == 200)
         second.save_pipeline(train)
         second.load_pipeline(pred)
         assert second.call_pipeline(pred).value == "new"
@@ -214,15 +207,42 @@ def test_a_start_on_code_that_does_not_fit_says_so_and_loads_what_does(tmp_path,
     assert "'pred' is not loaded" in caplog.text
 
 
+class SlowStore(FlakyStore):
+    """A real store whose blobs take until somebody says so."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def read_blob(self, sha256):
+        self.entered.set()
+        assert self.go_on.wait(20)
+        return super().read_blob(sha256)
+
+
+def test_the_first_call_waits_for_a_load_that_is_under_way(tmp_path):
+    train, pred = pair()
+    store = SlowStore(tmp_path)
+    app = PipelinesServer([train, pred], "first", op_store_client=store)
+    served = app.served["pred"]
+    before = Chariots([train, pred], tmp_path)
+    before.execute_pipeline("train", "new")
+    before.load_pipeline("pred")
+    store.is_cut = False
+    with ThreadPoolExecutor(2) as pool:
+        following = pool.submit(served.follow, store)
+        assert store.entered.wait(20)
+        called = pool.submit(served.ready, store)
+        until(lambda: served._next_attempt)  # the call has found that somebody loads
+        with pytest.raises(NotLoadedError):
+            served.ready(store)  # the next one does not wait, too
+        store.go_on.set()
+        following.result()
+        assert called.result() is served.current
+    assert served.is_loaded
+
+
 def test_a_training_that_ends_while_the_start_is_still_loading_wins(tmp_path):
-    entered, go_on = threading.Event(), threading.Event()
-
-    class SlowStore(FlakyStore):
-        def read_blob(self, sha256):
-            entered.set()
-            assert go_on.wait(20)
-            return super().read_blob(sha256)
-
     train, _ = pair()
     before = Chariots([train], tmp_path)
     before.execute_pipeline("train", "old")
@@ -232,10 +252,10 @@ def test_a_training_that_ends_while_the_start_is_still_loading_wins(tmp_path):
     store.is_cut = False
     with ThreadPoolExecutor(1) as pool:
         restoring = pool.submit(served.try_again, store)
-        assert entered.wait(20)
+        assert store.entered.wait(20)
         trained = served.current.pipeline.clone()
         app.runner.run(trained, "new")
         served.publish(trained)
-        go_on.set()
+        store.go_on.set()
         restoring.result()
     assert served.current.pipeline is trained
