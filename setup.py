@@ -56,6 +56,7 @@ LINT = [
     "mypy>=1.15",
     "import-linter>=2.1",
     "pandas-stubs",
+    "types-greenlet",
     "types-PyYAML",
 ]
 TEST = [
@@ -125,6 +126,7 @@ setup(
         "cookiecutter>=2.6",
         "msgspec>=0.19",  # finds a large input in the body that holds it, without reading it
         "prometheus-client>=0.20",
+        "greenlet>=3.1",  # a request waits in one where threads would cost more than its pipeline
         "gunicorn>=24.1; platform_system != 'Windows'",
     ],
     extras_require={

@@ -26,7 +26,7 @@ from chariots.cli.held_calls import HeldEpoll, ring
 from chariots.cli.patient_socket import arrived
 from chariots.cli.plain_heads import Head
 from chariots.cli.plain_requests import PlainRequests
-from chariots.serving.together import Together, Turn
+from chariots.serving.together import Manner, Together, Turn
 
 __all__ = ["Express", "Verdict"]
 
@@ -141,7 +141,7 @@ class Express:
                     self._return(conn, "surplus")
                     continue
             try:
-                turn = None if head is None or manner is None else self._turn(conn, head)
+                turn = None if head is None or manner is None else self._turn(conn, head, manner)
             except Exception:
                 _logger.exception("a request could not be read, and is left to a thread")
                 self._return(conn, "request")
@@ -174,15 +174,17 @@ class Express:
         self._return(conn, "part")
         return None
 
-    def _turn(self, conn: Any, head: Head) -> Turn | None:
+    def _turn(self, conn: Any, head: Head, manner: Manner) -> Turn | None:
         """Reads the request of a connection; None where it is not whole, or not one to be answered here."""
         found = self._plain.read(conn, head)
         if found is None:
             return None
         environ, size = found
         answer = Answer(conn)
-        turn = self._together.read(environ, answer.start, answer)
+        turn = self._together.read(environ, answer.start, answer, manner)
         if turn is not None:
+            if manner == "dispatched":
+                answer.request = bytes(conn.sock.early[:size])
             del conn.sock.early[:size]
         return turn
 
@@ -192,11 +194,12 @@ class Express:
         if self._is_asleep:
             self._stirs.set()
         while (group := run.next_group()) is not None:
+            turns: Sequence[Turn] = group
             try:
-                self._together.run(group)
+                turns = self._together.run(group)
             except Exception:
                 _logger.exception("%d requests could not be answered", len(group))
-            for turn in group:
+            for turn in turns:
                 run.group = [turn]  # each has time of its own: a thousand answers take longer than any should
                 self._finish(turn)
         with self._lock:
@@ -304,7 +307,10 @@ class Express:
             if self._deposed > MOST_DEPOSED:
                 self._is_open = False
         for turn in run.group:
-            turn.call.snapshot.pace.rule_out(OUT_SECONDS)
+            turn.served.current.pace.rule_out(OUT_SECONDS)
+            if turn.manner == "dispatched" and turn.claim():  # nothing of it was begun, and threads wait side by side
+                turn.owner.conn.sock.early[:0] = turn.owner.request
+                self._return(turn.owner.conn, "request")
         _thread(self._look_on)
         self._lead(number, left)
         return True

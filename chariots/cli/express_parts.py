@@ -9,10 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.util import hop_headers
+
 if TYPE_CHECKING:
     from chariots.serving.together import Turn
 
 __all__ = ["Answer", "Run"]
+
+_OURS = frozenset({"content-length", *hop_headers})  # headers that a server writes, and an application does not
+_BODILESS = ("204", "304")  # answers without a body, whose length is not told either (RFC 9110)
 
 
 class Run:
@@ -69,12 +74,18 @@ def _thread_state(thread: int) -> tuple[float, bool]:
 
 
 class Answer:
-    """What is to be sent on a connection."""
+    """What is to be sent on a connection.
 
-    __slots__ = ("_headers", "_status", "conn")
+    Attributes:
+        conn: the connection.
+        request: what was received, where somebody else may have to answer it.
+    """
+
+    __slots__ = ("_headers", "_status", "conn", "request")
 
     def __init__(self, conn: Any) -> None:
         self.conn = conn
+        self.request = b""
         self._status = ""
         self._headers: Sequence[tuple[str, str]] = ()
 
@@ -90,12 +101,22 @@ class Answer:
             body: its body.
             date: as HTTP has it.
             keeps: whether the connection is kept.
+
+        Raises:
+            ValueError: if a header has more than one line.
         """
-        lines = [f"{name}: {value}" for name, value in self._headers if name.lower() != "content-length"]
+        lines = [f"{name}: {value}" for name, value in self._headers if name.lower() not in _OURS]
+        text = "".join(lines)
+        if "\n" in text or "\r" in text:
+            raise ValueError(f"a header of an answer with status {self._status} has several lines")
         head = "\r\n".join([f"HTTP/1.1 {self._status}", *lines])
-        return b"%b\r\nContent-Length: %d\r\nServer: gunicorn\r\nDate: %b\r\nConnection: %b\r\n\r\n%b" % (
+        if self._status.startswith(_BODILESS):
+            size, body = b"", b""
+        else:
+            size = b"\r\nContent-Length: %d" % len(body)
+        return b"%b%b\r\nServer: gunicorn\r\nDate: %b\r\nConnection: %b\r\n\r\n%b" % (
             head.encode("latin-1"),
-            len(body),
+            size,
             date,
             b"keep-alive" if keeps else b"close",
             body,

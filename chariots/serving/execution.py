@@ -15,7 +15,7 @@ from chariots.serving.places import PLACES
 from chariots.web import tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chariots.pipelines import Pipeline
     from chariots.pipelines.callbacks import PipelineCallback
@@ -67,7 +67,11 @@ def wants_worker(*wishes: bool | None) -> bool:
 
 
 def call(
-    app: PipelinesServer, served: ServedPipeline, value: Any, failure: Exception | None = None
+    app: PipelinesServer,
+    served: ServedPipeline,
+    value: Any,
+    failure: Exception | None = None,
+    runs: Callable[[ServedPipeline, Snapshot, Any, BaseRunner], tuple[Any, Snapshot]] | None = None,
 ) -> tuple[Any, Snapshot]:
     """Executes a pipeline for a request, whatever its protocol.
 
@@ -76,6 +80,7 @@ def call(
         served: the pipeline.
         value: the input, converted.
         failure: what came of executing it, if that was done before, and it failed.
+        runs: what runs it in the place of `run_request`; that, if None.
 
     Returns:
         the output, and the snapshot that describes the ops that made it.
@@ -90,7 +95,7 @@ def call(
             raise failure
         if served.routing is not None and served.routing.is_active:
             return served.routing.answer(snapshot, value, app.runner)
-        return run_request(served, snapshot, value, app.runner)
+        return (runs or run_request)(served, snapshot, value, app.runner)
     except Exception as error:
         if is_handled(app, error):
             raise

@@ -10,7 +10,7 @@ from flask import Response, request
 from chariots import schema, web
 from chariots.serving import execution, media
 from chariots.serving.bodies import Body
-from chariots.serving.fast_path import FAILURE, MAIN, OUTCOME
+from chariots.serving.fast_path import FAILURE, MAIN, OUTCOME, RUNS
 from chariots.serving.inputs import ABSENT, INPUT_KEY
 from chariots.serving.job_json import hint_for
 from chariots.serving.job_requests import Wish, knows_jobs, pool_of, read_wish, refuse_options, submit
@@ -110,7 +110,7 @@ class _Views:
         environ = request.environ
         done = environ.pop(OUTCOME, None)  # the fast path has run it, and cannot answer with what came of it
         failure = environ.pop(FAILURE, None)
-        output, snapshot = done or execution.call(app, served, converted, failure)
+        output, snapshot = done or execution.call(app, served, converted, failure, environ.pop(RUNS, None))
         environ[GENERATION] = snapshot.generation
         return media.answer(app, name, output, snapshot)
 

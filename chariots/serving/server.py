@@ -18,6 +18,7 @@ from chariots.serving import execution, observing, routes, routing
 from chariots.serving.batchable import Batching
 from chariots.serving.fast_path import FastPath
 from chariots.serving.following import FOLLOW_SECONDS, STILL, Follower
+from chariots.serving.foreign_code import ForeignCode
 from chariots.serving.response import PipelineResponse
 from chariots.serving.rollouts import Rollout
 from chariots.serving.served import ServedPipeline
@@ -131,8 +132,10 @@ class PipelinesServer(Flask):
             measured=partial(observing.observe, self.served),
         )
         routes.register(self)
+        #: The code of the user's that has a say in how calls are answered.
+        self.foreign_code = ForeignCode(self)
         #: What answers ordinary calls beneath Flask's dispatch; None if nothing does.
-        self.fast_path = FastPath(self) if fast_path else None
+        self.fast_path = FastPath(self, self.foreign_code) if fast_path else None
         if worker_pool is not None:
             worker_pool.adopt(self)
         self._restore()

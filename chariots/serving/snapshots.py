@@ -47,6 +47,11 @@ class Pace:
         last = self._last
         return len(last) >= _KNOWN_AFTER and min(last) < seconds and time.monotonic() >= self._out_until
 
+    def is_above(self, seconds: float) -> bool:
+        """Whether runs are known to take so long, or longer."""
+        last = self._last
+        return len(last) >= _KNOWN_AFTER and min(last) >= seconds
+
     def rule_out(self, seconds: float = math.inf) -> None:
         """Notes that runs may take any time, whatever they took so far.
 

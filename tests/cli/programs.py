@@ -103,5 +103,5 @@ def answer_of(reader: BinaryIO) -> tuple[int, dict[str, str], bytes]:
     """Reads one answer, and no byte of the next."""
     status = int(reader.readline().split()[1])
     headers = dict(http.client.parse_headers(reader).items())
-    body = reader.read(int(headers["Content-Length"]))
+    body = b"" if status == 204 else reader.read(int(headers["Content-Length"]))
     return status, {name: value for name, value in headers.items() if name != "Date"}, body

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
 import signal
 import socket
 import sys
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chariots.cli.express import AT_ONCE
+from tests.cli.calling import Client, assert_same, made_quick, metric, raw, request, unusual
 from tests.cli.programs import CHARIOTS, DEADLINE, answer_of, started
 
 APP = """
@@ -101,33 +101,6 @@ def serving(folder: Path, *options: str, **variables: str) -> Iterator[tuple[str
 def server(folder: Path) -> Iterator[str]:
     with serving(folder, "--threads", "4") as (netloc, _):
         yield netloc
-
-
-class Client:
-    """Calls over one connection."""
-
-    def __init__(self, netloc: str) -> None:
-        self.connection = http.client.HTTPConnection(netloc, timeout=DEADLINE)
-
-    def __call__(self, name: str, value: Any, **headers: str) -> tuple[int, Any]:
-        self.ask(name, value, **headers)
-        return self.answer()
-
-    def ask(self, name: str, value: Any, **headers: str) -> None:
-        sent = {"Content-Type": "application/json"} | {key.replace("_", "-"): text for key, text in headers.items()}
-        self.connection.request("POST", f"/pipelines/{name}/main", json.dumps({"pipeline_input": value}), sent)
-
-    def answer(self) -> tuple[int, Any]:
-        answer = self.connection.getresponse()
-        body = json.loads(answer.read())
-        self.headers = answer.headers
-        return answer.status, body.get("pipeline_output", body)
-
-
-def made_quick(client: Client, name: str, value: Any) -> None:
-    """Calls until it is known how long that takes."""
-    for _ in range(8):
-        assert client(name, value)[0] == 200
 
 
 def test_quick_pipelines_come_to_be_answered_by_one_thread(server: str) -> None:
@@ -217,22 +190,6 @@ def test_a_run_that_waits_keeps_nobody_else_waiting(server: str, folder: Path) -
     assert client("who", 2) == (200, [2, "express"])
 
 
-def raw(netloc: str, sent: bytes, answers: int = 1) -> list[tuple[int, dict[str, str], bytes]]:
-    """What comes back for some bytes."""
-    host, port = netloc.split(":")
-    with socket.create_connection((host, int(port)), timeout=DEADLINE) as connection:
-        connection.sendall(sent)
-        with connection.makefile("rb") as reader:
-            return [answer_of(reader) for _ in range(answers)]
-
-
-def request(name: str, value: Any, *fields: str, body: bytes | None = None) -> bytes:
-    sent = json.dumps({"pipeline_input": value}).encode() if body is None else body
-    lines = [f"POST /pipelines/{name}/main HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
-    lines += [f"Content-Length: {len(sent)}", "X-Request-ID: one", *fields, "", ""]
-    return "\r\n".join(lines).encode() + sent
-
-
 @pytest.fixture(params=["together", "by threads"])
 def either(request: pytest.FixtureRequest) -> str:
     """A server that answers quick calls together, and one that gives each to a thread."""
@@ -265,33 +222,7 @@ def test_the_beginning_of_a_request_may_come_along_with_another(either: str) -> 
                 assert json.loads(answer_of(reader)[2])["pipeline_output"] == 2
 
 
-UNUSUAL = {
-    "ordinary": request("picky", 5),
-    "an op that fails": request("picky", 13),
-    "an output without a form in JSON": request("picky", 14),
-    "an input of another type": request("picky", "five"),
-    "no JSON": request("picky", 1, body=b"{"),
-    "no body": request("picky", 1, body=b""),
-    "no object": request("picky", 1, body=b"[1]"),
-    "another member": request("picky", 1, body=b'{"pipeline_input": 1, "more": 2}'),
-    "a member twice": request("picky", 1, body=b'{"pipeline_input": 1, "pipeline_input": 2}'),
-    "invalid UTF-8": request("picky", 1, body=b'{"pipeline_input": "\xff"}'),
-    "another form": request("picky", 1, "Accept: application/msgpack"),
-    "a cookie": request("picky", 1, "Cookie: a=b"),
-    "a query": request("picky", 1).replace(b"/main", b"/main?a=b"),
-    "an unknown pipeline": request("pecky", 1),
-    "a strange host": request("picky", 1).replace(b"Host: localhost", b"Host: evil.example"),
-    "another origin": request("picky", 1, "Origin: https://evil.example"),
-    "its own origin": request("picky", 1, "Origin: http://localhost"),
-    "no time": request("picky", 1, "X-Request-Deadline: 0"),
-    "a deadline": request("picky", 1, "X-Request-Deadline: 10"),
-    "two lengths": request("picky", 1, "Content-Length: 3"),
-    "a length and chunks": request("picky", 1, "Transfer-Encoding: chunked"),
-    "the end of the connection": request("picky", 1, "Connection: close"),
-    "an old protocol": request("picky", 1).replace(b"HTTP/1.1", b"HTTP/1.0"),
-    "a strange name": request("picky", 1, "X_Request_ID: two"),
-    "a name with a space": request("picky", 1, "X-A : two"),
-}
+UNUSUAL = unusual("picky", 5, fails=13, has_no_form=14)
 
 
 @pytest.fixture(scope="module")
@@ -316,21 +247,7 @@ def test_an_answer_is_the_same_whoever_gives_it(
     for netloc in (server, by_gunicorn):
         made_quick(Client(netloc), "picky", 1)
     ours, theirs = (raw(netloc, UNUSUAL[kind])[0] for netloc in (server, by_gunicorn))
-    if kind == "no time":  # gunicorn does not note how long a request has waited
-        assert ours[0] == 504
-        return
-
-    def plain(body: bytes) -> str:
-        text = re.sub(r"_\d+\.\d+", "", body.decode("latin-1"))  # the time of a version is that of its process
-        text = re.sub("\xd9.", "", text)  # and MessagePack says how long such a text is
-        text = re.sub(r"[0-9.]+ seconds", "seconds", text)
-        text = re.sub(r'"waited":[0-9.e-]+', "", text)
-        return re.sub(r'"(stack|frames|traceback)":(\[.*?\]|".*?(?<!\\)")', "", text)
-
-    assert (ours[0], sorted(ours[1])) == (theirs[0], sorted(theirs[1]))
-    same = ("Content-Type", "X-Request-ID", "Connection", "Server")
-    assert [ours[1].get(name) for name in same] == [theirs[1].get(name) for name in same]
-    assert plain(ours[2]) == plain(theirs[2])
+    assert_same(kind, ours, theirs)
 
 
 def test_requests_of_all_kinds_may_come_in_one_piece(either: str) -> None:
@@ -415,13 +332,6 @@ def test_a_request_in_pieces_is_put_together(server: str) -> None:
         with connection.makefile("rb") as reader:
             for _ in range(2):
                 assert json.loads(answer_of(reader)[2])["pipeline_output"][0] == 7
-
-
-def metric(netloc: str, line: str) -> float:
-    connection = http.client.HTTPConnection(netloc, timeout=DEADLINE)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    return float(next((found.split()[-1] for found in text.splitlines() if found.startswith(line)), "0"))
 
 
 def test_every_request_is_counted_and_limited_as_everywhere(folder: Path) -> None:
