@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from chariots.cli.interpreter import uncollected
 from chariots.errors import ChariotsError, RemoteTraceback, nearest
 
 __all__ = ["Failure", "LazyCommands"]
@@ -47,7 +48,8 @@ class LazyCommands(click.Group):
         if home is None:
             return None
         module, _, name = home.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        with uncollected():
+            command: click.Command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Group) and all(option.name != "debug" for option in command.params):
             command.params.append(
                 click.Option(

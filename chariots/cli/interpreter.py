@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["TURN_SECONDS", "share_the_interpreter", "uncollected"]
+__all__ = ["TURN_SECONDS", "collect_less_often", "share_the_interpreter", "uncollected"]
 
 TURN_SECONDS: Final = 0.002
 """For how long a thread that computes keeps others waiting.
@@ -29,9 +29,16 @@ def share_the_interpreter() -> None:
         sys.setswitchinterval(TURN_SECONDS)
 
 
+def collect_less_often() -> None:
+    """Has Python look for garbage less often, unless somebody has said how often it is to do so."""
+    first, *others = gc.get_threshold()
+    if first in _PYTHONS_THRESHOLDS:
+        gc.set_threshold(_THRESHOLD, *others)
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Keeps Python from looking for garbage while an application is loaded, and from looking too often afterwards.
+    """Keeps Python from looking for garbage while something is loaded.
 
     Nearly all that is made then stays; to look through it hundreds of times was an eighth of the start.
     """
@@ -47,6 +54,3 @@ def uncollected() -> Iterator[None]:
             gc.unfreeze()
         if was_enabled:
             gc.enable()
-        first, *others = gc.get_threshold()
-        if first in _PYTHONS_THRESHOLDS:
-            gc.set_threshold(_THRESHOLD, *others)

@@ -23,7 +23,7 @@ import click
 from chariots.cli.commands import Failure, described
 from chariots.cli.early_imports import part_from_others
 from chariots.cli.freed_memory import keep_freed_memory
-from chariots.cli.interpreter import share_the_interpreter, uncollected
+from chariots.cli.interpreter import collect_less_often, share_the_interpreter, uncollected
 from chariots.cli.serving_options import as_configuration, decided, serving_options
 from chariots.web.settings import METRICS_FOLDER, SHARED_FOLDER
 
@@ -149,9 +149,11 @@ def serve_application(
     parent = os.getpid()
     try:
         with _shared_folder():
-            if listener.workers > 1:
-                early()
-            _gunicorn(load, name, listener, bound, writer, debug).run()
+            with uncollected():
+                if listener.workers > 1:
+                    early()
+                server = _gunicorn(load, name, listener, bound, writer, debug)
+            server.run()
     except (SystemExit, HaltServer) as leaving:
         # Worker processes leave through here as well, and have nothing to tell. A HaltServer gets this far when
         # a second worker fails while gunicorn stops because of the first.
@@ -274,6 +276,7 @@ def _begin(_: Any, _worker: Any) -> None:
     part_from_others()
     keep_freed_memory()
     share_the_interpreter()
+    collect_less_often()
 
 
 def _forget(_: Any, worker: Any) -> None:
