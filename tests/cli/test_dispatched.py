@@ -16,6 +16,7 @@ import pytest
 
 from tests.cli.calling import Client, assert_same, made_quick, metric, raw, request, unusual
 from tests.cli.programs import CHARIOTS, DEADLINE, started
+from tests.collecting_spans import collector
 
 OPS = """
 import math, pathlib, threading
@@ -110,9 +111,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(folder: Path, app: str, *options: str) -> Iterator[str]:
+def serving(folder: Path, app: str, *options: str, **variables: str) -> Iterator[str]:
     command = [*CHARIOTS, "serve", app, "--port", "0", "--threads", "4", *options]
-    with started(command, folder) as (url, _):
+    with started(command, folder, **variables) as (url, _):
         yield urlsplit(url).netloc
 
 
@@ -238,6 +239,26 @@ def test_hooks_that_take_their_time_have_threads(folder: Path) -> None:
         for _ in range(16):
             client("rows", [[1.0]], X_Do="wait")
         assert client("rows", [[1.0]])[1][0][2] != "express"
+
+
+def test_each_request_is_in_the_trace_of_its_client(folder: Path) -> None:
+    traces = [f"{number:032x}" for number in range(1, 13)]
+    with collector() as collected:
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collected.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        with serving(folder, "hooked:app", "--tracing", "on", **variables) as netloc:
+            made_quick(Client(netloc), "rows", [[1.0]])
+
+            def ask(trace: str) -> None:
+                client = Client(netloc)
+                for number in range(20):
+                    came = client("rows", [[1.0]], traceparent=f"00-{trace}-00000000000000{number + 1:02x}-01")
+                    assert came[0] == 200
+
+            with ThreadPoolExecutor(len(traces)) as pool:
+                list(pool.map(ask, traces))
+        wanted = {(trace, f"{number + 1:016x}") for trace in traces for number in range(20)}
+        spans = collected.wait_for(lambda spans: wanted <= {(span.trace, span.parent) for span in spans})
+    assert wanted <= {(span.trace, span.parent) for span in spans if span.name == "POST /pipelines/<name>/main"}
 
 
 def test_an_op_that_looks_at_the_request_finds_it(folder: Path) -> None:
