@@ -222,7 +222,7 @@ class StoreWorkerPool(BaseWorkerPool):
                 "again; ask for a new one."
             )
         found = self._known(self.job_store.rerun(job_id), job_id)
-        if found.status.is_final:
+        if found.reruns == before.reruns:  # a quick one may have run again by now, and failed again
             raise ConflictError(f"job {job_id!r} was to run again, but its input is gone. Ask for a new one.")
         self.look_after()
         return found

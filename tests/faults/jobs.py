@@ -27,6 +27,12 @@ PATIENCE = 120.0  # seconds; a slow machine may take its time, a lost job takes 
 Found = TypeVar("Found")
 
 
+def beginnings(folder: Path) -> list[str]:
+    """The processes in which the op of ``wait`` has begun with a folder, one for each time."""
+    file = folder / "begun"
+    return file.read_text().split() if file.exists() else []
+
+
 class Shop:
     """The app of the contracts in a store of its own, the workers that run its jobs, and who asks for them.
 

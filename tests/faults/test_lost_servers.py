@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from chariots.errors import UnreachableError
 from chariots.serving import PipelinesClient
 from chariots.workers import JobStatus
 from tests.faults.counting import counted, rounds, seconds
-from tests.faults.jobs import MODULE, kill, shop
+from tests.faults.jobs import MODULE, beginnings, kill, shop
 from tests.frame.serving import wait_for_address
 from tests.redis_server import RedisServer, free_port
 
@@ -58,12 +59,12 @@ def test_a_job_outlives_the_server_that_took_it(tmp_path: Path, takes_the_worker
     for number in range(rounds(10)):
         with counted(f"kill -9 of {whom} in the middle of a job"):
             folder, port = tmp_path / str(number), free_port()
-            begun, log = folder / "begun", folder / "server.log"
+            log = folder / "server.log"
             folder.mkdir()
             client = PipelinesClient(f"http://127.0.0.1:{port}")
             with serving(folder, port, log) as server:
                 asked = client.call_pipeline("wait", str(folder), use_worker=True)
-                _until(begun.exists, "the beginning of the job")
+                _until(partial(beginnings, folder), "the beginning of the job")
                 (worker,) = client.workers()
                 kill_all(server)
                 if takes_the_worker_along:
@@ -72,8 +73,7 @@ def test_a_job_outlives_the_server_that_took_it(tmp_path: Path, takes_the_worker
             with serving(folder, port, folder / "second.log"):
                 done = client.wait(asked, timeout=120)
                 assert (done.job_status, done.value) == (JobStatus.done, "went")
-                times = len(begun.read_text().split())
-                assert times == (2 if takes_the_worker_along else 1)
+                assert len(beginnings(folder)) == (2 if takes_the_worker_along else 1)
 
 
 def test_a_server_replaces_the_worker_it_has_lost(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_server_replaces_the_worker_it_has_lost(tmp_path: Path) -> None:
             client = PipelinesClient(f"http://127.0.0.1:{port}")
             with serving(folder, port, folder / "server.log"):
                 asked = client.call_pipeline("wait", str(folder), use_worker=True)
-                _until((folder / "begun").exists, "the beginning of the job")
+                _until(partial(beginnings, folder), "the beginning of the job")
                 child = client.workers()[0].pid
                 watching = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
                 kill(watching)
@@ -104,7 +104,7 @@ def test_a_job_outlives_the_end_of_redis(own_redis: RedisServer, tmp_path: Path)
                 folder = tmp_path / str(number)
                 folder.mkdir()
                 job = opened.ask("wait", str(folder))
-                opened.until((folder / "begun").exists, "the beginning of the job")
+                opened.until(partial(beginnings, folder), "the beginning of the job")
                 own_redis.kill()
                 (folder / "go").touch()  # it ends while there is nobody to tell
                 time.sleep(0.2 * (number % 3))
@@ -136,7 +136,7 @@ def test_a_clock_that_jumps_takes_no_job_from_its_worker(tmp_path: Path, monkeyp
         opened.hire()
         opened.wait_for_workers()
         job = opened.ask("wait", str(tmp_path))  # from here on this process looks after it
-        opened.until((tmp_path / "begun").exists, "the beginning of the job")
+        opened.until(partial(beginnings, tmp_path), "the beginning of the job")
         real = time.time
         for jump in (3600.0, -3600.0):
             monkeypatch.setattr(time, "time", lambda jump=jump: real() + jump)
@@ -147,7 +147,7 @@ def test_a_clock_that_jumps_takes_no_job_from_its_worker(tmp_path: Path, monkeyp
         assert (ended.status, ended.attempts) == (JobStatus.done, 1)
 
 
-def _until(look: Callable[[], bool], what: str) -> None:
+def _until(look: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + 120
     while not look():
         assert time.monotonic() < deadline, f"{what} did not come"

@@ -6,13 +6,14 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chariots.workers import JobStatus
 from tests.faults.counting import LIMIT, counted, rounds
-from tests.faults.jobs import Shop, kill, shop
+from tests.faults.jobs import Shop, beginnings, kill, shop
 
 PLACES = ["SQLite", "PostgreSQL", "Redis"] if LIMIT >= 100 else ["SQLite", "Redis"]
 
@@ -94,12 +95,12 @@ def test_a_job_of_a_worker_that_died_is_begun_again_within_the_stated_time(
         first = open_shop.hire()
         open_shop.wait_for_workers()
         job = open_shop.ask("wait", str(tmp_path))
-        open_shop.until(lambda: (tmp_path / "begun").exists(), "the beginning of the job")
+        open_shop.until(partial(beginnings, tmp_path), "the beginning of the job")
         open_shop.hire()
         open_shop.wait_for_workers(2)
         kill(first.pid)
         first.wait()
-        open_shop.until(lambda: len((tmp_path / "begun").read_text().split()) == 2, "the second beginning")
+        open_shop.until(lambda: len(beginnings(tmp_path)) == 2, "the second beginning")
         begun = open_shop.pool.job(job.id)
         (tmp_path / "go").touch()
         assert (begun.attempts, begun.deaths) == (2, 1)
@@ -114,12 +115,12 @@ def test_a_halted_process_is_taken_for_dead_and_cannot_write_when_it_comes_back(
         worker = open_shop.hire()
         open_shop.wait_for_workers()
         job = open_shop.ask("wait", str(tmp_path))
-        open_shop.until(lambda: (tmp_path / "begun").exists(), "the beginning of the job")
-        child = int((tmp_path / "begun").read_text().split()[0])
+        open_shop.until(partial(beginnings, tmp_path), "the beginning of the job")
+        child = int(beginnings(tmp_path)[0])
         for pid in (worker.pid, child):
             kill(pid, signal.SIGSTOP)
         open_shop.hire()
-        open_shop.until(lambda: len((tmp_path / "begun").read_text().split()) == 2, "the second beginning")
+        open_shop.until(lambda: len(beginnings(tmp_path)) == 2, "the second beginning")
         begun = open_shop.pool.job(job.id)
         for pid in (child, worker.pid):
             kill(pid, signal.SIGCONT)
@@ -134,7 +135,7 @@ def test_a_worker_asked_twice_to_leave_puts_its_job_back(open_shop: Shop, place:
         worker = open_shop.hire()
         open_shop.wait_for_workers()
         job = open_shop.ask("wait", str(tmp_path))
-        open_shop.until(lambda: (tmp_path / "begun").exists(), "the beginning of the job")
+        open_shop.until(partial(beginnings, tmp_path), "the beginning of the job")
 
         def left() -> bool:
             worker.terminate()
@@ -154,7 +155,7 @@ def test_a_worker_asked_to_leave_finishes_its_job_first(open_shop: Shop, place: 
         worker = open_shop.hire()
         open_shop.wait_for_workers()
         job = open_shop.ask("wait", str(tmp_path))
-        open_shop.until(lambda: (tmp_path / "begun").exists(), "the beginning of the job")
+        open_shop.until(partial(beginnings, tmp_path), "the beginning of the job")
         worker.terminate()
         (tmp_path / "go").touch()
         assert worker.wait(timeout=60) == 0

@@ -138,7 +138,8 @@ def test_ctrl_c_stops_a_transfer_at_once(server: HostileServer, manifest: Path, 
             time.sleep(random.Random(number).random() * 0.5)
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=20)
-            assert process.returncode == 0 or "KeyboardInterrupt" in err
+            # Without a word where it was done already, and its interpreter no longer listened.
+            assert process.returncode in (0, -signal.SIGINT), err
             check(target)
             resolve(target, manifest=manifest)
             assert files_in(target) == FILES

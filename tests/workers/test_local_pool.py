@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from chariots.op_store import OpStoreServer
 from chariots.op_store.savers import FileSaver
 from chariots.pipelines import PipelinesServer
 from chariots.testing.pool_contract import eventually
-from chariots.workers import JobOptions, JobQuery, LocalWorkerPool, local_pool
+from chariots.workers import Job, JobOptions, JobQuery, JobStatus, LocalWorkerPool, local_pool
 from chariots.workers.rules import DAY, new_job
 
 
@@ -73,6 +74,33 @@ def leave_a_job(pool: LocalWorkerPool) -> None:
     """Puts a job there as an earlier server has left it."""
     job = new_job("my_app:app", "pipeline", "p", JobOptions(), input_sha256="", input_size=2, result_ttl=DAY)
     pool.job_store.add(job, b"{}")
+
+
+def test_a_job_that_has_failed_again_by_the_time_that_one_looks_was_run_again(
+    pool: LocalWorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_a_job(pool)
+
+    def fail() -> Job:
+        job = pool.job_store.claim("a worker", "my_app:app")
+        assert job is not None
+        assert pool.job_store.settle(replace(job, status=JobStatus.failed))
+        found = pool.job_store.get(job.id)
+        assert found is not None
+        return found
+
+    failed, queue = fail(), pool.job_store.rerun
+
+    def queue_and_fail(job_id: str) -> Job:
+        queue(job_id)
+        return fail()
+
+    monkeypatch.setattr(pool.job_store, "rerun", queue_and_fail)
+    again = pool.rerun(failed.id)
+    assert (again.status, again.reruns) == (JobStatus.failed, 1)
+    monkeypatch.setattr(pool.job_store, "rerun", pool.job_store.get)  # as where the input is gone
+    with pytest.raises(ConflictError, match="its input is gone"):
+        pool.rerun(failed.id)
 
 
 @pytest.fixture
