@@ -79,6 +79,8 @@ class Dispatched:
     def _go_on(self) -> None:
         try:
             came = self._greenlet.switch()
+        except SystemExit as error:  # it would end the thread, with all that is on its way there
+            self._came = RuntimeError(f"a hook called sys.exit({error.code!r}), which is not obeyed")
         except Exception as error:  # noqa: BLE001  # the others go on; it is raised where this one ends
             self._came = error
         else:

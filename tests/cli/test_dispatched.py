@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import sys
 import threading
@@ -85,6 +86,8 @@ def greet():
             raise KeyError(flask.g.who)
         case "nothing":
             return "", 204
+        case "exit":
+            raise SystemExit(3)
         case "stall":
             pathlib.Path("begun").touch()
             while not pathlib.Path("ending").exists():
@@ -184,6 +187,13 @@ def test_an_answer_without_a_body_has_no_length(shared: str) -> None:
     )
     assert (status, body, after) == (204, b"", 200)
     assert "Content-Length" not in headers
+
+
+def test_a_hook_that_would_end_the_process_ends_its_connection(shared: str) -> None:
+    leaving = Client(shared)
+    with pytest.raises(http.client.RemoteDisconnected):
+        leaving("rows", [[1.0]], X_Do="exit")
+    assert Client(shared)("rows", [[1.0]])[0] == 200
 
 
 @pytest.fixture(scope="module")
