@@ -71,7 +71,7 @@ class Dispatched:
         """
         if not self._greenlet.dead:
             self._go_on()
-        self._environ.pop(RUNS, None)  # a request that was refused has left it there, and each would keep the other
+        self._environ.pop(RUNS, None)  # each would keep the other, until somebody looks for garbage
         if isinstance(self._came, Exception):
             raise self._came
         return self._came

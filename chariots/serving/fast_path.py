@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from chariots.pipelines.runners import BaseRunner
-    from chariots.serving.foreign_code import ForeignCode
     from chariots.serving.served import ServedPipeline
     from chariots.serving.server import PipelinesServer
     from chariots.serving.snapshots import Snapshot
@@ -67,13 +66,12 @@ class FastPath:
     """Answers the ordinary calls of the pipelines of one server.
 
     Args:
-        app: the server, its routes in place.
-        foreign: the code of the user's that may have a say.
+        app: the server, its routes in place, and the code of the user's that may have a say known.
     """
 
-    def __init__(self, app: PipelinesServer, foreign: ForeignCode) -> None:
+    def __init__(self, app: PipelinesServer) -> None:
         self._app = app
-        self._foreign = foreign
+        self._foreign = app.foreign_code
 
     def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
         """Answers a request.
@@ -173,21 +171,21 @@ class FastPath:
         return None
 
 
-def run_all(calls: Sequence[Asked], environs: Sequence[WSGIEnvironment], runner: BaseRunner) -> None:
+def run_all(calls: Sequence[tuple[Asked, WSGIEnvironment]], runner: BaseRunner) -> None:
     """Runs calls of one pipeline on one snapshot in this thread, together where that can be.
 
     Args:
-        calls: which get their outcomes.
-        environs: of their requests; the id of the first is that of the run.
+        calls: which get their outcomes, each with the environment of its request; the id of the first is that of the
+            run.
         runner: who runs them.
     """
-    first = calls[0]
-    values = [call.value for call in calls]
-    spans = [environ.get(tracing.SPAN) for environ in environs]
+    first, environ_of_first = calls[0]
+    values = [call.value for call, _ in calls]
+    spans = [environ.get(tracing.SPAN) for _, environ in calls]
     # The patience of one must not end what others wait for.
-    with _work_for(environs[0], is_bounded=len(calls) == 1):
+    with _work_for(environ_of_first, is_bounded=len(calls) == 1):
         came = execution.run_all(first.served, first.snapshot, values, runner, spans)
-    for call, outcome in zip(calls, came, strict=True):
+    for (call, _), outcome in zip(calls, came, strict=True):
         call.outcome = outcome
 
 

@@ -110,7 +110,7 @@ class _Views:
         environ = request.environ
         done = environ.pop(OUTCOME, None)  # the fast path has run it, and cannot answer with what came of it
         failure = environ.pop(FAILURE, None)
-        output, snapshot = done or execution.call(app, served, converted, failure, environ.pop(RUNS, None))
+        output, snapshot = done or execution.call(app, served, converted, failure, environ.get(RUNS))
         environ[GENERATION] = snapshot.generation
         return media.answer(app, name, output, snapshot)
 

@@ -135,7 +135,7 @@ class PipelinesServer(Flask):
         #: The code of the user's that has a say in how calls are answered.
         self.foreign_code = ForeignCode(self)
         #: What answers ordinary calls beneath Flask's dispatch; None if nothing does.
-        self.fast_path = FastPath(self, self.foreign_code) if fast_path else None
+        self.fast_path = FastPath(self) if fast_path else None
         if worker_pool is not None:
             worker_pool.adopt(self)
         self._restore()

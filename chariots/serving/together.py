@@ -156,17 +156,7 @@ class Together:
         """
         alike: dict[int, list[Turn]] = {}
         for turn in turns:
-            if turn.manner == "dispatched":
-                alike.setdefault(id(turn.served), []).append(turn)
-                continue
-            try:
-                turn.beginning = self._around.begin(turn.environ, turn.start_response)
-            except Exception:
-                _logger.exception("a request could not be begun")  # it gets no answer, and the others get theirs
-            call = turn.call
-            is_begun = turn.beginning is not None and turn.beginning.refusal is None
-            may_join = is_begun and call is not None and _runs_together(call.served, call.snapshot)
-            alike.setdefault(id(call.snapshot if call is not None and may_join else turn), []).append(turn)
+            alike.setdefault(id(self._joined_by(turn)), []).append(turn)
         return list(alike.values())
 
     def run(self, group: Sequence[Turn]) -> Sequence[Turn]:
@@ -182,7 +172,7 @@ class Together:
         if first.manner == "dispatched":
             return self._run_dispatched(group)
         if first.beginning is not None and first.beginning.refusal is None:
-            self._run_calls([(turn.call, turn.environ) for turn in group if turn.call is not None])
+            run_all([(turn.call, turn.environ) for turn in group if turn.call is not None], self._app.runner)
         return group
 
     def finish(self, turn: Turn) -> bytes:
@@ -202,6 +192,18 @@ class Together:
         return b"".join(self._around.finish(beginning))
 
     # -- how ------------------------------------------------------------------------------------------------------
+
+    def _joined_by(self, turn: Turn) -> object:
+        """Begins a request, unless it begins in a greenlet; gives what it has in common with those it can run with."""
+        call = turn.call
+        if call is None:
+            return turn.served
+        try:
+            turn.beginning = self._around.begin(turn.environ, turn.start_response)
+        except Exception:
+            _logger.exception("a request could not be begun")  # it gets no answer, and the others get theirs
+        is_begun = turn.beginning is not None and turn.beginning.refusal is None
+        return call.snapshot if is_begun and _runs_together(call.served, call.snapshot) else turn
 
     def _may_be_dispatched(self, environ: WSGIEnvironment) -> ServedPipeline | None:
         """The pipeline that an ordinary request calls, if it is to be run here and now."""
@@ -230,11 +232,8 @@ class Together:
             self._hooks = Pace()
             group[0].served.current.pace.rule_out(HOOKS_OUT_SECONDS)
         for calls in alike.values():
-            self._run_calls(calls)
+            run_all(calls, self._app.runner)
         return ours
-
-    def _run_calls(self, calls: Sequence[tuple[Asked, WSGIEnvironment]]) -> None:
-        run_all([call for call, _ in calls], [environ for _, environ in calls], self._app.runner)
 
 
 def _runs_together(served: ServedPipeline, snapshot: Snapshot) -> bool:

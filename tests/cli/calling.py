@@ -6,9 +6,14 @@ import http.client
 import json
 import re
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from tests.cli.programs import DEADLINE, answer_of
+from tests.cli.programs import DEADLINE, answer_of, started
 
 Came = tuple[int, dict[str, str], bytes]
 """The status, the headers and the body of an answer."""
@@ -113,6 +118,14 @@ def assert_same(kind: str, ours: Came, theirs: Came) -> None:
     same = ("Content-Type", "X-Request-ID", "Connection", "Server")
     assert [ours[1].get(name) for name in same] == [theirs[1].get(name) for name in same]
     assert plain(ours[2]) == plain(theirs[2])
+
+
+@contextmanager
+def serving_by_gunicorn(folder: Path, app: str) -> Iterator[str]:
+    """Serves an app as gunicorn does by itself; gives where."""
+    command = [sys.executable, "-m", "gunicorn", "--threads", "2", "--bind", "127.0.0.1:0", app]
+    with started(command, folder, CHARIOTS_SERVING_ALLOWED_HOSTS="localhost") as (url, _):
+        yield urlsplit(url).netloc
 
 
 def metric(netloc: str, line: str) -> float:

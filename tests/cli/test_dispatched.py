@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cli.calling import Client, assert_same, made_quick, metric, raw, request, unusual
+from tests.cli.calling import Client, assert_same, made_quick, metric, raw, request, serving_by_gunicorn, unusual
 from tests.cli.programs import CHARIOTS, DEADLINE, started
 from tests.collecting_spans import collector
 
@@ -198,9 +197,8 @@ def test_a_hook_that_would_end_the_process_ends_its_connection(shared: str) -> N
 
 @pytest.fixture(scope="module")
 def by_gunicorn(folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "gunicorn", "--threads", "2", "--bind", "127.0.0.1:0", "hooked:app"]
-    with started(command, folder, CHARIOTS_SERVING_ALLOWED_HOSTS="localhost") as (url, _):
-        yield urlsplit(url).netloc
+    with serving_by_gunicorn(folder, "hooked:app") as netloc:
+        yield netloc
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chariots.cli.express import AT_ONCE
-from tests.cli.calling import Client, assert_same, made_quick, metric, raw, request, unusual
+from tests.cli.calling import Client, assert_same, made_quick, metric, raw, request, serving_by_gunicorn, unusual
 from tests.cli.programs import CHARIOTS, DEADLINE, answer_of, started
 
 APP = """
@@ -233,9 +232,8 @@ def by_threads(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def by_gunicorn(folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "gunicorn", "--threads", "2", "--bind", "127.0.0.1:0", "my_app:app"]
-    with started(command, folder, CHARIOTS_SERVING_ALLOWED_HOSTS="localhost") as (url, _):
-        yield urlsplit(url).netloc
+    with serving_by_gunicorn(folder, "my_app:app") as netloc:
+        yield netloc
 
 
 @pytest.mark.parametrize("kind", UNUSUAL)
