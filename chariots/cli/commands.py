@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from chariots._room import with_room
 from chariots.cli.interpreter import uncollected
 from chariots.errors import ChariotsError, RemoteTraceback, nearest
 
@@ -31,6 +32,10 @@ class LazyCommands(click.Group):
     def __init__(self, *args: Any, homes: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.homes = dict(homes or {})
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs what the command line says, as `click.Group` does."""
+        return with_room(super().main, *args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands, in the order in which a new user needs them."""

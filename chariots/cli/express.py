@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any, Final, Literal
 
+from chariots._room import with_room
 from chariots.cli.express_parts import Answer, Run
 from chariots.cli.held_calls import HeldEpoll, ring
 from chariots.cli.patient_socket import arrived
@@ -317,4 +318,4 @@ class Express:
 
 
 def _thread(work: Callable[..., None], *args: Any) -> None:
-    threading.Thread(target=work, args=args, name="express", daemon=True).start()
+    threading.Thread(target=with_room, args=(work, *args), name="express", daemon=True).start()

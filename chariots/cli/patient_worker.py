@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gunicorn.http import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from chariots._room import with_room
 from chariots.cli.express_making import express_of
 from chariots.cli.held_calls import IS_HELD, HeldSelector, accept_now
 from chariots.cli.lingering import LEAVING_SECONDS, Lingering
@@ -170,7 +171,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def handle(self, conn: Any) -> Any:
         """Answers a request, and those that follow it at once, in a thread; then the next large body may be read."""
         try:
-            return self._turns.take(conn, super().handle)
+            return with_room(self._turns.take, conn, super().handle)
         finally:
             is_large, conn.is_large = getattr(conn, "is_large", False), False
             with self._lock:

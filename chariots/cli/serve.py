@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from chariots._room import with_room
 from chariots.cli.early_imports import import_early
 from chariots.cli.serving_options import decided
 from chariots.cli.web_server import Listener, serve_application, server_options
@@ -80,7 +81,7 @@ def run_server(
         click.ClickException: when the port is taken or the app cannot be loaded.
     """
     given = {name: value for name, value in (("workers", workers), ("threads", threads)) if value is not None}
-    _serve(app, Listener.of(host, port, given), insecure=insecure)
+    with_room(_serve, app, Listener.of(host, port, given), insecure=insecure)
 
 
 def _serve(app: str, listener: Listener, *, insecure: bool, debug: bool = False) -> None:

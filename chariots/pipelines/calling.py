@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chariots._room import with_room
 from chariots.errors import NodeTimeoutError
 from chariots.pipelines.base_node import BaseNode
 from chariots.pipelines.nodes import Node
@@ -106,7 +107,7 @@ def in_time(node: str, seconds: float | None, call: Callable[[], Result]) -> Res
             outcome.append((None, error))
 
     context = contextvars.copy_context()
-    thread = threading.Thread(target=run, name=f"chariots-node-{node}", daemon=True)
+    thread = threading.Thread(target=with_room, args=(run,), name=f"chariots-node-{node}", daemon=True)
     thread.start()
     thread.join(seconds)
     if not outcome:

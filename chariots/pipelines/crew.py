@@ -8,6 +8,8 @@ import threading
 import weakref
 from collections.abc import Callable
 
+from chariots._room import with_room
+
 __all__ = ["Crew"]
 
 
@@ -51,7 +53,10 @@ class Crew:
             elif self._started < self.size:
                 self._started += 1
                 threading.Thread(
-                    target=_serve, args=(self, self._calls), name=f"{self._name}-{self._started}", daemon=True
+                    target=with_room,
+                    args=(_serve, self, self._calls),
+                    name=f"{self._name}-{self._started}",
+                    daemon=True,
                 ).start()
             else:
                 return False

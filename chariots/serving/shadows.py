@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from chariots._room import with_room
 from chariots.serving import execution
 from chariots.serving.sameness import is_same
 
@@ -70,7 +71,7 @@ class LiveShadow:
             with self._lock:
                 self._waiting.put_nowait((snapshot, value, output, runner))
                 if self._thread is None:
-                    thread = threading.Thread(target=self._work, name="chariots shadow", daemon=True)
+                    thread = threading.Thread(target=with_room, args=(self._work,), name="chariots shadow", daemon=True)
                     thread.start()
                     self._thread = thread
                     _running.add(self)

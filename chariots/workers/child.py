@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from chariots._room import with_room
 from chariots.errors import ChariotsError, ConflictError
 from chariots.web import tracing
 from chariots.workers import app_reference
@@ -200,4 +201,4 @@ def _trace(app: PipelinesServer) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(with_room(main, sys.argv[1:]))

@@ -23,8 +23,9 @@ __all__ = ["Worker"]
 _CHILD = """
 import sys
 sys.path[:], sys.argv[:] = {path!r}, {argv!r}
+from chariots._room import with_room
 from chariots.pipelines.processes.child import main
-main({channel}, {life})
+with_room(main, {channel}, {life})
 """
 
 
