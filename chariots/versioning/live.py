@@ -186,6 +186,8 @@ def code_file(target: Any) -> tuple[str, dict[str, Any]] | None:
     for function in functions_of(target):
         if home(function)[0] == target.__module__:
             return function.__code__.co_filename, function.__globals__
+    if target.__module__ in sys.builtin_module_names:  # as that of `object`, which every class is asked about
+        return None
     namespace = dict(attributes_of(sys.modules.get(target.__module__)))
     if namespace.get("__file__"):
         return str(namespace["__file__"]), namespace
