@@ -8,7 +8,7 @@ from typing import Any
 
 from chariots.versioning.content import content_hash
 from chariots.versioning.content_objects import qualified_name
-from chariots.versioning.live import captured, code_file, enclosing_names, find_node, home, unwrapped
+from chariots.versioning.live import bound_arguments, captured, code_file, enclosing_names, find_node, home, unwrapped
 from chariots.versioning.project import Module, Project, real_name
 from chariots.versioning.resolution import Names, Part, Target
 from chariots.versioning.scopes import bound_names, uses
@@ -76,7 +76,7 @@ class Graph:
         elif functions:
             for function in functions:
                 yield from self._function(function)
-            for item in _bound_arguments(value):
+            for item in bound_arguments(value):
                 yield from self.live(item)
         elif isinstance(value, (Mapping, *_COLLECTIONS)) and _holds_code(value):
             yield f"collection {qualified_name(type(value))}"
@@ -166,15 +166,6 @@ def _defaults_reading(node: Any, around: frozenset[str]) -> Iterator[int | str]:
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if default is not None and any(use.enclosing for use in uses([default], around)):
             yield argument.arg
-
-
-def _bound_arguments(value: Any) -> list[Any]:
-    """What a method or partial holds besides its function."""
-    if isinstance(value, types.MethodType):
-        return [value.__self__]
-    if type(value).__module__ == "functools" and hasattr(value, "args"):
-        return [value.args, value.keywords]
-    return []
 
 
 def _items(value: Any) -> list[Any]:

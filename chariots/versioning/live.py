@@ -14,6 +14,7 @@ from chariots.versioning.scopes import bound_names
 from chariots.versioning.syntax import dump
 
 __all__ = [
+    "bound_arguments",
     "captured",
     "code_file",
     "enclosing_names",
@@ -170,6 +171,19 @@ def captured(function: types.FunctionType) -> list[tuple[str, Any]]:
     found += [(f"default {place}", value) for place, value in enumerate(function.__defaults__ or ())]
     found += [(f"default {name}", value) for name, value in sorted((function.__kwdefaults__ or {}).items())]
     return found
+
+
+def bound_arguments(value: Any) -> list[Any]:
+    """What a method or partial holds besides its function.
+
+    Args:
+        value: anything.
+    """
+    if isinstance(value, types.MethodType):
+        return [value.__self__]
+    if type(value).__module__ == "functools" and hasattr(value, "args"):
+        return [value.args, value.keywords]
+    return []
 
 
 def code_file(target: Any) -> tuple[str, dict[str, Any]] | None:

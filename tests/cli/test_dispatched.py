@@ -36,7 +36,7 @@ class Rows(BaseOp):
 
 class Peeks(BaseOp):
     def execute(self, rows: list[list[float]]) -> list:
-        return [[peeking.who(), threading.current_thread().name] for row in rows]
+        return [[getattr(peeking, 'who')(), threading.current_thread().name] for row in rows]
 """
 
 PEEKING = """
