@@ -7,6 +7,7 @@ VENV := .venv
 BENCH_VENV := .bench-venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+FAULTS ?= tests/faults
 # Half of the tests wait for something: one process more than there are cores, and no more than four. 0 is without.
 TEST_PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 3 ? n + 1 : 4)))
 BENCH_ARGS ?=
@@ -113,10 +114,10 @@ bench-short: $(BENCH_VENV)/.installed ## The same table from fewer repetitions, 
 	$(BENCH_VENV)/bin/python benchmarks/run.py --short $(BENCH_ARGS)
 
 faults: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## Break things in the middle of their work, many times; print what was survived.
-	CHARIOTS_FAULT_ROUNDS=200 $(BIN)/python -m pytest -q --timeout=7200 tests/faults $(PYTEST_ARGS)
+	CHARIOTS_FAULT_ROUNDS=200 $(BIN)/python -m pytest -q --timeout=7200 $(FAULTS) $(PYTEST_ARGS)
 
 faults-short: $(VENV)/.installed-dev $(VENV)/.installed-azurite ## The same table from a few times each.
-	CHARIOTS_FAULT_ROUNDS=3 $(BIN)/python -m pytest -q tests/faults $(PYTEST_ARGS)
+	CHARIOTS_FAULT_ROUNDS=3 $(BIN)/python -m pytest -q $(FAULTS) $(PYTEST_ARGS)
 
 clean: ## Remove everything that was built or installed here.
 	rm -rf $(VENV) $(BENCH_VENV) build dist docs/_build .demo .tox *.egg-info

@@ -80,10 +80,7 @@ def memory_of_one_more(folder: str, model: Path) -> list[Row]:
     private: list[int] = []
     for workers in (1, FEW, MANY):
         with serving(folder, workers) as server:
-            # Every process has answered, as far as a client can have it so.
-            with ThreadPoolExecutor(16) as pool:
-                list(pool.map(lambda _: is_right(server), range(200)))
-            pids = family(server.pid)
+            pids = at_rest(server, workers)
             together[workers] = sum(memory(pid) for pid in pids)
             private = [memory(pid, "Private") for pid in pids]
     with predicting(model) as process:
@@ -104,6 +101,26 @@ def memory_of_one_more(folder: str, model: Path) -> list[Row]:
         ),
         Row("start", "scikit-learn and a pickle by hand: memory (RSS)", by_hand / 2**20, "MiB"),
     ]
+
+
+def at_rest(server: Served, workers: int) -> list[int]:
+    """Asks until all processes are there and take no more memory: as far as can be seen, each has loaded and answered.
+
+    Args:
+        server: what serves.
+        workers: how many processes it is to have beside their parent.
+
+    Returns:
+        all of them.
+    """
+    taken = 0
+    while True:
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda _: is_right(server), range(200)))
+        pids = family(server.pid)
+        before, taken = taken, sum(memory(pid) for pid in pids)
+        if len(pids) == workers + 1 and abs(taken - before) < 2**20:
+            return pids
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ import click
 from chariots.cli.commands import Failure, described
 from chariots.cli.early_imports import part_from_others
 from chariots.cli.freed_memory import keep_freed_memory
-from chariots.cli.interpreter import collect_less_often, share_the_interpreter, uncollected
+from chariots.cli.interpreter import collect_less_often, leave_garbage, share_the_interpreter, uncollected
 from chariots.cli.serving_options import as_configuration, decided, serving_options
 from chariots.web.settings import METRICS_FOLDER, SHARED_FOLDER
 
@@ -225,6 +225,7 @@ def _gunicorn(
         "on_starting": _quieten,
         "post_fork": _begin,
         "post_worker_init": lambda worker: _tell(worker, name, url, listener),
+        "worker_exit": lambda arbiter, worker: leave_garbage(),
         "child_exit": _forget,
     }
     if listener.tls_cert is not None:

@@ -76,3 +76,29 @@ def test_threads_give_way_sooner_unless_somebody_has_said_when(before: float, af
         assert sys.getswitchinterval() == pytest.approx(after)
     finally:
         sys.setswitchinterval(ours)
+
+
+LEAVING = """
+import atexit
+from chariots.cli.interpreter import leave_garbage
+
+
+class Told:
+    def __init__(self, word):
+        self.word, self.itself = word, self
+
+    def __del__(self):
+        print(self.word)
+
+
+atexit.register(print, "atexit")
+circle = Told("garbage")
+leave_garbage()
+"""
+
+
+def test_no_garbage_is_looked_for_on_the_way_out() -> None:
+    command = [sys.executable, "-c", LEAVING]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["atexit"]
+    without = [sys.executable, "-c", LEAVING.replace("\nleave_garbage()", "")]
+    assert subprocess.run(without, capture_output=True, text=True, check=True).stdout.split() == ["atexit", "garbage"]
