@@ -6,14 +6,11 @@ import errno
 import functools
 import math
 import os
-import shutil
 import socket
 import ssl
 import sys
-import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +22,7 @@ from chariots.cli.early_imports import part_from_others
 from chariots.cli.freed_memory import keep_freed_memory
 from chariots.cli.interpreter import collect_less_often, leave_garbage, share_the_interpreter, uncollected
 from chariots.cli.serving_options import as_configuration, decided, serving_options
-from chariots.web.settings import METRICS_FOLDER, SHARED_FOLDER
+from chariots.web.settings import METRICS_FOLDER
 
 __all__ = ["Listener", "serve_application", "server_options"]
 
@@ -139,6 +136,8 @@ def serve_application(
     """
     try:
         from gunicorn.errors import HaltServer
+
+        from chariots.cli.shared_folder import shared_folder  # locks as only such systems have them
     except ImportError as error:
         raise Failure(
             "chariots serve needs gunicorn, which does not run on this system; "
@@ -148,7 +147,7 @@ def serve_application(
     reader, writer = os.pipe()
     parent = os.getpid()
     try:
-        with _shared_folder():
+        with shared_folder():
             with uncollected():
                 if listener.workers > 1:
                     early()
@@ -163,21 +162,6 @@ def serve_application(
         with os.fdopen(reader, encoding="utf-8", errors="replace") as told:
             reason = told.read().split("\0")[0]
         raise Failure(reason or f"{name} stopped serving, see the lines above.") from None
-
-
-@contextmanager
-def _shared_folder() -> Iterator[None]:
-    """A folder for what the processes count together; they find it by its variables."""
-    parent = os.getpid()
-    folder = tempfile.mkdtemp(prefix="chariots-serve-")  # nobody else may enter it
-    os.environ[SHARED_FOLDER] = folder
-    if not os.environ.get(METRICS_FOLDER):
-        os.environ[METRICS_FOLDER] = folder
-    try:
-        yield
-    finally:
-        if os.getpid() == parent:  # worker processes leave through here as well
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bind(listener: Listener) -> socket.socket:

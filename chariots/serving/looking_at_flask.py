@@ -111,7 +111,7 @@ class _Search:
                 yield from list(vars(base).values()) if self._is_of_user(base) else ()
         elif issubclass(kind, dict | list | tuple | set | frozenset):
             if len(value) <= _LARGE:
-                yield from list(value.values()) if issubclass(kind, dict) else value
+                yield from list(value.values() if issubclass(kind, dict) else value)  # others may change it meanwhile
         elif not issubclass(kind, ModuleType):
             yield kind
             if any(self._is_of_user(base) for base in kind.__mro__):
@@ -125,11 +125,11 @@ class _Search:
         if any(_is_name_of_flask(name) for name in names):  # imported within the function
             yield flask
         namespaces = [function.__globals__]
-        for namespace in namespaces:  # it grows
+        for namespace in namespaces:  # they become more
             for value in [namespace[name] for name in names if name in namespace]:
                 yield value
-                is_foreign = type(value) is ModuleType and value.__name__.partition(".")[0] not in _KNOWN
-                if is_foreign and all(vars(value) is not known for known in namespaces):
+                leads_on = type(value) is ModuleType and value.__name__.partition(".")[0] not in _KNOWN
+                if leads_on and all(vars(value) is not one for one in namespaces):
                     namespaces.append(vars(value))
         yield from (value for _, value in captured(function))
 

@@ -173,6 +173,36 @@ def test_whichever_process_is_asked_tells_what_all_of_them_counted(folder: Path,
     assert list(temporary.glob("chariots-serve-*")) == []
 
 
+def test_what_a_killed_server_has_left_is_removed_by_the_next_and_what_others_use_is_not(
+    folder: Path, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+
+    def made() -> set[Path]:
+        return set(temporary.glob("chariots-serve-*"))
+
+    def long_ago(some: set[Path]) -> None:
+        for one in some:
+            os.utime(one, (0, 0))
+
+    with serving(folder, "--workers", "2", TMPDIR=str(temporary)) as (url, _):
+        used = made()
+        with serving(folder, TMPDIR=str(temporary)) as (_, killed):
+            left = made() - used
+            os.killpg(killed.pid, signal.SIGKILL)
+            killed.wait(DEADLINE)
+        assert made() == used | left
+        with serving(folder, TMPDIR=str(temporary)):
+            assert made() > used | left, "it is not a minute old"
+        long_ago(used | left)
+        with serving(folder, TMPDIR=str(temporary)):
+            assert len(made() - used) == 1
+            assert not made() & left
+            assert made() > used
+        assert "chariots_pipeline_generation" in ask(url, "/metrics")[1]
+
+
 # -- a bounded queue ------------------------------------------------------------------------------------------------
 
 
