@@ -19,6 +19,7 @@ from werkzeug.local import LocalProxy
 from chariots.pipelines.choosing_nodes import ChoosingNode
 from chariots.pipelines.nodes import Node, laid_out
 from chariots.versioning.live import bound_arguments, captured, unwrapped
+from chariots.versioning.project import is_installed
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
@@ -28,7 +29,6 @@ __all__ = ["is_about_context", "looks_at_flask"]
 
 _KNOWN: Final = sys.stdlib_module_names | {"chariots"}  # whose code does not
 _HARMLESS: Final = (flask.Flask, flask.Blueprint)
-_INSTALLED: Final = ("site-packages", "dist-packages")
 _LARGE: Final = 1_000  # a collection of more is data, and no code
 
 
@@ -139,7 +139,7 @@ class _Search:
         if top in _KNOWN:
             return False
         file = getattr(sys.modules.get(str(value.__module__)), "__file__", None)
-        return top in self._tops or not file or not set(PurePath(file).parts).intersection(_INSTALLED)
+        return top in self._tops or not file or not is_installed(PurePath(file))
 
 
 def _is_of_flask(value: Any) -> bool:

@@ -22,6 +22,7 @@ __all__ = [
     "Module",
     "Project",
     "attributes_of",
+    "is_installed",
     "is_standard",
     "is_typed_in",
     "real_name",
@@ -133,7 +134,7 @@ class Project:
             return False
         if top == self._top and top != "__main__":
             return True
-        return not _is_installed(self._root) and _is_under(file, self._root)
+        return not is_installed(self._root) and _is_under(file, self._root)
 
 
 def typed_in() -> list[str]:
@@ -160,7 +161,7 @@ def is_standard(function: Any) -> bool:
     """Whether a function comes with Python."""
     top = str(function.__module__).partition(".")[0]
     file = function.__code__.co_filename
-    return top in sys.stdlib_module_names and (file.startswith("<frozen") or _is_installed(PurePath(file)))
+    return top in sys.stdlib_module_names and (file.startswith("<frozen") or is_installed(PurePath(file)))
 
 
 def source_of_file(file: str, namespace: Mapping[str, Any]) -> str | None:
@@ -253,13 +254,14 @@ def _root_of(name: str, file: str) -> Path:
     return root
 
 
-def _is_installed(path: PurePath) -> bool:
+def is_installed(path: PurePath) -> bool:
+    """Whether a file came with an installed package, or with Python."""
     return bool(_INSTALLED.intersection(path.parts)) or path == _STANDARD or _STANDARD in path.parents
 
 
 def _is_under(file: str, root: Path) -> bool:
     path = Path(file).resolve()
-    return path.is_relative_to(root) and not _is_installed(path)
+    return path.is_relative_to(root) and not is_installed(path)
 
 
 def _same_file(first: str, second: str) -> bool:
