@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from benchmarks import sized_apps
 from benchmarks.flood import Flood
-from benchmarks.http_prediction import FOLDER, train
+from benchmarks.iris_apps import FOLDER, train
 from benchmarks.load import load
 from benchmarks.servers import ROOT, Call, Served, Server, chariots_serve, resident, started
 from benchmarks.serving_apps import IRIS
@@ -27,7 +27,7 @@ CLIENTS = 64  # that it is measured with
 CONNECTIONS = 900  # of the thousand that a worker takes
 CALM_AT_LEAST = 0.01  # seconds that a calm client may wait; less is up to the machine
 SERVERS: Mapping[str, tuple[str, Call]] = {
-    "iris": ("benchmarks.serving_apps:chariots_app", IRIS),
+    "iris": ("benchmarks.iris_apps:chariots_app", IRIS),
     "an op of 5 ms": ("benchmarks.sized_apps:app", replace(IRIS, path="/pipelines/busy/main")),
 }
 

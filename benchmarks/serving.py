@@ -11,7 +11,7 @@ import tempfile
 import threading
 
 from benchmarks import peers
-from benchmarks.http_prediction import FOLDER, train
+from benchmarks.iris_apps import FOLDER, train
 from benchmarks.load import Load, load
 from benchmarks.servers import Call, Served, ask, started
 from benchmarks.serving_apps import DISPATCHED, GRANIAN, OURS, missing, servers

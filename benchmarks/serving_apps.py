@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.http_prediction import PATH, chariots_app, flask_app
+from benchmarks.iris_apps import PATH, chariots_app, flask_app
 from benchmarks.models import FLOWERS, THREADS, Predictor
 from benchmarks.servers import Call, Server, as_json, chariots_serve
 

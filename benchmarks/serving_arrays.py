@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks import peers
-from benchmarks.http_prediction import FOLDER, PATH
+from benchmarks.iris_apps import FOLDER, PATH
 from benchmarks.models import MODEL, THREADS
 from benchmarks.servers import Call, Served, Server, as_json, chariots_serve, started
 from benchmarks.serving_apps import missing, servers

@@ -10,7 +10,7 @@ from typing import Any
 
 import litserve
 
-from benchmarks.http_prediction import PATH
+from benchmarks.iris_apps import PATH
 from benchmarks.models import THREADS, Predictor
 
 

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 
 from benchmarks import peers, sized_apps
-from benchmarks.http_prediction import FOLDER
+from benchmarks.iris_apps import FOLDER
 from benchmarks.load import Load, load
 from benchmarks.models import MODEL, THREADS, forest, iris
 from benchmarks.servers import Call, Served, Server, as_json, ask, chariots_serve, started

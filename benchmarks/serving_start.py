@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.http_prediction import FOLDER, train
+from benchmarks.iris_apps import FOLDER, train
 from benchmarks.models import FLOWERS, logistic
 from benchmarks.servers import PATIENCE, ROOT, Served, Server, ask, chariots_serve, family, memory
 from benchmarks.serving_apps import IRIS
 from benchmarks.table import Row, interleaved, median
 
-APP = "benchmarks.serving_apps:chariots_app"
+APP = "benchmarks.iris_apps:chariots_app"
 BY_HAND = f"""
 import pickle, sys
 import sklearn

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.http_prediction import FOLDER
+from benchmarks.iris_apps import FOLDER
 from benchmarks.models import iris
 from chariots import Chariots, MLMode, Node, Pipeline
 from chariots.ml.sklearn import SKSupervisedOp, SKUnsupervisedOp
