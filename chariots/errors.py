@@ -6,7 +6,6 @@ under, and also inherit from the builtin exception a careful caller would catch 
 
 from __future__ import annotations
 
-import difflib
 import heapq
 from collections.abc import Iterable
 from typing import Any
@@ -65,6 +64,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     Returns:
         ``" Did you mean 'x'?"`` with a leading space, or an empty string where nothing is close.
     """
+    import difflib  # once somebody errs
+
     likely = list(known)
     if len(likely) > _CLOSELY:
         # A close look takes a millisecond where names are long, and thousands of them would keep a server busy.

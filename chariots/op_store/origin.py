@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import socket
 import subprocess
 import time
-import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -77,6 +75,8 @@ def _working_directory() -> Path:
 
 
 def _user() -> str | None:
+    import getpass  # as `tomllib` below: only who saves needs it
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no variable names it, and the system has no entry for the number
@@ -119,6 +119,8 @@ def _of(folder: Path) -> str | None:
 
 
 def _declared(file: Path) -> str | None:
+    import tomllib
+
     try:
         project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
     except (OSError, ValueError):  # none there, or not one that can be read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, NoReturn
 
 import sqlalchemy as sa
@@ -27,13 +27,13 @@ from chariots.op_store.checks import (
 from chariots.op_store.database import Database
 from chariots.op_store.decisions import deployments, events
 from chariots.op_store.decisions.history import History
-from chariots.op_store.lineage import Lineage
 from chariots.op_store.once import add_save, check_key, earlier_numbers, note_numbers, saved_attempt
 from chariots.op_store.resolution import lookup
 from chariots.op_store.trusting.trust import Trust
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, SaveKey, StoredVersion, VersionRecord
 
 if TYPE_CHECKING:
+    from chariots.op_store.lineage import Lineage
     from chariots.op_store.savers import BaseSaver
     from chariots.versioning import Version
 
@@ -56,7 +56,6 @@ class Registry:
         database: the database.
         blobs: the bytes.
         trust: which bytes are taken and given out.
-        lineage: where versions come from.
         history: what was promoted, rolled back and accepted.
     """
 
@@ -64,8 +63,14 @@ class Registry:
         self.database = database
         self.trust = trust or Trust()
         self.blobs = BlobStore(saver, self._owners)
-        self.lineage = Lineage(database.reading)
         self.history = History(database, self.resolve)
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """Where versions come from."""
+        from chariots.op_store.lineage import Lineage  # few servers are asked for it
+
+        return Lineage(self.database.reading)
 
     # What pipelines of today ask for: see `chariots.pipelines.store.OpStoreProtocol`.
 

@@ -14,13 +14,13 @@ from chariots.schema.forms import JSON, Form, form_named, form_of_media_type
 from chariots.serving.exchange import Exchange, Request, as_documented, ask, object_of
 from chariots.serving.response import PipelineResponse
 from chariots.versioning import Version
+from chariots.web.request_ids import CALLER_HEADER
 
 if TYPE_CHECKING:
     from chariots.pipelines import Pipeline
     from chariots.web import Reply
 
 __all__ = [
-    "CALLER_HEADER",
     "PLAIN",
     "FormName",
     "call",
@@ -35,8 +35,6 @@ __all__ = [
     "versions",
 ]
 
-CALLER_HEADER: Final = "X-Chariots-Key"
-"""The header of a request that says who asks, so that the same caller always gets the same versions."""
 PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 """What is sent in a header as it is; everything else is percent-encoded."""
 

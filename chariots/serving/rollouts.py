@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from chariots.errors import nearest
 from chariots.pipelines.choosing import is_weight
-from chariots.serving.calling import CALLER_HEADER
+from chariots.web.request_ids import CALLER_HEADER
 
 __all__ = ["Canary", "Rollout", "Shadow", "read_rollouts"]
 

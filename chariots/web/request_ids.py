@@ -1,4 +1,4 @@
-"""Which request is this? (one id from the first caller down to the last service)"""
+"""Which request is this, and who asks? (one id from the first caller down to the last service)"""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["DECIDED", "HEADER", "accepted", "current_request_id", "new_request_id", "of_environ", "outside"]
+__all__ = [
+    "CALLER_HEADER",
+    "DECIDED",
+    "HEADER",
+    "accepted",
+    "current_request_id",
+    "new_request_id",
+    "of_environ",
+    "outside",
+]
 
 HEADER = "X-Request-ID"
+CALLER_HEADER = "X-Chariots-Key"
+"""The header that says who asks, so that the same caller always gets the same versions."""
 # Where the WSGI environment has the id, once it is decided.
 DECIDED = "chariots.request_id"
 _is_sane = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}").fullmatch

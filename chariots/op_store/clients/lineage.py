@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chariots.errors import InputError
 from chariots.op_store.checks import LARGEST_PAGE
 from chariots.op_store.decisions.events import Event
-from chariots.op_store.details import LinkedVersion, OpDetails, PipelineDetails, VersionDetails
 from chariots.pipelines.store import Origin
+
+if TYPE_CHECKING:
+    # Every server has a client of its store, and few are asked for a lineage.
+    from chariots.op_store.details import LinkedVersion, OpDetails, PipelineDetails, VersionDetails
 
 __all__ = ["LineageQuestions"]
 
@@ -33,6 +36,8 @@ class LineageQuestions(ABC):
             limit: how many at most, up to 1,000.
             after: the name after which to begin; the last of the page before.
         """
+        from chariots.op_store.details import OpDetails
+
         answer = self.post("/v2/lineage/ops", {"limit": limit, "after": after})
         return [OpDetails(**{**op, "saved_at": _moment(op["saved_at"])}) for op in answer["ops"]]
 
@@ -43,6 +48,8 @@ class LineageQuestions(ABC):
             limit: how many at most, up to 1,000.
             after: the name after which to begin; the last of the page before.
         """
+        from chariots.op_store.details import PipelineDetails
+
         answer = self.post("/v2/lineage/pipelines", {"limit": limit, "after": after})
         return [
             PipelineDetails(
@@ -147,10 +154,14 @@ class LineageQuestions(ABC):
 
 
 def _linked(described: Mapping[str, Any]) -> LinkedVersion:
+    from chariots.op_store.details import LinkedVersion
+
     return LinkedVersion(_details(described["version"]), described["accepted_by"])
 
 
 def _details(described: Mapping[str, Any]) -> VersionDetails:
+    from chariots.op_store.details import VersionDetails
+
     moments = {name: _moment(described[name]) for name in ("saved_at", "pruned_at")}
     # What a newer store tells beside this is left out.
     known = {name: described[name] for name in VersionDetails.__dataclass_fields__ if name in described}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chariots.op_store.maintenance.reports import GRACE_SECONDS, Finding, StoreStats, VerifyReport
+from chariots.op_store import maintenance
+
+if TYPE_CHECKING:
+    from chariots.op_store.maintenance import StoreStats, VerifyReport
 
 __all__ = ["MaintenanceQuestions"]
 
@@ -20,10 +23,10 @@ class MaintenanceQuestions(ABC):
 
     def stats(self) -> StoreStats:
         """Returns how much the store holds, in all and of every op."""
-        return StoreStats.from_json(self.post("/v2/stats", {}))
+        return maintenance.StoreStats.from_json(self.post("/v2/stats", {}))
 
     def verify(
-        self, *, grace: float = GRACE_SECONDS, progress: Callable[[float, VerifyReport], None] | None = None
+        self, *, grace: float = maintenance.GRACE_SECONDS, progress: Callable[[float, VerifyReport], None] | None = None
     ) -> VerifyReport:
         """Lets the store read and hash everything that it keeps, while it goes on serving.
 
@@ -37,7 +40,7 @@ class MaintenanceQuestions(ABC):
             what was seen.
         """
         answer = self.post("/v2/verify/database", {})
-        report = VerifyReport(findings=[Finding(**finding) for finding in answer["findings"]])
+        report = maintenance.VerifyReport(findings=[maintenance.Finding(**finding) for finding in answer["findings"]])
         shelves = answer["shelves"]
         for done, shelf in enumerate(shelves, start=1):
             after: str | None = ""
@@ -45,8 +48,8 @@ class MaintenanceQuestions(ABC):
                 asked = {"shelf": shelf, "after": after, "grace": grace}
                 answer = self.post("/v2/verify/shelf", asked)
                 after = answer.pop("after")
-                findings = [Finding(**finding) for finding in answer.pop("findings")]
-                report.add(VerifyReport(findings=findings, **answer))
+                findings = [maintenance.Finding(**finding) for finding in answer.pop("findings")]
+                report.add(maintenance.VerifyReport(findings=findings, **answer))
             if progress is not None:
                 progress(done / len(shelves), report)
         return report

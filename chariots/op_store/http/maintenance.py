@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chariots.op_store.http.routes import Route
+from chariots.op_store.maintenance import GRACE_SECONDS
 from chariots.op_store.maintenance.counting import stats
 from chariots.op_store.maintenance.inventory import check_shelf, shelves
-from chariots.op_store.maintenance.reports import GRACE_SECONDS
 from chariots.op_store.maintenance.verification import verify_database, verify_shelf
 from chariots.op_store.registry import Registry
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chariots._lazy import lazy_names
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from chariots.op_store.maintenance.retention import Policy
     from chariots.op_store.maintenance.verification import verify
 
+GRACE_SECONDS: Final = 24 * 3600.0
+"""Bytes younger than this may belong to a save that is under way."""
+
 _HOMES = {
     "verify": "chariots.op_store.maintenance.verification",
     "VerifyReport": "chariots.op_store.maintenance.reports",
@@ -46,6 +49,7 @@ _HOMES = {
 
 __getattr__, __dir__, _ = lazy_names(__name__, _HOMES)
 __all__ = [
+    "GRACE_SECONDS",
     "verify",
     "VerifyReport",
     "Finding",

@@ -24,9 +24,10 @@ from chariots.op_store import tables
 from chariots.op_store.blobs import BlobStore, blob_path
 from chariots.op_store.database import Database
 from chariots.op_store.folder import StoreFolder
+from chariots.op_store.maintenance import GRACE_SECONDS
 from chariots.op_store.maintenance.copying import clear, copy_rows, put_in_place, snapshot, snapshot_of_file
 from chariots.op_store.maintenance.inventory import Named, database_time, name_of, named, shelves
-from chariots.op_store.maintenance.reports import GRACE_SECONDS, BackupReport, Finding
+from chariots.op_store.maintenance.reports import BackupReport, Finding
 from chariots.op_store.registry import Registry
 from chariots.op_store.savers.file import FileSaver
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from chariots.op_store import tables
 from chariots.op_store.blobs import blob_path
+from chariots.op_store.maintenance import GRACE_SECONDS
 from chariots.op_store.maintenance.inventory import (
     contents,
     database_time,
@@ -24,7 +25,7 @@ from chariots.op_store.maintenance.inventory import (
     unhurried,
     unhurried_reading,
 )
-from chariots.op_store.maintenance.reports import GRACE_SECONDS, CollectionReport
+from chariots.op_store.maintenance.reports import CollectionReport
 from chariots.op_store.maintenance.retention import (
     Highest,
     Plan,

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 __all__ = [
-    "GRACE_SECONDS",
     "Finding",
     "VerifyReport",
     "CollectionReport",
@@ -18,7 +17,6 @@ __all__ = [
     "StoreStats",
 ]
 
-GRACE_SECONDS = 24 * 3600.0  # bytes younger than this may belong to a save that is under way
 _LOSSES = ("damaged", "missing", "database")
 
 Kind = Literal["damaged", "missing", "database", "orphaned", "leftover", "foreign"]

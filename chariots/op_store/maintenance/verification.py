@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from chariots.op_store.blobs import BlobStore, blob_path
+from chariots.op_store.maintenance import GRACE_SECONDS
 from chariots.op_store.maintenance.inventory import (
     Contents,
     Named,
@@ -20,7 +21,7 @@ from chariots.op_store.maintenance.inventory import (
     shelves,
     unhurried_reading,
 )
-from chariots.op_store.maintenance.reports import GRACE_SECONDS, Finding, VerifyReport
+from chariots.op_store.maintenance.reports import Finding, VerifyReport
 from chariots.op_store.registry import Registry
 
 __all__ = ["verify", "verify_database", "verify_shelf"]
