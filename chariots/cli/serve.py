@@ -20,7 +20,7 @@ __all__ = ["run_server", "serve"]
 # What a process imports until it has answered, and is in no source of the user's; what it imports only at times, for a
 # migration for instance, would cost all of them more than it saves.
 _OF_EVERY_SERVER: Final = (
-    "chariots.ml.serializers",
+    "chariots.ml.serializers._dill_serializer",
     "chariots.op_store.clients.local",
     "chariots.op_store.folder",
     "chariots.op_store.savers.file",

@@ -18,6 +18,7 @@ from werkzeug.exceptions import (
     NotFound,
     RequestEntityTooLarge,
 )
+from werkzeug.routing import Rule
 
 from chariots._version import __version__
 from chariots.errors import BodyTooLargeError, ChariotsError, MalformedRequestError, nearest
@@ -29,6 +30,7 @@ from chariots.web.around import Around
 from chariots.web.bypass import bypassed_when
 from chariots.web.page import show_page
 from chariots.web.problems import PROBLEM_TYPE, problem_of
+from chariots.web.rules import OneWayRule
 from chariots.web.whole_bodies import in_one_piece
 
 __all__ = [
@@ -87,6 +89,8 @@ def install(
     app.extensions[_EXTENSION] = wrapped
     tracing.name_service(title)
     app.wsgi_app = wrapped  # type: ignore[method-assign]  # as Flask documents it
+    if app.url_rule_class is Rule:
+        app.url_rule_class = OneWayRule
     if app.config.get("MAX_CONTENT_LENGTH") is None:
         app.config["MAX_CONTENT_LENGTH"] = wrapped.default_limit = max_body
     if access is not None or scopes:
