@@ -33,7 +33,6 @@ from chariots.cli.method_queue import MethodQueue
 from chariots.cli.patient_socket import ARRIVAL_SECONDS, Arrival, Early, PatientSocket, PatientTlsSocket, arrived
 from chariots.cli.plain_requests import PlainRequests
 from chariots.cli.thread_turns import ThreadTurns
-from chariots.web.around import Around
 from chariots.web.health import leaving
 
 if TYPE_CHECKING:
@@ -97,6 +96,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def load_wsgi(self) -> None:
         """Loads the application, and what it counts with."""
         super().load_wsgi()
+        # Not before: every page of memory that the parent has, and this process writes to, is copied.
+        from chariots.web.around import Around
+
         around = getattr(self.wsgi, "wsgi_app", None)
         self._metrics.start(around.metrics if isinstance(around, Around) else None)
         if getattr(self.wsgi, "weights", None):
