@@ -96,8 +96,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def load_wsgi(self) -> None:
         """Loads the application, and what it counts with."""
         super().load_wsgi()
-        # Not before: every page of memory that the parent has, and this process writes to, is copied.
-        from chariots.web.around import Around
+        from chariots.web.around import Around  # not in the parent, whose memory is copied where this process writes
 
         around = getattr(self.wsgi, "wsgi_app", None)
         self._metrics.start(around.metrics if isinstance(around, Around) else None)

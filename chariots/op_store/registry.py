@@ -33,6 +33,7 @@ from chariots.op_store.trusting.trust import Trust
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, SaveKey, StoredVersion, VersionRecord
 
 if TYPE_CHECKING:
+    from chariots.op_store.decisions.deciding import Decisions
     from chariots.op_store.lineage import Lineage
     from chariots.op_store.savers import BaseSaver
     from chariots.versioning import Version
@@ -56,14 +57,21 @@ class Registry:
         database: the database.
         blobs: the bytes.
         trust: which bytes are taken and given out.
-        history: what was promoted, rolled back and accepted.
+        history: what is known of every pipeline.
     """
 
     def __init__(self, database: Database, saver: BaseSaver, trust: Trust | None = None) -> None:
         self.database = database
         self.trust = trust or Trust()
         self.blobs = BlobStore(saver, self._owners)
-        self.history = History(database, self.resolve)
+        self.history = History(database)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Promotes, rolls back, withdraws and accepts."""
+        from chariots.op_store.decisions.deciding import Decisions  # most servers only look
+
+        return Decisions(self.database, self.resolve)
 
     @cached_property
     def lineage(self) -> Lineage:

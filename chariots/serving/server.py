@@ -14,13 +14,12 @@ from chariots import web
 from chariots.errors import ChariotsError, ConflictError, UnknownNameError, nearest
 from chariots.pipelines import Pipeline
 from chariots.pipelines.runners import BaseRunner, SequentialRunner
-from chariots.serving import execution, observing, routes, routing
+from chariots.serving import execution, observing, routes
 from chariots.serving.batchable import Batching
 from chariots.serving.fast_path import FastPath
 from chariots.serving.following import FOLLOW_SECONDS, STILL, Follower
 from chariots.serving.foreign_code import ForeignCode
 from chariots.serving.response import PipelineResponse
-from chariots.serving.rollouts import Rollout
 from chariots.serving.served import ServedPipeline
 from chariots.serving.snapshots import learned_names
 from chariots.versioning import Version
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
     from chariots.pipelines.callbacks import PipelineCallback
     from chariots.pipelines.store import OpStoreProtocol
+    from chariots.serving.rollouts import Rollout
+    from chariots.serving.routing import Routing
     from chariots.transfer.weights import WeightFiles
     from chariots.workers import BaseWorkerPool
     from chariots.workers.attempt import Attempt
@@ -114,14 +115,8 @@ class PipelinesServer(Flask):
         self.served: Mapping[str, ServedPipeline] = MappingProxyType(
             self._served(_checked(app_pipelines), callbacks, limits)
         )
-        self._routings = routing.install(
-            self.served,
-            rollouts,
-            alias=alias,
-            can_follow=op_store_client is not None and follow_seconds is not None,
-            batching=limits,
-            logger=self.logger,
-        )
+        can_follow = op_store_client is not None and follow_seconds is not None
+        self._routings = self._tried(rollouts, alias=alias, can_follow=can_follow, batching=limits)
         web.install(
             self,
             title=self.name,
@@ -309,6 +304,14 @@ class PipelinesServer(Flask):
             "detail": f"The saved ops of {', '.join(pending)} could not be fetched yet: {reason}.",
             "pipelines": pending,
         }
+
+    def _tried(self, rollouts: Iterable[Rollout], **known: Any) -> list[Routing]:
+        given = list(rollouts)
+        if not given:
+            return []
+        from chariots.serving import routing  # few servers try anything
+
+        return routing.install(self.served, given, logger=self.logger, **known)
 
     def _openapi(self) -> dict[str, Any]:
         from chariots.serving import openapi  # few ask for it, and nobody before the first prediction

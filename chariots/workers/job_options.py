@@ -13,7 +13,9 @@ from chariots.errors import InputError, nearest
 from chariots.web.retry import RetryPolicy
 from chariots.workers.job import NO_RETRY
 
-__all__ = ["JobOptions"]
+__all__ = ["DAY", "JobOptions"]
+
+DAY = 24 * 60 * 60.0  # seconds; for so long results are kept, unless somebody says otherwise
 
 _PAST_SECONDS = 5.0  # by how much the clocks of a client and its server may differ
 _LONGEST_KEY = 255

@@ -10,11 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
 from chariots.workers.job_status import JobStatus
-from chariots.workers.leases import LEASE_SECONDS, Beat, LeaseWatch
-from chariots.workers.rules import Lost, ended
+
+if TYPE_CHECKING:
+    from chariots.workers.leases import Beat, LeaseWatch
 
 __all__ = ["Claim", "JobQuery", "JobStore"]
 
@@ -224,6 +226,9 @@ class JobStore(ABC):
         Returns:
             how many jobs were changed.
         """
+        from chariots.workers.leases import LEASE_SECONDS
+        from chariots.workers.rules import Lost, ended  # here, for servers without jobs look after none
+
         changed = 0
         for beat in watch.overdue(self.running()):
             job = self.get(beat.job_id)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from chariots.errors import nearest
 from chariots.workers.in_redis import connection
-from chariots.workers.job_options import JobOptions
+from chariots.workers.job_options import DAY, JobOptions
 from chariots.workers.job_status import JobStatus
-from chariots.workers.rules import DAY
 from chariots.workers.store_pool import StoreWorkerPool
 
 if TYPE_CHECKING:

@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 MOST_DEATHS = 3  # a job that took three workers with it will take the fourth
-DAY = 24 * 60 * 60.0
 
 
 @dataclass(frozen=True, slots=True)

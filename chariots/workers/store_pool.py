@@ -17,11 +17,9 @@ from chariots.errors import ConflictError, ExpiredError, UnknownNameError
 from chariots.web import tracing
 from chariots.workers import app_reference
 from chariots.workers.base_worker_pool import BaseWorkerPool
-from chariots.workers.job_options import JobOptions
+from chariots.workers.job_options import DAY, JobOptions
 from chariots.workers.job_status import JobStatus
 from chariots.workers.jobs import response_text
-from chariots.workers.rules import DAY, new_job
-from chariots.workers.sweeping import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from chariots.serving import PipelinesServer
     from chariots.workers.job import Job, LogLine, WorkerInfo
     from chariots.workers.job_store import JobQuery, JobStore
+    from chariots.workers.sweeping import Sweeper
 
 __all__ = ["IN_WORKER", "KINDS", "LEAVES_WITH", "StoreWorkerPool"]
 
@@ -169,6 +168,8 @@ class StoreWorkerPool(BaseWorkerPool):
         """Asks for a job with options, and returns at once; see `BaseWorkerPool.submit`."""
         if kind not in KINDS:
             raise UnknownNameError(f"a job of kind {kind!r} was asked for, but there are: {', '.join(KINDS)}.")
+        from chariots.workers.rules import new_job  # many servers are never asked for a job
+
         self._app_reference = reference = app_reference.find(app)
         job = new_job(
             reference,
@@ -247,6 +248,8 @@ class StoreWorkerPool(BaseWorkerPool):
             return
         with self._starting:
             if (self._sweeper is None or not self._sweeper.is_alive()) and not os.environ.get(IN_WORKER):
+                from chariots.workers.sweeping import Sweeper  # as above
+
                 self._sweeper = Sweeper(self.job_store, self._tend)
                 self._sweeper.start()
 

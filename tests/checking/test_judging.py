@@ -193,7 +193,7 @@ def test_versions_that_were_trained_with_the_new_code_beforehand_are_found(live:
 
 
 def test_an_alias_has_to_be_promoted_before_the_new_code_can_serve(live: TestOpStoreClient) -> None:
-    live.server.registry.history.promote("predict", versions={"embedding": 3, "intent": 4}, who="me", reason="first")
+    live.server.registry.decisions.promote("predict", versions={"embedding": 3, "intent": 4}, who="me", reason="first")
     assert judged(live, edition()).exit_code() == 0
     untrained = judged(live, edition(threshold=3))
     assert after_words(untrained) == "then promote predict, and load predict"

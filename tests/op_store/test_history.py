@@ -607,7 +607,7 @@ def test_a_promotion_that_fails_at_any_statement_changes_nothing(tmp_path: Path)
     for statement in itertools.count(1):
         left = statement
         try:
-            store.registry.history.promote("predict", versions=second)
+            store.registry.decisions.promote("predict", versions=second)
         except RuntimeError:
             left = -1
             assert local.alias("predict", "production") == first

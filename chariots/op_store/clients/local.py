@@ -11,7 +11,6 @@ from chariots.op_store.origin import present_origin
 from chariots.op_store.trusting.trust import Trust
 from chariots.pipelines.standings import Standings
 from chariots.pipelines.store import NodeQuery, Origin, Resolution, SaveKey, VersionRecord
-from chariots.web import Reply
 from chariots.web.access import INSIDE
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ class LocalOpStoreClient(BaseOpStoreClient):
         Raises:
             ChariotsError: the failure that the store answered with.
         """
+        from chariots.web import Reply
+
         # Whoever holds the server object needs no token: the request says so where no client can.
         inside = {INSIDE: True}
         answer = self.server.flask.test_client().post(route, json=arguments_json, environ_overrides=inside)

@@ -115,19 +115,19 @@ def _describe(registry: Registry, asked: Describe) -> Any:
 
 
 def _promote(registry: Registry, asked: Promote) -> Any:
-    return registry.history.promote(**vars(asked)).as_json()
+    return registry.decisions.promote(**vars(asked)).as_json()
 
 
 def _roll_back(registry: Registry, asked: Rollback) -> Any:
-    return registry.history.rollback(**vars(asked)).as_json()
+    return registry.decisions.rollback(**vars(asked)).as_json()
 
 
 def _withdraw(registry: Registry, asked: Withdraw) -> Any:
-    return registry.history.withdraw(**vars(asked)).as_json()
+    return registry.decisions.withdraw(**vars(asked)).as_json()
 
 
 def _accept(registry: Registry, asked: Accept) -> Any:
-    return registry.history.accept(**vars(asked)).as_json()
+    return registry.decisions.accept(**vars(asked)).as_json()
 
 
 def _alias(registry: Registry, asked: AliasOf) -> Any:

@@ -45,10 +45,11 @@ from chariots.errors import UnknownNameError, nearest
 from chariots.workers.in_redis import connection, listing, mirror, record
 from chariots.workers.in_redis.steps import JOB, Steps, counted, flat
 from chariots.workers.job import Job, LogLine, Progress, WorkerInfo
+from chariots.workers.job_options import DAY
 from chariots.workers.job_status import JobStatus
 from chariots.workers.job_store import Claim, JobQuery, JobStore
 from chariots.workers.leases import Beat
-from chariots.workers.rules import DAY, Canceled, begun_anew, ended, parent_failed, same_request
+from chariots.workers.rules import Canceled, begun_anew, ended, parent_failed, same_request
 
 if TYPE_CHECKING:
     from redis import Redis
