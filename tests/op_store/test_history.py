@@ -626,16 +626,16 @@ def test_every_question_about_one_pipeline_uses_an_index(tmp_path: Path) -> None
     asked: list[tuple[str, Any]] = []
     engine = store.registry.database.engine
     sa.event.listen(engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
-    client = store.registry.history
+    decisions, history = store.registry.decisions, store.registry.history
     for versions in (first, second):
-        client.promote("predict", versions=versions)
+        decisions.promote("predict", versions=versions)
         store.registry.record_deployment("predict", versions)
-    client.rollback("predict")
-    client.rollback("predict", "other")
-    client.alias("predict", "production")
-    client.aliases("predict")
-    client.history("predict", before=3, alias="production")
-    client.history("predict")
+    decisions.rollback("predict")
+    decisions.rollback("predict", "other")
+    history.alias("predict", "production")
+    history.aliases("predict")
+    history.history("predict", before=3, alias="production")
+    history.history("predict")
     scans = set()
     with engine.connect() as connection:
         for statement, parameters in list(asked):
