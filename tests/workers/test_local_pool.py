@@ -17,7 +17,8 @@ from chariots.op_store.savers import FileSaver
 from chariots.pipelines import PipelinesServer
 from chariots.testing.pool_contract import eventually
 from chariots.workers import Job, JobOptions, JobQuery, JobStatus, LocalWorkerPool, local_pool
-from chariots.workers.rules import DAY, new_job
+from chariots.workers.job_options import DAY
+from chariots.workers.rules import new_job
 
 
 def test_a_server_with_a_folder_has_its_jobs_there(tmp_path: Path) -> None:
