@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -248,6 +249,7 @@ def _checked_host(host: str) -> str:
     return name
 
 
+@functools.lru_cache(maxsize=128)  # clients call a service by few names, and ask often
 def _split(netloc: str, scheme: str = "") -> tuple[str, int | None]:
     """The host name in lower case, and the port; an empty name if it is none."""
     try:
