@@ -24,9 +24,11 @@ from typing import Any, Final, Literal
 from chariots._room import with_room
 from chariots.cli.express_parts import Answer, Run
 from chariots.cli.held_calls import HeldEpoll, ring
+from chariots.cli.lookout import Lookout
 from chariots.cli.patient_socket import arrived
 from chariots.cli.plain_heads import Head
 from chariots.cli.plain_requests import PlainRequests
+from chariots.pipelines.resources import processors
 from chariots.serving.together import Manner, Together, Turn
 
 __all__ = ["Express", "Verdict"]
@@ -70,6 +72,7 @@ class Express:
         self._send_rest = send_rest
         self._most = most
         self._epoll = HeldEpoll()
+        self._lookout = Lookout(self._epoll.poll, processors())
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._bell, select.EPOLLIN | select.EPOLLET)  # so that nobody has to read it
         self._inbox: deque[Any] = deque()  # connections that have a request already
@@ -120,7 +123,8 @@ class Express:
         while number == self._captain:
             came = min(len(self._inbox), AT_ONCE // 2)  # neither those who come nor those who are there go short
             timeout = 0.0 if came else IDLE_SECONDS if self._idle else None
-            events = self._epoll.poll(timeout, AT_ONCE - came)
+            is_alone = came == 0 and len(self._idle) == 1
+            events = self._lookout.wait(timeout, AT_ONCE - came, is_alone=is_alone)
             ready = [conn for descriptor, _ in events if (conn := self._received(descriptor)) is not None]
             while self._inbox and len(ready) < AT_ONCE:
                 ready.append(self._inbox.popleft())
