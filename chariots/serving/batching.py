@@ -130,6 +130,8 @@ class Batcher:
         Returns:
             what came of each.
         """
+        if len(values) == 1:  # it need not be known what could stand beside it
+            return [self._outcome_of_one(snapshot, values[0], runner, spans[0])]
         calls = [self._call(snapshot, value, span) for value, span in zip(values, spans, strict=True)]
         together: dict[Hashable, list[_Call]] = {}
         for call in calls:
@@ -150,6 +152,14 @@ class Batcher:
             else execution.outcome(snapshot, value, runner, span)
             for call, value, span in zip(calls, values, spans, strict=True)
         ]
+
+    def _outcome_of_one(self, snapshot: Snapshot, value: Any, runner: BaseRunner, span: Any) -> execution.Outcome:
+        found = execution.outcome(snapshot, value, runner, span)
+        if self.observed is not None and self.may_batch(snapshot):
+            rows = row_count(found[0])
+            if rows is not None:
+                self.observed(1, rows)
+        return found
 
     def _call(self, snapshot: Snapshot, value: Any, span: Any) -> _Call | None:
         """A request that may run together with others; None where it has to run alone."""
