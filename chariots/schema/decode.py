@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import orjson
 
@@ -20,6 +20,7 @@ _SHAPE = bytes.maketrans(b"123456789[: \t\r\n-", b"000000000,,,,,,,")
 _LONG = b"0" * 19
 _LONG_VALUE = b"," + _LONG
 _LARGE = 2**20  # bytes
+_UNREAD: Final = object()
 _BIG_INTEGER = re.compile(rb"(?<![\d.eE])(?<![eE][+-])(?:-\d{19,}+|\d{20,}+)(?![.eE])")
 
 
@@ -44,10 +45,12 @@ def loads(body: bytes | bytearray | str) -> Any:
             body = body.encode()
         except UnicodeEncodeError as error:
             _refuse(error)
+    if len(body) > _LARGE and (found := _sparing(body)) is not _UNREAD:
+        return found
     if holds_long_integers(body):
         return _exact(body)
     try:
-        return orjson.loads(body) if len(body) <= _LARGE else _sparing(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         _refuse(error)
 
@@ -62,14 +65,14 @@ def holds_long_integers(body: bytes | bytearray) -> bool:
 
 
 def _sparing(body: bytes | bytearray) -> Any:
-    """Reads a large text with half the memory; what it refuses, orjson judges."""
+    """Reads a large text with half the memory, integers of any size included; `_UNREAD` where others are to judge."""
     import msgspec
 
     try:
         # orjson builds a tree of its own first, which takes two to three times the room of the text.
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError):
-        return orjson.loads(body)
+        return _UNREAD
 
 
 def _exact(body: bytes | bytearray) -> Any:

@@ -161,7 +161,9 @@ def test_integers_stay_exact_wherever_they_stand_in_a_large_text(digits, before)
     assert loads(" " * before + f"[1, {digits}]") == [1, int(digits)]
 
 
-@pytest.mark.parametrize("text", ["NaN", "[1,]", "1e400", '"\\ud800"', "[" * 1025 + "]" * 1025, "01"])
+@pytest.mark.parametrize(
+    "text", ["NaN", "[1,]", "1e400", "9" * 4301, "[" + "9" * 30 + ", NaN]", '"\\ud800"', "[" * 1025 + "]" * 1025, "01"]
+)
 def test_what_a_small_text_may_not_say_a_large_one_may_not_either(text):
     with pytest.raises(MalformedRequestError) as small:
         loads(text)
