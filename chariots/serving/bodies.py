@@ -54,7 +54,7 @@ def read_object(input_key: str, *, may_stay_raw: bool = False, if_said: bytes = 
         InputError: when it is JSON, and not an object.
     """
     text = web.read_body(keep=not may_stay_raw or (request.content_length or LARGE) < LARGE)
-    if may_stay_raw and len(text) > LARGE and if_said in text:
+    if may_stay_raw and len(text) > LARGE and _says(text, if_said):
         found = _split(text, input_key)
         if found is not None:
             return found
@@ -79,6 +79,11 @@ def checked_members(sent: Any, input_key: str) -> dict[str, Any]:
         f"Put what you sent under {input_key!r}.",
         errors=[{"loc": [], "expected": "an object", "got": type(sent).__name__}],
     )
+
+
+def _says(text: bytes, word: bytes) -> bool:
+    """Whether a word is somewhere in a text; letters are looked for first, many times faster, and numbers have none."""
+    return all(word[at : at + 1] in text for at in range(len(word))) and word in text
 
 
 def _split(text: bytes, input_key: str) -> Body | None:
