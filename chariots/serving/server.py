@@ -306,6 +306,7 @@ class PipelinesServer(Flask):
         }
 
     def _tried(self, rollouts: Iterable[Rollout], **known: Any) -> list[Routing]:
+        """What is tried on the calls, put in place; see `chariots.serving.routing.install`."""
         given = list(rollouts)
         if not given:
             return []

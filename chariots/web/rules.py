@@ -12,8 +12,8 @@ __all__ = ["OneWayRule"]
 class OneWayRule(Rule):
     """A rule that learns to write URLs when it is first asked for one.
 
-    Werkzeug compiles two functions for that as soon as a rule is there, 0.2 ms in all: with thirty routes, 7 ms of the
-    start of a server, few of which ever write a URL.
+    Werkzeug compiles two functions for that as soon as a rule is there: with thirty routes, 4 ms of the start of a
+    server, and few servers ever write a URL.
     """
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
