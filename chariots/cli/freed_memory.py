@@ -12,8 +12,8 @@ from typing import Final
 
 __all__ = ["keep_freed_memory"]
 
-LARGEST_PIECE: Final = 16 * 2**20  # bytes; larger ones are returned at once, as ever
-MOST_KEPT: Final = 32 * 2**20  # bytes, of each of the areas that threads share
+LARGEST_PIECE: Final = 32 * 2**20  # bytes, the most that glibc takes; larger ones are returned at once, as ever
+MOST_KEPT: Final = 2 * LARGEST_PIECE  # bytes, of each of the areas that threads share
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # as malloc.h has them
 _SAID_IN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
