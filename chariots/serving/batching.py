@@ -154,12 +154,14 @@ class Batcher:
         ]
 
     def _outcome_of_one(self, snapshot: Snapshot, value: Any, runner: BaseRunner, span: Any) -> execution.Outcome:
-        found = execution.outcome(snapshot, value, runner, span)
+        output, error = execution.outcome(snapshot, value, runner, span)
         if self.observed is not None and self.may_batch(snapshot):
-            rows = row_count(found[0])
-            if rows is not None:
-                self.observed(1, rows)
-        return found
+            count = row_count(output)  # sooner told than that of the input, which a failure leaves to be asked
+            if error is not None and (call := self._call(snapshot, value, span)) is not None:
+                count = call.rows.count
+            if count is not None:
+                self.observed(1, count)
+        return output, error
 
     def _call(self, snapshot: Snapshot, value: Any, span: Any) -> _Call | None:
         """A request that may run together with others; None where it has to run alone."""

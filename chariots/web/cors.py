@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from chariots.web import deadline, request_ids
+
 __all__ = ["Cors"]
 
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-SENT: Final = "Authorization, Content-Type, X-Request-ID, X-Request-Deadline, X-Chariots-Key"
-READ: Final = "X-Request-ID, Retry-After, WWW-Authenticate"
+SENT: Final = f"Authorization, Content-Type, {request_ids.HEADER}, {deadline.HEADER}, {request_ids.CALLER_HEADER}"
+READ: Final = f"{request_ids.HEADER}, Retry-After, WWW-Authenticate"
 PREFLIGHT_SECONDS: Final = "600"
 
 Headers = list[tuple[str, str]]
